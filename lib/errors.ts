@@ -1,0 +1,41 @@
+/** What went wrong, for programs. The message is for people: it names the thing, what was found, and the remedy. */
+export type DetectorErrorCode =
+  | 'LIBTORCH_NOT_FOUND'
+  | 'LIBTORCH_INSTALL_FAILED'
+  | 'LIBTORCH_INCOMPATIBLE'
+  | 'ADDON_LOAD_FAILED'
+  | 'CONFIG_INVALID'
+  | 'DATASET_EMPTY'
+  | 'DATASET_NOT_FOUND'
+  | 'IMAGE_UNREADABLE'
+  | 'IMAGE_UNSUPPORTED'
+  | 'IMAGE_TOO_LARGE'
+  | 'ANNOTATION_INVALID'
+  | 'WEIGHTS_NOT_FOUND'
+  | 'WEIGHTS_INVALID'
+  | 'WEIGHTS_MISMATCH'
+  | 'TORCHSCRIPT_REFUSED'
+  | 'CHECKPOINT_NOT_FOUND'
+  | 'CHECKPOINT_CORRUPT'
+  | 'CHECKPOINT_MISMATCH'
+  | 'OUTPUT_NOT_WRITABLE'
+  | 'DEVICE_UNAVAILABLE'
+  | 'LOSS_NOT_FINITE'
+  | 'DISPOSED'
+  | 'NATIVE_ERROR';
+
+/** Every failure that is not a wrong argument (`TypeError`, `RangeError`) or the user's own abort reason. */
+export class DetectorError extends Error {
+  override readonly name = 'DetectorError';
+  readonly code: DetectorErrorCode;
+
+  constructor(code: DetectorErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
