@@ -1,0 +1,188 @@
+#include <c10/core/InferenceMode.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <napi.h>
+#include <torch/headeronly/version.h>
+
+#include <memory>
+
+#include "binding/batch_worker.h"
+#include "binding/convert.h"
+#include "binding/handle.h"
+#include "binding/handles.h"
+#include "binding/lane.h"
+#include "error.h"
+
+// Each function carries its TypeScript signature; a test compares these with lib/binding.ts.
+namespace dinov3_det {
+
+namespace {
+
+using Napi::CallbackInfo;
+using Detector = Handle<DetectorHandle>;
+
+Lane& lane(Napi::Env env) { return *env.GetInstanceData<Lane>(); }
+
+Napi::Object object_argument(const CallbackInfo& info, size_t index) {
+  if (!info[index].IsObject()) throw Napi::TypeError::New(info.Env(), "Expected object for native argument");
+  return info[index].As<Napi::Object>();
+}
+
+Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
+
+// "model" or "optimizer" -> its tensors. Runs on the lane: training replaces tensors there.
+NamedTensors state_part(const DetectorHandle& detector, const std::string& part) {
+  if (part == "model") return detector.model->state();
+  if (!detector.training) throw Error("NATIVE_ERROR", "The optimizer has no state before training has started");
+  return detector.training->state();
+}
+
+// cudaDeviceCount(): number
+Napi::Value cuda_device_count(const CallbackInfo& info) {
+  const bool cuda = c10::impl::hasDeviceGuardImpl(at::kCUDA);
+  return Napi::Number::New(info.Env(), cuda ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0);
+}
+
+// createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>
+Napi::Value create_detector(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [config = detector_config(object_argument(info, 0))] {
+        auto detector = std::make_shared<DetectorHandle>();
+        detector->model = std::make_shared<DetectorModel>(config);
+        return detector;
+      },
+      Detector::create);
+}
+
+// disposeDetector(detector: DetectorHandle): void
+Napi::Value dispose_detector(const CallbackInfo& info) {
+  Detector::dispose(info[0]);
+  return info.Env().Undefined();
+}
+
+// featureMaps(detector: DetectorHandle): FeatureMap[]
+Napi::Value feature_maps(const CallbackInfo& info) {
+  return to_js(info.Env(), Detector::get(info[0])->model->maps());
+}
+
+// defaultBoxes(detector: DetectorHandle): Promise<Float32Array>
+Napi::Value default_boxes(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0])] {
+        const at::Tensor boxes = detector->model->default_boxes().cpu().contiguous();
+        return std::vector<float>(boxes.data_ptr<float>(), boxes.data_ptr<float>() + boxes.numel());
+      },
+      [](Napi::Env env, const std::vector<float>& boxes) { return typed_array<Napi::Float32Array>(env, boxes); });
+}
+
+// describeState(detector: DetectorHandle, part: StatePart): Promise<TensorInfo[]>
+Napi::Value describe_state(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0]), part = info[1].ToString().Utf8Value()] { return state_part(*detector, part); },
+      [](Napi::Env env, const NamedTensors& tensors) { return to_js(env, tensors); });
+}
+
+// readState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>
+Napi::Value read_state(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0]), part = info[1].ToString().Utf8Value(), path = info[2].ToString().Utf8Value(),
+       spans = tensor_spans(info[3])] {
+        read_tensors(path, spans, state_part(*detector, part));
+        return true;
+      },
+      undefined);
+}
+
+// writeState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>
+Napi::Value write_state(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0]), part = info[1].ToString().Utf8Value(), path = info[2].ToString().Utf8Value(),
+       spans = tensor_spans(info[3])] {
+        write_tensors(path, spans, state_part(*detector, part));
+        return true;
+      },
+      undefined);
+}
+
+// createBatch(spec: BatchSpec): Promise<BatchHandle>
+Napi::Value create_batch(const CallbackInfo& info) { return start_batch_worker(info.Env(), object_argument(info, 0)); }
+
+// disposeBatch(batch: BatchHandle): void
+Napi::Value dispose_batch(const CallbackInfo& info) {
+  Handle<BatchHandle>::dispose(info[0]);
+  return info.Env().Undefined();
+}
+
+// startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>
+Napi::Value start_training(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0]), options = train_options(object_argument(info, 1))] {
+        detector->training = std::make_unique<TrainStep>(detector->model, options);
+        return true;
+      },
+      undefined);
+}
+
+// trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number): Promise<StepResult>
+Napi::Value train_step(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
+       learning_rate = info[2].ToNumber().DoubleValue()] {
+        if (!detector->training) throw Error("NATIVE_ERROR", "trainStep was called before startTraining");
+        return detector->training->run(batch->batch, learning_rate);
+      },
+      [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
+}
+
+// detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>
+Napi::Value detect(const CallbackInfo& info) {
+  return lane(info.Env()).run(
+      info.Env(),
+      [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
+       options = postprocess_options(object_argument(info, 2))] {
+        const c10::InferenceMode inference;
+        DetectorModel& model = *detector->model;
+        model.set_training(false);
+        return postprocess(model.forward(batch->batch.pixels), model.default_boxes(), model.image_size(),
+                           batch->batch.originals, options);
+      },
+      [](Napi::Env env, const Detections& detections) { return to_js(env, detections); });
+}
+
+}  // namespace
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* native_lane = new Lane(env);
+  env.SetInstanceData(native_lane);
+  // Hooks run last in, first out: the lane stops before Node takes down what it was made from.
+  env.AddCleanupHook([native_lane] { native_lane->stop(); });
+
+  const auto add = [&](const char* name, Napi::Value (*function)(const CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  exports.Set("libtorchVersion", TORCH_VERSION);
+  add("cudaDeviceCount", cuda_device_count);
+  add("createDetector", create_detector);
+  add("disposeDetector", dispose_detector);
+  add("featureMaps", feature_maps);
+  add("defaultBoxes", default_boxes);
+  add("describeState", describe_state);
+  add("readState", read_state);
+  add("writeState", write_state);
+  add("createBatch", create_batch);
+  add("disposeBatch", dispose_batch);
+  add("startTraining", start_training);
+  add("trainStep", train_step);
+  add("detect", detect);
+  return exports;
+}
+
+NODE_API_MODULE(dinov3_det, init)
+
+}  // namespace dinov3_det

@@ -1,0 +1,165 @@
+#include "binding/convert.h"
+
+#include <type_traits>
+
+namespace dinov3_det {
+
+namespace {
+
+[[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
+  throw Napi::TypeError::New(env, "Expected " + expected + " for native " + key);
+}
+
+double number(const Napi::Value& value, const std::string& key) {
+  if (!value.IsNumber()) wrong(value.Env(), key, "number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+double number(const Napi::Object& object, const std::string& key) { return number(object.Get(key), key); }
+
+int64_t integer(const Napi::Object& object, const std::string& key) { return static_cast<int64_t>(number(object, key)); }
+
+std::string string(const Napi::Object& object, const std::string& key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsString()) wrong(object.Env(), key, "string");
+  return value.As<Napi::String>();
+}
+
+bool boolean(const Napi::Object& object, const std::string& key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsBoolean()) wrong(object.Env(), key, "boolean");
+  return value.As<Napi::Boolean>();
+}
+
+// Each element of a JavaScript array through `convert(element)`.
+template <class Convert>
+auto elements(const Napi::Value& value, const std::string& key, Convert convert) {
+  if (!value.IsArray()) wrong(value.Env(), key, "array");
+  const Napi::Array array = value.As<Napi::Array>();
+  std::vector<decltype(convert(std::declval<Napi::Value>()))> all;
+  for (uint32_t i = 0; i < array.Length(); i++) all.push_back(convert(array.Get(i)));
+  return all;
+}
+
+std::vector<double> numbers(const Napi::Value& value, const std::string& key) {
+  return elements(value, key, [&](const Napi::Value& element) { return number(element, key); });
+}
+
+std::array<float, 3> three(const Napi::Object& object, const std::string& key) {
+  const std::vector<double> values = numbers(object.Get(key), key);
+  if (values.size() != 3) wrong(object.Env(), key, "3 numbers");
+  return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
+}
+
+template <class T>
+std::vector<T> typed_values(const Napi::Object& object, const std::string& key, napi_typedarray_type type) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+    wrong(object.Env(), key, "typed array of the right type");
+  }
+  const auto array = value.As<Napi::TypedArrayOf<T>>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+DefaultBoxConfig default_box_config(const Napi::Object& object) {
+  return {elements(object.Get("aspectRatios"), "aspectRatios",
+                   [](const Napi::Value& ratios) { return numbers(ratios, "aspectRatios"); }),
+          numbers(object.Get("scales"), "scales"), numbers(object.Get("steps"), "steps"), boolean(object, "clip")};
+}
+
+}  // namespace
+
+ImageSize image_size(const Napi::Object& object) { return {integer(object, "width"), integer(object, "height")}; }
+
+DetectorConfig detector_config(const Napi::Object& options) {
+  DetectorConfig config;
+  config.backbone = string(options, "backbone");
+  const Napi::Value archive = options.Get("torchscript");
+  if (archive.IsTypedArray()) {
+    const auto bytes = archive.As<Napi::Uint8Array>();
+    config.torchscript.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+  }
+  config.num_classes = integer(options, "numClasses");
+  config.image_size = image_size(options.Get("imageSize").As<Napi::Object>());
+  config.mean = three(options, "mean");
+  config.std = three(options, "std");
+  config.default_boxes = default_box_config(options.Get("defaultBoxes").As<Napi::Object>());
+  config.seed = static_cast<uint64_t>(integer(options, "seed"));
+  config.device = string(options, "device");
+  return config;
+}
+
+TrainOptions train_options(const Napi::Object& options) {
+  TrainOptions result{string(options, "optimizer"), boolean(options, "fineTune"), std::nullopt};
+  if (options.Get("clipGradNorm").IsNumber()) result.clip_grad_norm = number(options, "clipGradNorm");
+  return result;
+}
+
+PostprocessOptions postprocess_options(const Napi::Object& options) {
+  return {number(options, "scoreThreshold"), number(options, "nmsThreshold"), integer(options, "topkCandidates"),
+          integer(options, "maxDetections")};
+}
+
+std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {
+  return elements(value, "spans", [](const Napi::Value& element) {
+    const Napi::Object span = element.As<Napi::Object>();
+    std::vector<int64_t> shape;
+    for (double size : numbers(span.Get("shape"), "shape")) shape.push_back(static_cast<int64_t>(size));
+    return TensorSpan{string(span, "name"), string(span, "dtype"), shape, integer(span, "offset"),
+                      integer(span, "byteLength")};
+  });
+}
+
+Objects batch_objects(const Napi::Object& spec) {
+  return {typed_values<int32_t>(spec, "counts", napi_int32_array), typed_values<float>(spec, "boxes", napi_float32_array),
+          typed_values<int32_t>(spec, "labels", napi_int32_array)};
+}
+
+Napi::Value to_js(Napi::Env env, const StepResult& result) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", result.loss);
+  object.Set("boxLoss", result.bbox_regression);
+  object.Set("classLoss", result.classification);
+  object.Set("gradientNorm", result.gradient_norm);
+  object.Set("positives", static_cast<double>(result.positives));
+  return object;
+}
+
+Napi::Value to_js(Napi::Env env, const Detections& detections) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("counts", typed_array<Napi::Int32Array>(env, detections.counts));
+  object.Set("boxes", typed_array<Napi::Float32Array>(env, detections.boxes));
+  object.Set("scores", typed_array<Napi::Float32Array>(env, detections.scores));
+  object.Set("labels", typed_array<Napi::Int32Array>(env, detections.labels));
+  return object;
+}
+
+Napi::Value to_js(Napi::Env env, const NamedTensors& tensors) {
+  Napi::Array array = Napi::Array::New(env, tensors.size());
+  for (size_t i = 0; i < tensors.size(); i++) {
+    Napi::Object object = Napi::Object::New(env);
+    Napi::Array shape = Napi::Array::New(env, tensors[i].tensor.dim());
+    for (int64_t d = 0; d < tensors[i].tensor.dim(); d++) {
+      shape.Set(static_cast<uint32_t>(d), static_cast<double>(tensors[i].tensor.size(d)));
+    }
+    object.Set("name", tensors[i].name);
+    object.Set("dtype", dtype_name(tensors[i].tensor.scalar_type()));
+    object.Set("shape", shape);
+    array.Set(static_cast<uint32_t>(i), object);
+  }
+  return array;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<MapShape>& maps) {
+  Napi::Array array = Napi::Array::New(env, maps.size());
+  for (size_t i = 0; i < maps.size(); i++) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("channels", static_cast<double>(maps[i].channels));
+    object.Set("height", static_cast<double>(maps[i].height));
+    object.Set("width", static_cast<double>(maps[i].width));
+    array.Set(static_cast<uint32_t>(i), object);
+  }
+  return array;
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <napi.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "data/batch.h"
+#include "io/tensor_file.h"
+#include "models/detector_model.h"
+#include "train/train_step.h"
+
+// Between JavaScript values and the core's plain structs. lib/ has checked the values; a wrong type still throws, never crashes.
+namespace dinov3_det {
+
+DetectorConfig detector_config(const Napi::Object& options);
+TrainOptions train_options(const Napi::Object& options);
+PostprocessOptions postprocess_options(const Napi::Object& options);
+std::vector<TensorSpan> tensor_spans(const Napi::Value& value);
+Objects batch_objects(const Napi::Object& spec);
+ImageSize image_size(const Napi::Object& object);
+
+Napi::Value to_js(Napi::Env env, const StepResult& result);
+Napi::Value to_js(Napi::Env env, const Detections& detections);
+Napi::Value to_js(Napi::Env env, const NamedTensors& tensors);
+Napi::Value to_js(Napi::Env env, const std::vector<MapShape>& maps);
+
+template <class Typed, class T>
+Typed typed_array(Napi::Env env, const std::vector<T>& values) {
+  Typed array = Typed::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,48 @@
+#include "data/batch.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "data/resize.h"
+
+namespace dinov3_det {
+
+namespace {
+
+// Pads to the image with the most objects; a padding box is the unit square, so that its arithmetic stays finite.
+Targets pad(const Objects& objects) {
+  const int64_t images = static_cast<int64_t>(objects.counts.size());
+  const int64_t most = images == 0 ? 0 : *std::max_element(objects.counts.begin(), objects.counts.end());
+  at::Tensor boxes = at::tensor({0.0f, 0.0f, 1.0f, 1.0f}).repeat({images, most, 1});  // [N, G, 4]
+  at::Tensor labels = at::zeros({images, most}, at::kLong);
+  at::Tensor counts = at::zeros({images}, at::kLong);
+  float* box = boxes.data_ptr<float>();
+  int64_t* label = labels.data_ptr<int64_t>();
+  size_t row = 0;
+  for (int64_t i = 0; i < images; i++) {
+    counts.data_ptr<int64_t>()[i] = objects.counts[i];
+    for (int64_t j = 0; j < objects.counts[i]; j++, row++) {
+      std::copy_n(&objects.boxes[4 * row], 4, box + 4 * (i * most + j));
+      label[i * most + j] = objects.labels[row];
+    }
+  }
+  return {boxes, labels, counts};
+}
+
+}  // namespace
+
+Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects) {
+  Batch batch;
+  batch.pixels = at::empty({static_cast<int64_t>(images.size()), size.height, size.width, 3}, at::kByte);
+  uint8_t* pixels = batch.pixels.data_ptr<uint8_t>();
+  for (const ImageView& image : images) {
+    resize_bilinear(image.data, image.size.width, image.size.height, pixels, size.width, size.height, image.flip);
+    pixels += size.height * size.width * 3;
+    batch.originals.push_back(image.size);
+  }
+  batch.targets = pad(objects);
+  return batch;
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/postprocess.h"
+#include "train/multibox_loss.h"
+
+namespace dinov3_det {
+
+// A decoded picture, RGB, rows packed, owned by the caller.
+struct ImageView {
+  const uint8_t* data;
+  ImageSize size;
+  bool flip;
+};
+
+// Ground truth of a batch, image after image: counts[i] objects belong to image i.
+struct Objects {
+  std::vector<int32_t> counts;
+  std::vector<float> boxes;     // xyxy in pixels of the batch's size, already flipped where the picture is
+  std::vector<int32_t> labels;  // 1..K-1
+};
+
+// Pictures of one size, ready for a model, with their ground truth (none for detection).
+struct Batch {
+  at::Tensor pixels;  // [N, H, W, 3] uint8 RGB
+  std::vector<ImageSize> originals;
+  Targets targets;
+};
+
+// Resizes every picture to `size`. Runs beside the native lane, on the caller's thread alone.
+Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects);
+
+}  // namespace dinov3_det

@@ -1,0 +1,81 @@
+#include "data/resize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace dinov3_det {
+
+namespace {
+
+constexpr int kWeightBits = 11;
+constexpr int64_t kChannels = 3;
+
+// The two source positions that one target position mixes, and their weights.
+struct Tap {
+  int64_t low;
+  int64_t high;
+  int32_t low_weight;
+  int32_t high_weight;
+};
+
+std::vector<Tap> make_taps(int64_t src_size, int64_t dst_size) {
+  const double scale = static_cast<double>(src_size) / static_cast<double>(dst_size);
+  std::vector<Tap> taps(dst_size);
+  for (int64_t i = 0; i < dst_size; i++) {
+    const float position = static_cast<float>((static_cast<double>(i) + 0.5) * scale - 0.5);
+    const int64_t low = static_cast<int64_t>(std::floor(position));
+    const float fraction = position - static_cast<float>(low);
+    constexpr float kOne = 1 << kWeightBits;
+    taps[i] = {std::clamp<int64_t>(low, 0, src_size - 1), std::clamp<int64_t>(low + 1, 0, src_size - 1),
+               static_cast<int32_t>(std::lrint((1.0f - fraction) * kOne)),
+               static_cast<int32_t>(std::lrint(fraction * kOne))};
+  }
+  return taps;
+}
+
+void resize_row(const uint8_t* src, const std::vector<Tap>& taps, int32_t* dst) {
+  for (size_t x = 0; x < taps.size(); x++) {
+    const Tap& tap = taps[x];
+    for (int64_t c = 0; c < kChannels; c++) {
+      *dst++ = src[tap.low * kChannels + c] * tap.low_weight + src[tap.high * kChannels + c] * tap.high_weight;
+    }
+  }
+}
+
+}  // namespace
+
+void resize_bilinear(const uint8_t* src, int64_t src_width, int64_t src_height, uint8_t* dst, int64_t dst_width,
+                     int64_t dst_height, bool flip) {
+  std::vector<Tap> columns = make_taps(src_width, dst_width);
+  if (flip) std::reverse(columns.begin(), columns.end());
+  const std::vector<Tap> rows = make_taps(src_height, dst_height);
+
+  // The two source rows in use, resized sideways; going down the picture most rows are used again.
+  std::vector<int32_t> buffers[2] = {std::vector<int32_t>(dst_width * kChannels),
+                                     std::vector<int32_t>(dst_width * kChannels)};
+  int64_t held[2] = {-1, -1};
+  const auto resized = [&](int64_t row, int64_t other) -> const int32_t* {
+    for (int k = 0; k < 2; k++) {
+      if (held[k] == row) return buffers[k].data();
+    }
+    const int slot = held[0] == other ? 1 : 0;
+    resize_row(src + row * src_width * kChannels, columns, buffers[slot].data());
+    held[slot] = row;
+    return buffers[slot].data();
+  };
+
+  for (int64_t y = 0; y < dst_height; y++) {
+    const Tap& tap = rows[y];
+    const int32_t* low = resized(tap.low, tap.high);
+    const int32_t* high = resized(tap.high, tap.low);
+    uint8_t* out = dst + y * dst_width * kChannels;
+    for (int64_t x = 0; x < dst_width * kChannels; x++) {
+      const int32_t mixed = ((tap.low_weight * (low[x] >> 4)) >> 16) + ((tap.high_weight * (high[x] >> 4)) >> 16);
+      out[x] = static_cast<uint8_t>((mixed + 2) >> 2);
+    }
+  }
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/named_tensor.h"
+
+namespace dinov3_det {
+
+struct MapShape {
+  int64_t channels;
+  int64_t height;
+  int64_t width;
+};
+
+// What turns pictures into feature maps.
+class Backbone {
+ public:
+  virtual ~Backbone() = default;
+
+  // images [N, 3, H, W], normalised -> feature maps [N, C_k, h_k, w_k], finest first.
+  virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
+
+  // The maps that forward gives for pictures of this size.
+  virtual std::vector<MapShape> map_shapes(int64_t height, int64_t width) = 0;
+
+  // What an optimizer may step, each tensor once, under its state_dict name.
+  virtual NamedTensors parameters() const = 0;
+
+  // What belongs to the state but is never stepped (running statistics).
+  virtual NamedTensors buffers() const { return {}; }
+
+  // Tells layers that behave otherwise in training (dropout, batch norm) how to behave.
+  virtual void train(bool) {}
+};
+
+}  // namespace dinov3_det

@@ -1,0 +1,117 @@
+#include "models/convnext.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+namespace dinov3_det {
+
+namespace {
+
+constexpr double kLayerNormEps = 1e-6;
+constexpr double kLayerScaleInit = 1e-6;
+constexpr double kWeightStd = 0.02;
+
+LayerNorm make_layer_norm(int64_t channels) { return {at::ones({channels}), at::zeros({channels})}; }
+
+// The reference truncates at +-2, a hundred standard deviations away: a plain normal is the same distribution.
+Affine make_affine(at::IntArrayRef weight_shape, at::Generator& generator) {
+  return {at::empty(weight_shape).normal_(0, kWeightStd, generator), at::zeros({weight_shape[0]})};
+}
+
+// x [N, H, W, C], over C
+at::Tensor layer_norm(const at::Tensor& x, const LayerNorm& norm) {
+  return at::layer_norm(x, norm.weight.sizes(), norm.weight, norm.bias, kLayerNormEps);
+}
+
+// x [N, C, H, W], over C. In channels_last memory both permutes are views.
+at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm) {
+  return layer_norm(x.permute({0, 2, 3, 1}), norm).permute({0, 3, 1, 2});
+}
+
+at::Tensor strided_conv(const at::Tensor& x, const Affine& conv) {
+  const int64_t stride = conv.weight.size(2);
+  return at::conv2d(x, conv.weight, conv.bias, stride);
+}
+
+}  // namespace
+
+ConvNextSize convnext_size(const std::string& name) {
+  if (name == "convnext_test") return {{1, 1, 2, 1}, {24, 48, 96, 192}};
+  if (name == "convnext_tiny") return {{3, 3, 9, 3}, {96, 192, 384, 768}};
+  if (name == "convnext_small") return {{3, 3, 27, 3}, {96, 192, 384, 768}};
+  if (name == "convnext_base") return {{3, 3, 27, 3}, {128, 256, 512, 1024}};
+  if (name == "convnext_large") return {{3, 3, 27, 3}, {192, 384, 768, 1536}};
+  TORCH_CHECK(false, "unknown ConvNeXt \"", name, "\"");
+}
+
+ConvNext::ConvNext(const ConvNextSize& size, at::Generator& generator) {
+  int64_t in_channels = 3;
+  for (size_t i = 0; i < size.dims.size(); i++) {
+    const int64_t dim = size.dims[i];
+    const int64_t kernel = i == 0 ? 4 : 2;
+    Stage stage;
+    stage.downsample_conv = make_affine({dim, in_channels, kernel, kernel}, generator);
+    stage.downsample_norm = make_layer_norm(i == 0 ? dim : in_channels);
+    for (int64_t j = 0; j < size.depths[i]; j++) {
+      stage.blocks.push_back({make_affine({dim, 1, 7, 7}, generator), make_layer_norm(dim),
+                              make_affine({4 * dim, dim}, generator), make_affine({dim, 4 * dim}, generator),
+                              at::full({dim}, kLayerScaleInit)});
+    }
+    stages_.push_back(std::move(stage));
+    in_channels = dim;
+  }
+  norm_ = make_layer_norm(in_channels);
+}
+
+at::Tensor ConvNext::forward_block(const Block& block, const at::Tensor& x) {
+  at::Tensor y = at::conv2d(x, block.dwconv.weight, block.dwconv.bias, 1, 3, 1, x.size(1));
+  y = layer_norm(y.permute({0, 2, 3, 1}), block.norm);  // [N, H, W, C]
+  y = at::gelu(at::linear(y, block.pwconv1.weight, block.pwconv1.bias));
+  y = at::linear(y, block.pwconv2.weight, block.pwconv2.bias) * block.gamma;
+  return x + y.permute({0, 3, 1, 2});  // [N, C, H, W]
+}
+
+std::vector<at::Tensor> ConvNext::forward(const at::Tensor& images) {
+  at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
+  for (size_t i = 0; i < stages_.size(); i++) {
+    const Stage& stage = stages_[i];
+    x = i == 0 ? layer_norm_channels_first(strided_conv(x, stage.downsample_conv), stage.downsample_norm)
+               : strided_conv(layer_norm_channels_first(x, stage.downsample_norm), stage.downsample_conv);
+    for (const Block& block : stage.blocks) x = forward_block(block, x);
+  }
+  return {layer_norm_channels_first(x, norm_)};
+}
+
+std::vector<MapShape> ConvNext::map_shapes(int64_t height, int64_t width) {
+  constexpr int64_t kStride = 32;
+  return {{norm_.weight.size(0), height / kStride, width / kStride}};
+}
+
+NamedTensors ConvNext::parameters() const {
+  NamedTensors named;
+  const auto add = [&](const std::string& name, const auto& layer) {
+    named.push_back({name + ".weight", layer.weight});
+    named.push_back({name + ".bias", layer.bias});
+  };
+  for (size_t i = 0; i < stages_.size(); i++) {
+    const std::string name = "downsample_layers." + std::to_string(i);
+    add(name + (i == 0 ? ".0" : ".1"), stages_[i].downsample_conv);
+    add(name + (i == 0 ? ".1" : ".0"), stages_[i].downsample_norm);
+  }
+  for (size_t i = 0; i < stages_.size(); i++) {
+    for (size_t j = 0; j < stages_[i].blocks.size(); j++) {
+      const std::string name = "stages." + std::to_string(i) + "." + std::to_string(j);
+      const Block& block = stages_[i].blocks[j];
+      named.push_back({name + ".gamma", block.gamma});
+      add(name + ".dwconv", block.dwconv);
+      add(name + ".norm", block.norm);
+      add(name + ".pwconv1", block.pwconv1);
+      add(name + ".pwconv2", block.pwconv2);
+    }
+  }
+  add("norm", norm_);
+  return named;
+}
+
+}  // namespace dinov3_det

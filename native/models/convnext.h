@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "models/backbone.h"
+
+namespace dinov3_det {
+
+// Blocks and channels of the four stages.
+struct ConvNextSize {
+  std::vector<int64_t> depths;
+  std::vector<int64_t> dims;
+};
+
+// "convnext_tiny", "_small", "_base", "_large" as released with DINOv3, or "convnext_test", a small one for tests and demos.
+ConvNextSize convnext_size(const std::string& name);
+
+struct LayerNorm {
+  at::Tensor weight;  // [C]
+  at::Tensor bias;    // [C]
+};
+
+struct Affine {
+  at::Tensor weight;  // convolution [C_out, C_in / groups, kh, kw] or linear [C_out, C_in]
+  at::Tensor bias;    // [C_out]
+};
+
+// DINOv3's ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"): the last stage, stride 32, through the final LayerNorm.
+// Parameter names are the keys of the released state_dict; the second name of the final norm, `norms.3`, is left out.
+class ConvNext : public Backbone {
+ public:
+  // Initialised as the reference: weights normal with std .02, biases 0, LayerNorm 1 and 0, layer scale 1e-6.
+  ConvNext(const ConvNextSize& size, at::Generator& generator);
+
+  std::vector<at::Tensor> forward(const at::Tensor& images) override;
+  std::vector<MapShape> map_shapes(int64_t height, int64_t width) override;
+  NamedTensors parameters() const override;
+
+ private:
+  struct Block {
+    Affine dwconv;
+    LayerNorm norm;
+    Affine pwconv1;
+    Affine pwconv2;
+    at::Tensor gamma;  // [C], layer scale
+  };
+  struct Stage {
+    Affine downsample_conv;     // 4x4/4 for the stem, 2x2/2 later
+    LayerNorm downsample_norm;  // behind the stem's convolution, before the later ones
+    std::vector<Block> blocks;
+  };
+
+  static at::Tensor forward_block(const Block& block, const at::Tensor& x);
+
+  std::vector<Stage> stages_;
+  LayerNorm norm_;
+};
+
+}  // namespace dinov3_det

@@ -1,0 +1,109 @@
+#include "models/detector_model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+
+#include "error.h"
+#include "models/convnext.h"
+#include "models/torchscript_backbone.h"
+
+namespace dinov3_det {
+
+namespace {
+
+at::Device open_device(const std::string& name) {
+  const at::Device device(name);
+  if (device.is_cuda()) {
+    const int64_t count = c10::impl::hasDeviceGuardImpl(at::kCUDA)
+                              ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount()
+                              : 0;
+    const int64_t index = device.has_index() ? device.index() : 0;
+    if (index >= count) {
+      throw Error("DEVICE_UNAVAILABLE", "Device \"" + name + "\" is not available: this LibTorch sees " +
+                                            std::to_string(count) +
+                                            " CUDA devices; use device \"cpu\", or install a CUDA LibTorch and driver "
+                                            "(npx dinov3-det doctor)");
+    }
+  }
+  return device;
+}
+
+// One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds its head.
+std::vector<int64_t> head_channels(const std::vector<MapShape>& maps, size_t entries) {
+  if (maps.size() > entries) {
+    throw Error("WEIGHTS_MISMATCH", "The backbone returns " + std::to_string(maps.size()) +
+                                        " feature maps but the SSD head has " + std::to_string(entries) +
+                                        " entries; give one list of aspect ratios per map");
+  }
+  std::vector<int64_t> channels;
+  for (size_t k = 0; k < entries; k++) channels.push_back(maps[std::min(k, maps.size() - 1)].channels);
+  return channels;
+}
+
+at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& device) {
+  return at::tensor(at::ArrayRef<float>(values)).reshape({1, 3, 1, 1}).to(device);
+}
+
+}  // namespace
+
+DetectorModel::DetectorModel(const DetectorConfig& config)
+    : image_size_(config.image_size), device_(open_device(config.device)) {
+  at::Generator generator = at::detail::createCPUGenerator(config.seed);
+  backbone_ = config.backbone == "torchscript"
+                  ? load_torchscript_backbone(config.torchscript)
+                  : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
+  maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
+  head_ = std::make_unique<SsdHead>(head_channels(maps_, config.default_boxes.aspect_ratios.size()),
+                                    default_boxes_per_location(config.default_boxes), config.num_classes, generator);
+
+  std::vector<std::pair<int64_t, int64_t>> grid_sizes;
+  for (const MapShape& map : maps_) grid_sizes.emplace_back(map.height, map.width);
+  default_boxes_ =
+      dinov3_det::default_boxes(config.default_boxes, grid_sizes, image_size_.width, image_size_.height).to(device_);
+  mean_ = per_channel(config.mean, device_);
+  std_ = per_channel(config.std, device_);
+  for (const NamedTensor& entry : state()) {
+    entry.tensor.set_data(entry.tensor.to(device_));
+    entry.tensor.set_requires_grad(false);
+  }
+  set_training(false);
+}
+
+at::Tensor DetectorModel::normalise(const at::Tensor& pixels) const {
+  const at::Tensor images = pixels.to(device_).permute({0, 3, 1, 2}).to(at::kFloat);  // [N, 3, H, W], channels_last
+  return (images / 255).sub_(mean_).div_(std_);
+}
+
+HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
+  std::vector<at::Tensor> maps;
+  {
+    const c10::AutoGradMode grad_mode(fine_tune_backbone_ && c10::GradMode::is_enabled());
+    maps = backbone_->forward(normalise(pixels));
+  }
+  return head_->forward(maps);
+}
+
+void DetectorModel::set_trainable(bool fine_tune_backbone) {
+  fine_tune_backbone_ = fine_tune_backbone;
+  for (const NamedTensor& entry : backbone_->parameters()) entry.tensor.set_requires_grad(fine_tune_backbone);
+  for (const NamedTensor& entry : head_->parameters()) entry.tensor.set_requires_grad(true);
+}
+
+void DetectorModel::set_training(bool on) { backbone_->train(on && fine_tune_backbone_); }
+
+NamedTensors DetectorModel::parameters() const {
+  NamedTensors named;
+  append(named, "backbone.", backbone_->parameters());
+  append(named, "head.", head_->parameters());
+  return named;
+}
+
+NamedTensors DetectorModel::state() const {
+  NamedTensors named = parameters();
+  append(named, "backbone.", backbone_->buffers());
+  return named;
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/backbone.h"
+#include "models/ssd_head.h"
+#include "ops/default_boxes.h"
+#include "ops/postprocess.h"
+
+namespace dinov3_det {
+
+struct DetectorConfig {
+  std::string backbone;     // a name that convnext_size knows, or "torchscript"
+  std::string torchscript;  // the archive's bytes when backbone is "torchscript"
+  int64_t num_classes;      // background included
+  ImageSize image_size;     // every picture is brought to this size
+  std::array<float, 3> mean;
+  std::array<float, 3> std;
+  DefaultBoxConfig default_boxes;
+  uint64_t seed;  // of the random initial weights
+  std::string device;
+};
+
+// Backbone, head and default boxes: pixels in, logits and box codes out.
+class DetectorModel {
+ public:
+  explicit DetectorModel(const DetectorConfig& config);
+
+  // pixels [N, H, W, 3] uint8 RGB, of the model's image size
+  HeadOutput forward(const at::Tensor& pixels);
+
+  // Trains the backbone too, or the head alone. Until this is called nothing asks for a gradient.
+  void set_trainable(bool fine_tune_backbone);
+  void set_training(bool on);
+
+  NamedTensors parameters() const;  // what an optimizer may step
+  NamedTensors state() const;       // parameters and buffers
+
+  const at::Tensor& default_boxes() const { return default_boxes_; }  // [A, 4]
+  const ImageSize& image_size() const { return image_size_; }
+  const at::Device& device() const { return device_; }
+  const std::vector<MapShape>& maps() const { return maps_; }
+
+ private:
+  at::Tensor normalise(const at::Tensor& pixels) const;
+
+  std::unique_ptr<Backbone> backbone_;
+  std::vector<MapShape> maps_;
+  std::unique_ptr<SsdHead> head_;
+  at::Tensor default_boxes_;
+  at::Tensor mean_;  // [1, 3, 1, 1]
+  at::Tensor std_;   // [1, 3, 1, 1]
+  ImageSize image_size_;
+  at::Device device_;
+  bool fine_tune_backbone_ = false;
+};
+
+}  // namespace dinov3_det

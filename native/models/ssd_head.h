@@ -1,0 +1,41 @@
+#pragma once
+
+#include <ATen/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "models/named_tensor.h"
+
+namespace dinov3_det {
+
+struct HeadOutput {
+  at::Tensor cls_logits;       // [N, A, K]
+  at::Tensor bbox_regression;  // [N, A, 4]
+};
+
+// torchvision's SSDHead: per feature map one 3x3 convolution for classes and one for boxes. It may have more entries than the
+// backbone has maps (the article's has six for one); the first maps.size() are used and the rest never get a gradient.
+class SsdHead {
+ public:
+  // Initialised as the reference: Xavier uniform weights, zero biases.
+  SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location, int64_t num_classes,
+          at::Generator& generator);
+
+  // maps [N, C_k, h_k, w_k] -> cells row-major, anchors innermost: A = sum of h_k * w_k * anchors_k
+  HeadOutput forward(const std::vector<at::Tensor>& maps) const;
+  NamedTensors parameters() const;
+
+ private:
+  struct Conv {
+    at::Tensor weight;
+    at::Tensor bias;
+  };
+  static Conv make_conv(int64_t in_channels, int64_t out_channels, at::Generator& generator);
+
+  std::vector<Conv> classification_;
+  std::vector<Conv> regression_;
+  int64_t num_classes_;
+};
+
+}  // namespace dinov3_det

@@ -1,0 +1,94 @@
+#include "models/torchscript_backbone.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <set>
+#include <sstream>
+
+#include "error.h"
+
+namespace dinov3_det {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& found) {
+  throw Error("WEIGHTS_MISMATCH",
+              "The TorchScript backbone must return one map [N, C, h, w] or a tuple or list of such maps, but it returned " +
+                  found + "; export it so that forward([N, 3, H, W]) gives feature maps");
+}
+
+at::Tensor as_map(const c10::IValue& value) {
+  if (!value.isTensor()) refuse("a " + value.tagKind());
+  const at::Tensor& map = value.toTensor();
+  if (map.dim() != 4) refuse("a tensor of " + std::to_string(map.dim()) + " dimensions");
+  if (!map.is_floating_point()) refuse("a tensor that is not floating point");
+  return map.to(at::kFloat);
+}
+
+std::vector<at::Tensor> as_maps(const c10::IValue& output) {
+  if (output.isTensor()) return {as_map(output)};
+  std::vector<at::Tensor> maps;
+  if (output.isTuple()) {
+    for (const c10::IValue& value : output.toTupleRef().elements()) maps.push_back(as_map(value));
+  } else if (output.isTensorList()) {
+    for (const at::Tensor& value : output.toTensorVector()) maps.push_back(as_map(value));
+  } else if (output.isList()) {
+    for (const c10::IValue& value : output.toListRef()) maps.push_back(as_map(value));
+  } else {
+    refuse("a " + output.tagKind());
+  }
+  if (maps.empty()) refuse("no map at all");
+  return maps;
+}
+
+class TorchScriptBackbone : public Backbone {
+ public:
+  explicit TorchScriptBackbone(torch::jit::Module module) : module_(std::move(module)) {}
+
+  std::vector<at::Tensor> forward(const at::Tensor& images) override { return as_maps(module_.forward({images})); }
+
+  // Only a forward pass tells.
+  std::vector<MapShape> map_shapes(int64_t height, int64_t width) override {
+    const c10::NoGradGuard no_grad;
+    module_.eval();
+    std::vector<MapShape> shapes;
+    for (const at::Tensor& map : forward(at::zeros({1, 3, height, width}))) {
+      if (map.size(0) != 1 || map.numel() == 0) refuse("a map of shape " + c10::str(map.sizes()));
+      shapes.push_back({map.size(1), map.size(2), map.size(3)});
+    }
+    return shapes;
+  }
+
+  // A module registered under two names is listed twice by TorchScript; an optimizer must step it once.
+  NamedTensors parameters() const override {
+    NamedTensors named;
+    std::set<const void*> seen;
+    for (const auto& parameter : module_.named_parameters()) {
+      if (seen.insert(parameter.value.unsafeGetTensorImpl()).second) named.push_back({parameter.name, parameter.value});
+    }
+    return named;
+  }
+
+  NamedTensors buffers() const override {
+    NamedTensors named;
+    for (const auto& buffer : module_.named_buffers()) named.push_back({buffer.name, buffer.value});
+    return named;
+  }
+
+  void train(bool on) override { module_.train(on); }
+
+ private:
+  torch::jit::Module module_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive) {
+  std::istringstream stream(archive);
+  return std::make_unique<TorchScriptBackbone>(torch::jit::load(stream, at::kCPU));
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,90 @@
+#include "ops/postprocess.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "ops/box_coder.h"
+#include "ops/boxes.h"
+#include "ops/nms.h"
+
+namespace dinov3_det {
+
+namespace {
+
+// scores [A, K] and boxes [A, 4] of one image, on the CPU, contiguous.
+NmsCandidates select_candidates(const float* scores, const float* boxes, int64_t anchors, int64_t classes,
+                                const PostprocessOptions& options) {
+  const float threshold = static_cast<float>(options.score_threshold);
+  NmsCandidates candidates;
+  std::vector<int64_t> members;
+  for (int64_t label = 1; label < classes; label++) {
+    const auto score = [&](int64_t anchor) { return scores[anchor * classes + label]; };
+    members.clear();
+    for (int64_t anchor = 0; anchor < anchors; anchor++) {
+      if (score(anchor) > threshold) members.push_back(anchor);
+    }
+    const auto better = [&](int64_t a, int64_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; };
+    const int64_t keep = std::min<int64_t>(options.topk_candidates, static_cast<int64_t>(members.size()));
+    std::partial_sort(members.begin(), members.begin() + keep, members.end(), better);
+    for (int64_t i = 0; i < keep; i++) {
+      const float* box = boxes + 4 * members[i];
+      candidates.boxes.insert(candidates.boxes.end(), box, box + 4);
+      candidates.scores.push_back(score(members[i]));
+      candidates.labels.push_back(static_cast<int32_t>(label));
+    }
+  }
+  return candidates;
+}
+
+Detections postprocess_image(const float* scores, const float* boxes, int64_t anchors, int64_t classes,
+                             const ImageSize& input, const ImageSize& original, const PostprocessOptions& options) {
+  const NmsCandidates candidates = select_candidates(scores, boxes, anchors, classes, options);
+  const float ratio_x = static_cast<float>(original.width) / static_cast<float>(input.width);
+  const float ratio_y = static_cast<float>(original.height) / static_cast<float>(input.height);
+  Detections detections;
+  for (int64_t index : batched_nms(candidates, options.nms_threshold)) {
+    if (static_cast<int64_t>(detections.scores.size()) == options.max_detections) break;
+    for (int64_t corner = 0; corner < 4; corner++) {
+      detections.boxes.push_back(candidates.boxes[4 * index + corner] * (corner % 2 == 0 ? ratio_x : ratio_y));
+    }
+    detections.scores.push_back(candidates.scores[index]);
+    detections.labels.push_back(candidates.labels[index]);
+  }
+  return detections;
+}
+
+template <class T>
+void extend(std::vector<T>& all, const std::vector<T>& part) {
+  all.insert(all.end(), part.begin(), part.end());
+}
+
+}  // namespace
+
+Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
+                       const std::vector<ImageSize>& originals, const PostprocessOptions& options) {
+  const at::Tensor scores = at::softmax(output.cls_logits, -1).to(at::kCPU, at::kFloat).contiguous();  // [N, A, K]
+  const at::Tensor boxes = clip_boxes(decode_boxes(output.bbox_regression, default_boxes), input.width, input.height)
+                               .to(at::kCPU, at::kFloat)
+                               .contiguous();  // [N, A, 4]
+  const int64_t images = scores.size(0), anchors = scores.size(1), classes = scores.size(2);
+  std::vector<Detections> parts(images);
+  at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      parts[i] = postprocess_image(scores.const_data_ptr<float>() + i * anchors * classes,
+                                   boxes.const_data_ptr<float>() + i * anchors * 4, anchors, classes, input,
+                                   originals[i], options);
+    }
+  });
+  Detections all;
+  for (const Detections& part : parts) {
+    all.counts.push_back(static_cast<int32_t>(part.scores.size()));
+    extend(all.boxes, part.boxes);
+    extend(all.scores, part.scores);
+    extend(all.labels, part.labels);
+  }
+  return all;
+}
+
+}  // namespace dinov3_det

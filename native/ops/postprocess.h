@@ -1,0 +1,37 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "models/ssd_head.h"
+
+namespace dinov3_det {
+
+struct PostprocessOptions {
+  double score_threshold = 0.01;  // strict
+  double nms_threshold = 0.45;
+  int64_t topk_candidates = 400;  // per class
+  int64_t max_detections = 200;   // per image
+};
+
+struct ImageSize {
+  int64_t width;
+  int64_t height;
+};
+
+// Detections of a batch, image after image: counts[i] rows belong to image i.
+struct Detections {
+  std::vector<int32_t> counts;
+  std::vector<float> boxes;  // xyxy in pixels of the original image, 4 each
+  std::vector<float> scores;
+  std::vector<int32_t> labels;  // 1..K-1
+};
+
+// torchvision's SSD.postprocess_detections followed by its resize_boxes: softmax, decode, clip to the input, per class the best
+// candidates above the threshold, NMS, best of the image, boxes scaled from the input's size to each image's own.
+Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
+                       const std::vector<ImageSize>& originals, const PostprocessOptions& options);
+
+}  // namespace dinov3_det
