@@ -1,0 +1,16 @@
+import { readFile, stat } from 'node:fs/promises';
+
+/**
+ * The bytes of a regular file of at most `maxBytes`. Its size is looked up before anything is read, so that neither a huge file
+ * nor a pipe can hold the process up. Throws a plain `Error` that says what is wrong with the file, without naming it: the caller
+ * knows what the file is for, and wraps it.
+ */
+export async function readBoundedFile(path: string, maxBytes: number): Promise<Buffer> {
+  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? new Error('it does not exist', { cause: error }) : error;
+  });
+  if (stats.isDirectory()) throw new Error('it is a directory');
+  if (!stats.isFile()) throw new Error('it is not a regular file');
+  if (stats.size > maxBytes) throw new Error(`it has ${stats.size} bytes, more than the ${maxBytes} allowed`);
+  return await readFile(path);
+}

@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { readBoundedFile } from './bounded-file.ts';
+import { checkBoolean, checkKeys, checkString } from './check.ts';
+import { checkClasses } from './class-list.ts';
+import { DetectorError, messageOf } from './errors.ts';
+import type { VocSource } from './voc-files.ts';
+
+/** What a data set's YAML file says. Paths are absolute; whether they exist shows when the data set is opened. */
+export interface DatasetConfig {
+  /** The YAML file. */
+  path: string;
+  /** `__background__` first. */
+  classes: string[];
+  train: VocSource;
+  valid: VocSource;
+  test?: VocSource;
+  /** The article's `VISUALIZE_TRANSFORMED_IMAGES`; default false. */
+  visualizeTransformedImages: boolean;
+}
+
+const FOLDER_KEYS = ['TRAIN_IMG', 'TRAIN_ANNOT', 'VALID_IMG', 'VALID_ANNOT'] as const;
+const ROOT_KEYS = ['VOC_ROOT', 'TRAIN_SPLIT', 'VALID_SPLIT', 'TEST_SPLIT'] as const;
+const KEYS = [...FOLDER_KEYS, ...ROOT_KEYS, 'CLASSES', 'VISUALIZE_TRANSFORMED_IMAGES'];
+
+/** 5,000 classes fit in. The parser needs quadratic time for some texts: one second for this much, many minutes for a megabyte. */
+const MAX_CONFIG_BYTES = 64 * 1024;
+
+/**
+ * Reads the YAML file of a data set. It has `CLASSES`, optionally `VISUALIZE_TRANSFORMED_IMAGES`, and either the article's
+ * `TRAIN_IMG`, `TRAIN_ANNOT`, `VALID_IMG` and `VALID_ANNOT`, or `VOC_ROOT` with `TRAIN_SPLIT` (default "train"), `VALID_SPLIT`
+ * (default "val") and optionally `TEST_SPLIT`. A relative path is taken from the current directory, as in the article, or from
+ * the folder of the YAML file if it exists only there.
+ *
+ * Rejects with `DetectorError` `CONFIG_INVALID`, naming the file and the key.
+ */
+export async function loadDatasetConfig(path: string): Promise<DatasetConfig> {
+  const absolute = resolve(checkString('path', path));
+  try {
+    const bytes = await readBoundedFile(absolute, MAX_CONFIG_BYTES);
+    return readConfig(absolute, parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
+  } catch (error) {
+    throw new DetectorError('CONFIG_INVALID', `Data set config "${path}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text, { stringKeys: true });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem) throw new Error(problem.message.split('\n')[0]!.slice(0, 300));
+  return document.toJS({ maxAliasCount: 100 });
+}
+
+function readConfig(path: string, content: unknown): DatasetConfig {
+  const values = checkKeys('the file', content, KEYS);
+  const classes = checkClasses('CLASSES', values.CLASSES);
+  const visualizeTransformedImages = checkBoolean(
+    'VISUALIZE_TRANSFORMED_IMAGES',
+    values.VISUALIZE_TRANSFORMED_IMAGES ?? false,
+  );
+  const sources = readSources(dirname(path), values);
+  return { path, classes, ...sources, visualizeTransformedImages };
+}
+
+function readSources(folder: string, values: Record<string, unknown>): Pick<DatasetConfig, 'train' | 'valid' | 'test'> {
+  const hasFolders = FOLDER_KEYS.some((key) => Object.hasOwn(values, key));
+  const hasRoot = ROOT_KEYS.some((key) => Object.hasOwn(values, key));
+  if (hasFolders === hasRoot) {
+    throw new Error(
+      `Expected either ${FOLDER_KEYS.join(', ')}, or VOC_ROOT; found ${hasRoot ? 'keys of both' : 'neither'}`,
+    );
+  }
+  if (hasRoot) {
+    const root = findPath(folder, checkString('VOC_ROOT', values.VOC_ROOT));
+    const source = (key: string, fallback?: string) => ({ root, split: checkString(key, values[key] ?? fallback) });
+    return {
+      train: source('TRAIN_SPLIT', 'train'),
+      valid: source('VALID_SPLIT', 'val'),
+      ...(Object.hasOwn(values, 'TEST_SPLIT') && { test: source('TEST_SPLIT') }),
+    };
+  }
+  const find = (key: string) => findPath(folder, checkString(key, values[key]));
+  return {
+    train: { images: find('TRAIN_IMG'), annotations: find('TRAIN_ANNOT') },
+    valid: { images: find('VALID_IMG'), annotations: find('VALID_ANNOT') },
+  };
+}
+
+function findPath(folder: string, path: string): string {
+  const [fromHere, fromFile] = [resolve(path), resolve(folder, path)];
+  return !existsSync(fromHere) && existsSync(fromFile) ? fromFile : fromHere;
+}

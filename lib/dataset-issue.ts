@@ -1,0 +1,48 @@
+import { relative } from 'node:path';
+
+export type DatasetIssueKind =
+  | 'id-invalid'
+  | 'duplicate-id'
+  | 'duplicate-file'
+  | 'image-missing'
+  | 'image-unreadable'
+  | 'annotation-missing'
+  | 'annotation-invalid'
+  | 'size-mismatch'
+  | 'unknown-class'
+  | 'coordinate-invalid'
+  | 'box-empty'
+  | 'box-outside'
+  | 'box-clipped';
+
+/** Something that a data set holds and that could not be used as it is. */
+export interface DatasetIssue {
+  /** The file at fault. */
+  file: string;
+  /** Position of the `<object>` in that file, from 0, where one object is at fault. */
+  object?: number;
+  kind: DatasetIssueKind;
+  /** What was found. */
+  message: string;
+  /** What was done: left out, mended, or used all the same. */
+  action: 'skipped' | 'repaired' | 'kept';
+}
+
+/** A summary for people: counts by kind, then the first `limit` issues, one a line. Empty without issues. */
+export function formatIssues(issues: readonly DatasetIssue[], limit = 10): string {
+  if (issues.length === 0) return '';
+  const counts = new Map<string, number>();
+  for (const { kind, action } of issues) {
+    counts.set(`${kind} (${action})`, (counts.get(`${kind} (${action})`) ?? 0) + 1);
+  }
+  const summary = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
+  const lines = issues.slice(0, limit).map((issue) => `  ${formatIssue(issue)}`);
+  if (issues.length > limit) lines.push(`  ... and ${issues.length - limit} more`);
+  return [`${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}: ${summary}`, ...lines].join('\n');
+}
+
+function formatIssue({ file, object, kind, message, action }: DatasetIssue): string {
+  const fromHere = relative('', file);
+  const shown = fromHere.length < file.length ? fromHere : file;
+  return `${shown}${object === undefined ? '' : ` object[${object}]`}: ${kind}: ${message} (${action})`;
+}

@@ -1,0 +1,163 @@
+import type { Sharp, SharpOptions } from 'sharp';
+import { readBoundedFile } from './bounded-file.ts';
+import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from './check.ts';
+import { DetectorError, messageOf } from './errors.ts';
+
+/** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
+export interface RgbImage {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/** The path of an image file, the bytes of one, or its pixels. */
+export type ImageInput = string | Uint8Array | RgbImage;
+
+export interface DecodeOptions {
+  /**
+   * Turn the picture upright by its EXIF orientation. Default false: the pixels as they are stored, which is what the boxes of
+   * Pascal VOC annotations are for.
+   */
+  autoOrient?: boolean;
+}
+
+/** The largest image accepted, in pixels: a small file can unpack to any size. */
+export const MAX_IMAGE_PIXELS = 50e6;
+
+/** 50 megapixels of 16-bit RGBA, uncompressed, fit in. */
+const MAX_FILE_BYTES = 512 * 1024 ** 2;
+
+/** How files of known formats begin, bytes read as Latin-1. Only the accepted ones ever reach a decoder. */
+const SIGNATURES: readonly [format: string, start: RegExp][] = [
+  ['jpeg', /^\xff\xd8\xff/],
+  ['png', /^\x89PNG\r\n\x1a\n/],
+  ['webp', /^RIFF....WEBP/s],
+  ['GIF', /^GIF8/],
+  ['TIFF', /^(II\*\0|MM\0\*)/],
+  ['BMP', /^BM/],
+  ['AVIF or HEIF', /^....ftyp/s],
+  ['SVG, XML or HTML', /^(\xef\xbb\xbf)?\s*</],
+];
+const ACCEPTED: readonly string[] = ['jpeg', 'png', 'webp'];
+
+/**
+ * Decodes a JPEG, PNG or WebP image (told by content, not by name; the first frame of an animation) to 8-bit sRGB. Grey, palette,
+ * CMYK and 16-bit images are converted, transparency is dropped. Raw pixels are checked and copied, so that the caller may reuse
+ * the buffer at once.
+ *
+ * Rejects with `DetectorError`: `IMAGE_UNREADABLE` (missing, a directory, empty, truncated, corrupt), `IMAGE_UNSUPPORTED` (another
+ * format), `IMAGE_TOO_LARGE` (above 50 megapixels); with `TypeError` or `RangeError` for anything that is not an `ImageInput`.
+ */
+export async function decodeImage(input: ImageInput, options: DecodeOptions = {}): Promise<RgbImage> {
+  checkKeys('options', options, ['autoOrient']);
+  const autoOrient = checkBoolean('autoOrient', options.autoOrient ?? false);
+  if (isRgbImage(input)) return copyRgb(input);
+  const { name, bytes } = await readEncoded(input);
+  await readHeader(name, bytes);
+  try {
+    const pipeline = await openWithSharp(bytes, { autoOrient, limitInputPixels: MAX_IMAGE_PIXELS });
+    const { data, info } = await pipeline
+      .removeAlpha()
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return {
+      data: new Uint8Array(data.buffer, data.byteOffset, data.length),
+      width: info.width,
+      height: info.height,
+    };
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+}
+
+/** Width and height of the stored pixels, from the header alone. Rejects as `decodeImage` does, but cannot see truncation. */
+export async function readImageSize(input: ImageInput): Promise<{ width: number; height: number }> {
+  if (isRgbImage(input)) {
+    checkRgb(input);
+    return { width: input.width, height: input.height };
+  }
+  const { name, bytes } = await readEncoded(input);
+  return await readHeader(name, bytes);
+}
+
+function isRgbImage(input: ImageInput): input is RgbImage {
+  if (typeof input === 'string' || input instanceof Uint8Array) return false;
+  if (input !== null && typeof input === 'object' && 'data' in input) return true;
+  throw new TypeError(wrongArgument('image', 'path, Uint8Array or { data, width, height }', input));
+}
+
+function checkRgb({ data, width, height }: RgbImage): void {
+  checkInteger('width', width, 1);
+  checkInteger('height', height, 1);
+  checkPixels('the raw image', width, height);
+  if (!(data instanceof Uint8Array)) throw new TypeError(wrongArgument('data', 'Uint8Array', data));
+  const expected = height * width * 3;
+  if (data.length !== expected) {
+    throw new RangeError(
+      `Expected ${expected} bytes for data (${height} rows x ${width} columns x 3 channels) but received ${data.length}`,
+    );
+  }
+}
+
+function copyRgb(image: RgbImage): RgbImage {
+  checkRgb(image);
+  return { data: new Uint8Array(image.data), width: image.width, height: image.height };
+}
+
+async function readEncoded(input: string | Uint8Array): Promise<{ name: string; bytes: Uint8Array }> {
+  if (typeof input !== 'string') {
+    // A copy: what is checked must be what is decoded, whatever the caller does to the buffer meanwhile.
+    return { name: 'the image buffer', bytes: new Uint8Array(input) };
+  }
+  const name = `image "${checkString('image', input)}"`;
+  try {
+    return { name, bytes: await readBoundedFile(input, MAX_FILE_BYTES) };
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+}
+
+/** Refuses what is not to be decoded; answers with the size of the stored pixels. */
+async function readHeader(name: string, bytes: Uint8Array): Promise<{ width: number; height: number }> {
+  if (bytes.length === 0) throw new DetectorError('IMAGE_UNREADABLE', `Cannot read ${name}: it is empty (0 bytes)`);
+  const start = Buffer.from(bytes.subarray(0, 256)).toString('latin1');
+  const format = SIGNATURES.find(([, signature]) => signature.test(start))?.[0];
+  if (format === undefined || !ACCEPTED.includes(format)) throw unsupported(name, format ?? 'unknown');
+  // No limit for a look at the header: the check below has the clearer message.
+  const file = await openWithSharp(bytes, { limitInputPixels: false });
+  const header = await file.metadata().catch((error) => {
+    throw unreadable(name, error);
+  });
+  // A file can be made to look like two formats: the decoder's opinion counts as well.
+  if (header.format !== format) throw unsupported(name, header.format);
+  checkPixels(name, header.width, header.height);
+  return { width: header.width, height: header.height };
+}
+
+/** sharp is loaded on first use: importing the library loads nothing native. */
+async function openWithSharp(bytes: Uint8Array, options: SharpOptions): Promise<Sharp> {
+  const { default: sharp } = await import('sharp');
+  // Truncated data is an error instead of grey rows.
+  return sharp(bytes, { failOn: 'error', ...options });
+}
+
+function checkPixels(name: string, width: number, height: number): void {
+  if (width * height <= MAX_IMAGE_PIXELS) return;
+  throw new DetectorError(
+    'IMAGE_TOO_LARGE',
+    `Cannot take ${name}: ${width} x ${height} pixels are more than the ${MAX_IMAGE_PIXELS / 1e6} megapixels allowed. Make it smaller`,
+  );
+}
+
+function unsupported(name: string, format: string): DetectorError {
+  return new DetectorError(
+    'IMAGE_UNSUPPORTED',
+    `Cannot read ${name}: expected the content of a JPEG, PNG or WebP file, found format ${format}. Convert it first`,
+  );
+}
+
+function unreadable(name: string, cause: unknown): DetectorError {
+  const reason = messageOf(cause).trim().split('\n')[0];
+  return new DetectorError('IMAGE_UNREADABLE', `Cannot read ${name}: ${reason}`, { cause });
+}

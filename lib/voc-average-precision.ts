@@ -1,0 +1,145 @@
+import { checkKeys, checkNumber } from './check.ts';
+import { type ClassTable, classTable, collectClasses, groupByImage } from './class-table.ts';
+import type { EvaluatedImage } from './evaluated-image.ts';
+import { runInSlices } from './time-slices.ts';
+
+export interface VocOptions {
+  /** 0..1, to be exceeded; default .5. */
+  iouThreshold?: number;
+}
+
+export interface VocClassResult {
+  labelIndex: number;
+  /** VOC2007: the mean of the highest precision at recall 0, .1 ... 1 or beyond; -1 without objects. */
+  ap11Point: number;
+  /** VOC2010 and later: the area under the precision envelope; -1 without objects. */
+  apArea: number;
+  /** Objects that count: no difficult ones. */
+  groundTruths: number;
+  detections: number;
+}
+
+export interface VocResult {
+  /** Means over the classes that have objects, 0..1; -1 where none has. */
+  map11Point: number;
+  mapArea: number;
+  /** Every class that has a detection or an object, by label. */
+  perClass: VocClassResult[];
+}
+
+/**
+ * The PASCAL VOC metric, both ways of averaging, by the rules of the common Python evaluators (py-faster-rcnn's `voc_eval`):
+ * widths and heights count pixels (`xmax - xmin + 1`); a detection goes to the object of its class with the largest IoU,
+ * difficult or not, the first among equals; a hit on a difficult object counts as nothing, a second hit as a false positive.
+ * The event loop is never held long. Throws `TypeError` or `RangeError` naming the image and the field.
+ */
+export async function vocAveragePrecision(
+  images: readonly EvaluatedImage[],
+  options: VocOptions = {},
+): Promise<VocResult> {
+  const { iouThreshold = 0.5 } = checkKeys('options', options, ['iouThreshold']) as VocOptions;
+  return await runInSlices(evaluate(images, checkNumber('iouThreshold', iouThreshold, 0, 1)));
+}
+
+function* evaluate(images: readonly EvaluatedImage[], iouThreshold: number): Generator<void, VocResult> {
+  const perClass: VocClassResult[] = [];
+  for (const members of yield* collectClasses(images)) {
+    const table = yield* classTable(images, members);
+    const groundTruths = table.objects.difficult.filter((flag) => flag === 0).length;
+    const curve = yield* precisionRecall(table, images.length, groundTruths, iouThreshold);
+    perClass.push({
+      labelIndex: table.labelIndex,
+      ap11Point: groundTruths > 0 ? elevenPointPrecision(curve) : -1,
+      apArea: groundTruths > 0 ? areaUnderEnvelope(curve) : -1,
+      groundTruths,
+      detections: table.detections.images.length,
+    });
+    yield;
+  }
+  const found = perClass.filter((result) => result.groundTruths > 0);
+  const mean = (name: 'ap11Point' | 'apArea') =>
+    found.length === 0 ? -1 : found.reduce((sum, result) => sum + result[name], 0) / found.length;
+  return { map11Point: mean('ap11Point'), mapArea: mean('apArea'), perClass };
+}
+
+/** The curve after each hit, by descending score; `precision` is made monotone: the highest at that recall or beyond. */
+interface Curve {
+  precision: number[];
+  recall: number[];
+}
+
+function* precisionRecall(
+  { detections, objects }: ClassTable,
+  imageCount: number,
+  groundTruths: number,
+  iouThreshold: number,
+): Generator<void, Curve> {
+  const groups = groupByImage(objects.images, imageCount);
+  const taken = new Uint8Array(objects.images.length);
+  const curve: Curve = { precision: [], recall: [] };
+  let [hits, misses, compared] = [0, 0, 0];
+  for (const [d, image] of detections.images.entries()) {
+    const box = detections.boxes.subarray(4 * d, 4 * d + 4);
+    const candidates = groups.positions.subarray(groups.starts[image], groups.starts[image + 1]);
+    compared += candidates.length + 1;
+    if (compared > 1 << 14) {
+      compared = 0;
+      yield;
+    }
+    const object = bestObject(box, candidates, objects.boxes, iouThreshold);
+    if (object !== undefined && objects.difficult[object]) continue;
+    if (object === undefined || taken[object]) {
+      misses++;
+      continue;
+    }
+    taken[object] = 1;
+    hits++;
+    curve.precision.push(hits / (hits + misses));
+    curve.recall.push(hits / groundTruths);
+  }
+  for (let i = hits - 1; i > 0; i--) curve.precision[i - 1] = Math.max(curve.precision[i - 1]!, curve.precision[i]!);
+  return curve;
+}
+
+/** The candidate of the largest IoU, if that is above the threshold. */
+function bestObject(
+  box: Float64Array,
+  candidates: Uint32Array,
+  boxes: Float64Array,
+  iouThreshold: number,
+): number | undefined {
+  let best = iouThreshold;
+  let object: number | undefined;
+  for (const candidate of candidates) {
+    const iou = pixelIou(box, boxes.subarray(4 * candidate, 4 * candidate + 4));
+    if (iou > best) {
+      best = iou;
+      object = candidate;
+    }
+  }
+  return object;
+}
+
+/** IoU of xyxy boxes whose last row and column of pixels are inside. */
+function pixelIou(a: Float64Array, b: Float64Array): number {
+  const width = Math.min(a[2]!, b[2]!) - Math.max(a[0]!, b[0]!) + 1;
+  const height = Math.min(a[3]!, b[3]!) - Math.max(a[1]!, b[1]!) + 1;
+  if (width <= 0 || height <= 0) return 0;
+  const intersection = width * height;
+  return intersection / (pixelArea(a) + pixelArea(b) - intersection);
+}
+
+function pixelArea(box: Float64Array): number {
+  return (box[2]! - box[0]! + 1) * (box[3]! - box[1]! + 1);
+}
+
+function elevenPointPrecision({ precision, recall }: Curve): number {
+  let sum = 0;
+  // i * .1 and not i / 10: numpy.arange(0, 1.1, .1) gives .30000000000000004, which a recall of 3 / 10 does not reach.
+  for (let i = 0; i <= 10; i++) sum += precision[recall.findIndex((value) => value >= i * 0.1)] ?? 0;
+  return sum / 11;
+}
+
+function areaUnderEnvelope({ precision, recall }: Curve): number {
+  return recall.reduce((sum, value, i) => sum + (value - (recall[i - 1] ?? 0)) * precision[i]!, 0);
+}
