@@ -1,5 +1,6 @@
 import { DetectorError, type DetectorErrorCode } from './errors.ts';
 import { loadAddon } from './libtorch/load.ts';
+import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 
 /** The only file that knows the addon: its functions, typed. Checking and naming is done by the callers. */
 
@@ -46,19 +47,6 @@ export interface FeatureMap extends Size {
 }
 
 export type StatePart = 'model' | 'optimizer';
-
-export interface TensorInfo {
-  name: string;
-  /** As safetensors names it. */
-  dtype: string;
-  shape: number[];
-}
-
-/** Where a tensor lies in a file: absolute offset and length in bytes. */
-export interface TensorSpan extends TensorInfo {
-  offset: number;
-  byteLength: number;
-}
 
 export interface BatchSpec {
   /** The size that every picture is resized to. */

@@ -1,0 +1,145 @@
+import type { DefaultBoxOptions, PostprocessOptions, Size } from './binding.ts';
+import {
+  checkBoolean,
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  checkOneOf,
+  checkPositive,
+  wrongArgument,
+} from './check.ts';
+
+/** The native backbones: DINOv3's four ConvNeXt sizes, and a small one for tests and demos. */
+export const backboneNames = [
+  'convnext_test',
+  'convnext_tiny',
+  'convnext_small',
+  'convnext_base',
+  'convnext_large',
+] as const;
+export type BackboneName = (typeof backboneNames)[number];
+
+export const presetNames = ['article'] as const;
+export type PresetName = (typeof presetNames)[number];
+
+/** Everything that, with the weights, makes a model: plain JSON, kept in every checkpoint. */
+export interface DetectorConfig {
+  preset: PresetName;
+  backbone: BackboneName | 'torchscript';
+  /** Every picture is resized to this, without keeping its aspect ratio. */
+  imageSize: Size;
+  /** Of the red, green and blue channel, for pixels from 0 to 1. */
+  mean: number[];
+  std: number[];
+  defaultBoxes: DefaultBoxOptions;
+  /** What an evaluation uses; `detect` may ask for less. */
+  postprocess: PostprocessOptions;
+}
+
+/** DINOv3 works on patches of 32 pixels; above 4096 one picture's activations pass any machine's memory. */
+const SIDE = { multiple: 32, min: 64, max: 4096 };
+
+/** The model of the article: torchvision's SSD on the backbone's last map. */
+const article: Omit<DetectorConfig, 'backbone' | 'imageSize'> = {
+  preset: 'article',
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  defaultBoxes: {
+    aspectRatios: [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
+    scales: defaultBoxScales(6, 0.15, 0.9),
+    steps: [],
+    clip: true,
+  },
+  postprocess: { scoreThreshold: 0.01, nmsThreshold: 0.45, topkCandidates: 400, maxDetections: 200 },
+};
+
+/**
+ * torchvision's DefaultBoxGenerator (SSD, section 2.2): one scale per map, evenly from `minRatio` to `maxRatio` of the image's side,
+ * and 1 at the end; a single map gets `[minRatio, maxRatio]`.
+ */
+export function defaultBoxScales(maps: number, minRatio: number, maxRatio: number): number[] {
+  if (maps === 1) return [minRatio, maxRatio];
+  const scales = Array.from({ length: maps }, (_, k) => minRatio + ((maxRatio - minRatio) * k) / (maps - 1));
+  return [...scales, 1];
+}
+
+/** The configuration of a preset. */
+export function presetConfig(
+  preset: PresetName,
+  backbone: BackboneName | 'torchscript',
+  imageSize: Size,
+): DetectorConfig {
+  checkOneOf('preset', preset, presetNames);
+  return { ...structuredClone(article), backbone, imageSize: checkImageSize('imageSize', imageSize) };
+}
+
+/** Width and height: multiples of 32 from 64 to 4096. */
+export function checkImageSize(name: string, value: unknown): Size {
+  const size = checkKeys(name, value, ['width', 'height']);
+  const side = (key: 'width' | 'height') => {
+    const pixels = checkInteger(`${name}.${key}`, size[key], SIDE.min, SIDE.max);
+    if (pixels % SIDE.multiple !== 0) {
+      throw new RangeError(wrongArgument(`${name}.${key}`, `multiple of ${SIDE.multiple}`, pixels));
+    }
+    return pixels;
+  };
+  return { width: side('width'), height: side('height') };
+}
+
+/** Checks a configuration that was read from a file; throws `TypeError` or `RangeError` naming the key. */
+export function checkDetectorConfig(value: unknown): DetectorConfig {
+  const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess'];
+  const config = checkKeys('model', value, keys);
+  return {
+    preset: checkOneOf('model.preset', config.preset, presetNames),
+    backbone: checkOneOf('model.backbone', config.backbone, [...backboneNames, 'torchscript']),
+    imageSize: checkImageSize('model.imageSize', config.imageSize),
+    mean: checkNumbers('model.mean', config.mean, 3, 3),
+    std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
+    defaultBoxes: checkDefaultBoxes('model.defaultBoxes', config.defaultBoxes),
+    postprocess: checkPostprocess('model.postprocess', config.postprocess),
+  };
+}
+
+/** Every field of a postprocess configuration. */
+export function checkPostprocess(name: string, value: unknown): PostprocessOptions {
+  const options = checkKeys(name, value, ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections']);
+  return {
+    scoreThreshold: checkNumber(`${name}.scoreThreshold`, options.scoreThreshold, 0, 1),
+    nmsThreshold: checkNumber(`${name}.nmsThreshold`, options.nmsThreshold, 0, 1),
+    topkCandidates: checkInteger(`${name}.topkCandidates`, options.topkCandidates, 1, 1e6),
+    maxDetections: checkInteger(`${name}.maxDetections`, options.maxDetections, 1, 1e6),
+  };
+}
+
+function checkDefaultBoxes(name: string, value: unknown): DefaultBoxOptions {
+  const boxes = checkKeys(name, value, ['aspectRatios', 'scales', 'steps', 'clip']);
+  const lists = checkArray(`${name}.aspectRatios`, boxes.aspectRatios, 1, 16);
+  return {
+    aspectRatios: lists.map((list, k) => checkNumbers(`${name}.aspectRatios[${k}]`, list, 0, 16, checkPositive)),
+    scales: checkNumbers(`${name}.scales`, boxes.scales, lists.length + 1, lists.length + 1, checkPositive),
+    steps: checkSteps(`${name}.steps`, boxes.steps, lists.length),
+    clip: checkBoolean(`${name}.clip`, boxes.clip),
+  };
+}
+
+function checkSteps(name: string, value: unknown, maps: number): number[] {
+  const steps = checkNumbers(name, value, 0, maps, checkPositive);
+  if (steps.length !== 0 && steps.length !== maps) {
+    throw new RangeError(wrongArgument(name, `no step or one for each of ${maps} maps`, value));
+  }
+  return steps;
+}
+
+function checkArray(name: string, value: unknown, min: number, max: number): unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, 'array', value));
+  checkInteger(`${name}.length`, value.length, min, max);
+  return value;
+}
+
+type CheckNumber = (name: string, value: unknown) => number;
+const checkFinite: CheckNumber = (name, value) => checkNumber(name, value, Number.NEGATIVE_INFINITY);
+
+function checkNumbers(name: string, value: unknown, min: number, max: number, check = checkFinite): number[] {
+  return checkArray(name, value, min, max).map((element, index) => check(`${name}[${index}]`, element));
+}

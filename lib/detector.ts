@@ -1,0 +1,279 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { type DetectorHandle, type NativeAddon, native, type Size } from './binding.ts';
+import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from './check.ts';
+import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { checkClasses } from './class-list.ts';
+import {
+  type BackboneName,
+  backboneNames,
+  checkDetectorConfig,
+  type DetectorConfig,
+  type PresetName,
+  presetConfig,
+} from './config.ts';
+import type { Detection } from './detection.ts';
+import { type AnnotateOptions, annotateImage } from './draw.ts';
+import { DetectorError, messageOf } from './errors.ts';
+import { unpackDetections } from './flat-detections.ts';
+import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
+import { readBackboneWeights, readState, type WeightReport, writeState } from './model-state.ts';
+import { type ModelSummary, summarize } from './summary.ts';
+import { version } from './version.ts';
+import { vetTorchScript } from './weights/torchscript.ts';
+
+export interface DetectorOptions {
+  /** `__background__` first: a label's index in this list is its number in the model. */
+  classes: readonly string[];
+  /** Default `article`. */
+  preset?: PresetName;
+  /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
+  backbone?: BackboneName | { torchscript: string };
+  /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Pictures are resized to it. */
+  imageSize?: Size;
+  /** A safetensors file with the backbone's weights, under the names of the released state_dict. Default: random weights. */
+  weights?: string;
+  /** `cpu` (default), `cuda`, or `cuda:N`. */
+  device?: string;
+  /** Of the random initial weights; default 42. */
+  seed?: number;
+}
+
+export interface DetectOptions {
+  /** Detections score above this, 0 to 1; default .15, as the article's inference. */
+  scoreThreshold?: number;
+  /** Of one picture, the best ones; default 200. */
+  maxDetections?: number;
+  /** Turn pictures upright by their EXIF orientation first; boxes are then for the upright picture. Default true. */
+  autoOrient?: boolean;
+  /** Pictures that go through the model together; default 8. */
+  batchSize?: number;
+}
+
+/** What Trainer and Evaluator need of a detector; not part of the public interface. */
+export interface DetectorInternals {
+  addon: NativeAddon;
+  handle: DetectorHandle;
+  /** Writes the checkpoint's files for this model. */
+  files: Record<string, (path: string) => Promise<void>>;
+}
+
+const internals = new WeakMap<Detector, DetectorInternals>();
+
+/** Throws `DISPOSED` for a detector that was given up. */
+export function internalsOf(detector: Detector): DetectorInternals {
+  const found = internals.get(detector);
+  if (found) return found;
+  if (!(detector instanceof Detector)) throw new TypeError(wrongArgument('detector', 'Detector', detector));
+  throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
+}
+
+/** An object detector: a backbone with an SSD head, on one device. Every method may be called concurrently. */
+export class Detector {
+  /** `__background__` first. */
+  readonly classes: readonly string[];
+  readonly config: Readonly<DetectorConfig>;
+  readonly device: string;
+  /** What the file of `weights` had for the backbone, if there was one. */
+  readonly weightReport: WeightReport | undefined;
+
+  private constructor(
+    { config, classes, device, weightReport }: Pick<Detector, 'config' | 'classes' | 'device' | 'weightReport'>,
+    own: DetectorInternals,
+  ) {
+    this.config = config;
+    this.classes = classes;
+    this.device = device;
+    this.weightReport = weightReport;
+    internals.set(this, own);
+  }
+
+  /**
+   * A detector to be trained: a backbone with the given or random weights and a random head.
+   *
+   * Rejects with `TypeError`/`RangeError` for wrong options and with `DetectorError`: `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`,
+   * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
+   */
+  static async create(options: DetectorOptions): Promise<Detector> {
+    const keys = ['classes', 'preset', 'backbone', 'imageSize', 'weights', 'device', 'seed'];
+    const given = checkKeys('options', options, keys) as unknown as DetectorOptions;
+    const classes = checkClasses('classes', given.classes);
+    const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
+    const name = typeof backbone === 'string' ? backbone : 'torchscript';
+    const config = presetConfig(given.preset ?? 'article', name, given.imageSize ?? { width: 640, height: 640 });
+    const device = checkDevice(given.device ?? 'cpu');
+    const seed = checkInteger('seed', given.seed ?? 42, 0);
+    const weights = given.weights === undefined ? undefined : checkString('weights', given.weights);
+
+    const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript);
+    const own = await build(config, classes, device, seed, program);
+    const weightReport = weights === undefined ? undefined : await readBackboneWeights(own.addon, own.handle, weights);
+    return new Detector({ config, classes, device, weightReport }, own);
+  }
+
+  /**
+   * A trained detector from a checkpoint directory, which needs nothing else.
+   *
+   * Rejects with `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT` (a file is missing, cut short, or has a flipped bit), or as `create`.
+   */
+  static async load(dir: string, options: { device?: string } = {}): Promise<Detector> {
+    const { device } = checkKeys('options', options, ['device']) as { device?: string };
+    const checkedDevice = checkDevice(device ?? 'cpu');
+    const checkpoint = await openCheckpoint(checkString('dir', dir));
+    const { config, classes } = readModel(dir, checkpoint.manifest);
+    const scripted = config.backbone === 'torchscript';
+    const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript')) : undefined;
+    const own = await build(config, classes, checkedDevice, 0, program);
+    await readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors'));
+    return new Detector({ config, classes, device: checkedDevice, weightReport: undefined }, own);
+  }
+
+  /**
+   * The objects of a picture, best first; boxes in pixels of the picture (upright, unless `autoOrient` is false).
+   *
+   * Rejects with `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or `IMAGE_TOO_LARGE`, naming the file.
+   */
+  detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
+  /** The objects of each picture, in the order of the pictures. */
+  detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
+  async detect(
+    input: ImageInput | readonly ImageInput[],
+    options: DetectOptions = {},
+  ): Promise<Detection[] | Detection[][]> {
+    const { autoOrient, batchSize, ...limits } = checkDetectOptions(options);
+    const inputs = Array.isArray(input) ? (input as readonly ImageInput[]) : [input as ImageInput];
+    const all: Detection[][] = [];
+    for (let begin = 0; begin < inputs.length; begin += batchSize) {
+      const images = await Promise.all(
+        inputs.slice(begin, begin + batchSize).map((image) => decodeImage(image, { autoOrient })),
+      );
+      all.push(...(await this.#detectDecoded(images, limits)));
+    }
+    return Array.isArray(input) ? all : all[0]!;
+  }
+
+  /** Draws boxes and labels into a picture: an encoded JPEG or PNG. Without `detections` the picture is looked at first. */
+  async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
+    const decoded = await decodeImage(image, { autoOrient: true });
+    return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
+  }
+
+  /** The layer table; `fineTune` says which parameters count as trainable. */
+  async summary({ fineTune = false }: { fineTune?: boolean } = {}): Promise<ModelSummary> {
+    const { addon, handle } = internalsOf(this);
+    const tensors = await addon.describeState(handle, 'model');
+    return summarize(
+      this.config,
+      this.classes.length,
+      tensors,
+      addon.featureMaps(handle),
+      checkBoolean('fineTune', fineTune),
+    );
+  }
+
+  /** Saves a checkpoint directory: it replaces one that is there, whole or not at all. */
+  async save(dir: string): Promise<void> {
+    const { files } = internalsOf(this);
+    await saveCheckpoint(checkString('dir', dir), describeModel(this), files);
+  }
+
+  /** Frees the native memory; work that is under way still ends. Safe to repeat. */
+  dispose(): void {
+    const own = internals.get(this);
+    if (!own) return;
+    internals.delete(this);
+    own.addon.disposeDetector(own.handle);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  async #detectDecoded(images: RgbImage[], limits: Required<Pick<DetectOptions, 'scoreThreshold' | 'maxDetections'>>) {
+    const { addon, handle } = internalsOf(this);
+    const batch = await addon.createBatch({
+      size: this.config.imageSize,
+      images: images.map((image) => ({ ...image, flip: false })),
+      counts: new Int32Array(images.length),
+      boxes: new Float32Array(0),
+      labels: new Int32Array(0),
+    });
+    try {
+      const options = { ...this.config.postprocess, ...limits };
+      return unpackDetections(await addon.detect(handle, batch, options), this.classes);
+    } finally {
+      addon.disposeBatch(batch);
+    }
+  }
+}
+
+/** The part of a manifest that describes the model. */
+export function describeModel(detector: Detector): CheckpointContent {
+  return { createdBy: `dinov3-det ${version}`, classes: [...detector.classes], model: { ...detector.config } };
+}
+
+function readModel(dir: string, manifest: CheckpointManifest): { config: DetectorConfig; classes: string[] } {
+  try {
+    return { config: checkDetectorConfig(manifest.model), classes: checkClasses('classes', manifest.classes) };
+  } catch (error) {
+    throw new DetectorError('CHECKPOINT_CORRUPT', `The manifest of ${dir} is not valid: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function build(
+  config: DetectorConfig,
+  classes: readonly string[],
+  device: string,
+  seed: number,
+  torchscript: Buffer | undefined,
+): Promise<DetectorInternals> {
+  const addon = await native();
+  const { preset: _, postprocess: __, ...model } = config;
+  const program = torchscript ? { torchscript } : {};
+  const handle = await addon.createDetector({ ...model, ...program, numClasses: classes.length, seed, device });
+  const files: DetectorInternals['files'] = {
+    'model.safetensors': (path) => writeState(addon, handle, 'model', path),
+    ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),
+  };
+  return { addon, handle, files };
+}
+
+/** The bytes that were looked into are the bytes that are loaded: the file is read once. */
+async function readTorchScript(path: string): Promise<Buffer> {
+  let archive: Buffer;
+  try {
+    archive = await readFile(path);
+  } catch (error) {
+    throw new DetectorError('WEIGHTS_NOT_FOUND', `Cannot read the TorchScript file ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  await vetTorchScript(archive, path);
+  return archive;
+}
+
+function checkBackbone(value: unknown): BackboneName | { torchscript: string } {
+  if (typeof value === 'string') return checkOneOf('backbone', value, backboneNames);
+  const { torchscript } = checkKeys('backbone', value, ['torchscript']);
+  return { torchscript: checkString('backbone.torchscript', torchscript) };
+}
+
+function checkDevice(value: unknown): string {
+  const device = checkString('device', value);
+  if (!/^(cpu|cuda(:\d{1,2})?)$/.test(device)) {
+    throw new RangeError(wrongArgument('device', '"cpu", "cuda" or "cuda:N"', device));
+  }
+  return device;
+}
+
+function checkDetectOptions(value: DetectOptions): Required<DetectOptions> {
+  const keys = ['scoreThreshold', 'maxDetections', 'autoOrient', 'batchSize'];
+  const options = checkKeys('options', value, keys) as DetectOptions;
+  return {
+    scoreThreshold: checkNumber('scoreThreshold', options.scoreThreshold ?? 0.15, 0, 1),
+    maxDetections: checkInteger('maxDetections', options.maxDetections ?? 200, 1, 1e6),
+    autoOrient: checkBoolean('autoOrient', options.autoOrient ?? true),
+    batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
+  };
+}

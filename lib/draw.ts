@@ -1,0 +1,117 @@
+import { checkInteger, checkKeys, checkOneOf } from './check.ts';
+import type { Detection } from './detection.ts';
+import { centredBaseline, svgText, textWidth } from './font.ts';
+import type { RgbImage } from './image.ts';
+
+export interface AnnotateOptions {
+  /** Default 'jpeg'. */
+  format?: 'jpeg' | 'png';
+  /** JPEG quality, 1 to 100, default 92. */
+  quality?: number;
+}
+
+/** Longer class names are cut. */
+const MAX_LABEL_CHARACTERS = 48;
+
+/**
+ * Draws the boxes of the detections with their labels and scores into a copy of the picture, and encodes it.
+ * A class has the same colour in every picture; lines and letters grow with the picture.
+ * Boxes are clipped to the picture; a box that is not in it, or not finite, is left out.
+ */
+export async function annotateImage(
+  image: RgbImage,
+  detections: readonly Detection[],
+  options: AnnotateOptions = {},
+): Promise<Buffer> {
+  checkKeys('options', options, ['format', 'quality']);
+  const format = checkOneOf('format', options.format ?? 'jpeg', ['jpeg', 'png']);
+  const quality = checkInteger('quality', options.quality ?? 92, 1, 100);
+  const { data, width, height } = image;
+  checkInteger('image.width', width, 1);
+  checkInteger('image.height', height, 1);
+  if (data.length !== width * height * 3) {
+    throw new RangeError(`Expected ${width * height * 3} bytes of RGB for image.data but received ${data.length}`);
+  }
+  const { default: sharp } = await import('sharp'); // a native library: loaded when it is needed
+  let picture = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
+  const overlay = overlaySvg(width, height, detections);
+  if (overlay !== undefined) picture = picture.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
+  return (format === 'png' ? picture.png() : picture.jpeg({ quality })).toBuffer();
+}
+
+/** Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
+function overlaySvg(width: number, height: number, detections: readonly Detection[]): string | undefined {
+  const line = Math.max(1, Math.round(Math.sqrt(width * height) / 300));
+  const size = Math.min(Math.max(10, Math.sqrt(width * height) / 40), height / 2);
+  const drawn = [...detections]
+    .sort((a, b) => a.score - b.score)
+    .map(({ label, score, box }) => {
+      const xmin = Math.max(0, box.xmin);
+      const ymin = Math.max(0, box.ymin);
+      const boxWidth = Math.min(width, box.xmax) - xmin;
+      const boxHeight = Math.min(height, box.ymax) - ymin;
+      if (!(boxWidth > 0 && boxHeight > 0)) return { box: '', label: '' };
+      const { colour, ink } = classColours(label);
+      // The line lies inside the box, so that it also shows on the picture's own edge.
+      const rect = `x="${xmin + line / 2}" y="${ymin + line / 2}" width="${Math.max(boxWidth - line, 0.1)}" height="${Math.max(boxHeight - line, 0.1)}"`;
+      return {
+        // The dark seam keeps the line apart from a background of its own colour.
+        box: `<g fill="none"><rect ${rect} stroke="#000" stroke-opacity="0.4" stroke-width="${line + 2}"/><rect ${rect} stroke="${colour}" stroke-width="${line}"/></g>`,
+        label: labelSvg({ text: labelText(label, score), x: xmin, y: ymin, size, colour, ink }, { width, height }),
+      };
+    });
+  if (drawn.every(({ box }) => box === '')) return undefined;
+  const shapes = [...drawn.map(({ box }) => box), ...drawn.map(({ label }) => label)];
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${shapes.join('')}</svg>`;
+}
+
+interface Label {
+  text: string;
+  /** Upper left corner of the box that it belongs to. */
+  x: number;
+  y: number;
+  size: number;
+  colour: string;
+  ink: string;
+}
+
+/** A filled tag above the box, or inside its upper edge where there is no room; never outside of the picture. */
+function labelSvg({ text, x, y, size, colour, ink }: Label, picture: { width: number; height: number }): string {
+  const padding = size * 0.3;
+  const wanted = textWidth(text, size) + 2 * padding;
+  const scale = Math.min(1, picture.width / wanted);
+  const [width, height, letters] = [wanted * scale, size * 1.4 * scale, size * scale];
+  const left = Math.max(0, Math.min(x, picture.width - width));
+  const top = y >= height ? y - height : Math.min(y, picture.height - height);
+  const place = {
+    x: left + padding * scale,
+    y: centredBaseline(top + height / 2, letters),
+    size: letters,
+    fill: ink,
+  };
+  return `<rect x="${left}" y="${top}" width="${width}" height="${height}" fill="${colour}"/>${svgText(text, place)}`;
+}
+
+function labelText(label: string, score: number): string {
+  const characters = [...label];
+  const name =
+    characters.length > MAX_LABEL_CHARACTERS ? `${characters.slice(0, MAX_LABEL_CHARACTERS - 3).join('')}...` : label;
+  return `${name} ${score.toFixed(2)}`;
+}
+
+/** A bright colour from the name alone (its FNV-1a hash as the hue), as "rgb(...)", and black or white for letters on it. */
+function classColours(label: string): { colour: string; ink: string } {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(label)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  const hue = hash % 360;
+  // HSL with saturation 0.9 and lightness 0.55.
+  const channels = [0, 8, 4].map((n) => {
+    const k = (n + hue / 30) % 12;
+    return 0.55 - 0.9 * 0.45 * Math.max(-1, Math.min(k - 3, 9 - k, 1));
+  });
+  const [red, green, blue] = channels.map((channel) => channel ** 2.2) as [number, number, number];
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  const rgb = channels.map((channel) => Math.round(channel * 255));
+  // Where black and white have the same contrast (WCAG): sqrt(1.05 * 0.05) - 0.05.
+  return { colour: `rgb(${rgb.join(',')})`, ink: luminance > 0.179 ? '#000' : '#fff' };
+}

@@ -1,0 +1,130 @@
+import { type CocoResult, cocoAveragePrecision, torchmetricsMeanAveragePrecision } from './average-precision.ts';
+import { checkFunction, checkInteger, checkKeys, wrongArgument } from './check.ts';
+import { DataLoader } from './data-loader.ts';
+import { type Detector, internalsOf } from './detector.ts';
+import { DetectorError } from './errors.ts';
+import type { EvaluatedImage } from './evaluated-image.ts';
+import { type DetectionRows, splitDetections } from './flat-detections.ts';
+import { vocAveragePrecision } from './voc-average-precision.ts';
+import { type Sample, VocDataset } from './voc-dataset.ts';
+
+export interface EvaluatorOptions {
+  /** Pictures that go through the model together; default 8. */
+  batchSize?: number;
+  /** Pictures that are decoded at the same time; default 2. */
+  workers?: number;
+}
+
+export interface EvaluationHooks {
+  /** Called after each batch with the pictures done. */
+  onProgress?: (done: number, total: number) => void;
+  /** Told of every picture that could not be read and is left out. */
+  onWarning?: ((message: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ClassEvaluation {
+  label: string;
+  /** COCO's AP at IoU .5:.95 and at .5; -1 without objects. */
+  ap: number;
+  ap50: number;
+  /** VOC's AP at IoU .5: 11 points (2007), and area (2010 on); -1 without objects. */
+  voc2007: number;
+  voc2010: number;
+  groundTruths: number;
+  detections: number;
+}
+
+export interface EvaluationResult {
+  /** COCO's twelve numbers. `difficult` objects count as any other. */
+  coco: CocoResult;
+  /** VOC's mAP at IoU .5; `difficult` objects count for nothing. */
+  voc2007: number;
+  voc2010: number;
+  /** The pair that the article prints, as torchmetrics computes it. */
+  torchmetrics: { map: number; map50: number };
+  perClass: ClassEvaluation[];
+  images: number;
+  seconds: number;
+}
+
+/** Measures a detector on a data set. */
+export class Evaluator {
+  readonly #dataset: VocDataset;
+  readonly #batchSize: number;
+  readonly #workers: number;
+
+  constructor(dataset: VocDataset, options: EvaluatorOptions = {}) {
+    if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+    const { batchSize, workers } = checkKeys('options', options, ['batchSize', 'workers']) as EvaluatorOptions;
+    this.#dataset = dataset;
+    this.#batchSize = checkInteger('batchSize', batchSize ?? 8, 1, 1024);
+    this.#workers = checkInteger('workers', workers ?? 2, 1, 256);
+  }
+
+  /**
+   * Detects on every picture, with the postprocessing of the detector's configuration, and compares with the ground truth.
+   *
+   * Rejects with the signal's reason when it is aborted, and with `CHECKPOINT_MISMATCH` when the classes differ.
+   */
+  async evaluate(detector: Detector, hooks: EvaluationHooks = {}): Promise<EvaluationResult> {
+    const { onProgress, ...loadHooks } = checkKeys('hooks', hooks, [
+      'onProgress',
+      'onWarning',
+      'signal',
+    ]) as EvaluationHooks;
+    if (onProgress !== undefined) checkFunction('onProgress', onProgress);
+    checkSameClasses(detector, this.#dataset);
+    const { addon, handle } = internalsOf(detector);
+    const { imageSize: size, postprocess } = detector.config;
+    const loader = new DataLoader(addon, this.#dataset, { size, batchSize: this.#batchSize, workers: this.#workers });
+
+    const started = performance.now();
+    const images: EvaluatedImage[] = [];
+    for await (const batch of loader.epoch(0, 0, loadHooks)) {
+      const rows = splitDetections(await addon.detect(handle, batch.handle, postprocess));
+      images.push(...batch.samples.map((sample, i) => toEvaluatedImage(sample, rows[i]!)));
+      onProgress?.(images.length, this.#dataset.length);
+    }
+    const scores = await score(images, detector.classes);
+    return { ...scores, images: images.length, seconds: (performance.now() - started) / 1000 };
+  }
+}
+
+/** Throws `CHECKPOINT_MISMATCH` unless a label means the same in both. */
+export function checkSameClasses(detector: Detector, dataset: VocDataset): void {
+  const [expected, found] = [detector.classes.join(', '), dataset.classes.join(', ')];
+  if (expected === found) return;
+  throw new DetectorError(
+    'CHECKPOINT_MISMATCH',
+    `The detector knows the classes ${expected}, the data set has ${found}; use the configuration that the detector was made for`,
+  );
+}
+
+function toEvaluatedImage({ objects }: Sample, { boxes, scores, labels }: DetectionRows): EvaluatedImage {
+  return {
+    detections: { boxes, scores, labels },
+    groundTruth: {
+      boxes: Float64Array.from(objects.flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax])),
+      labels: Int32Array.from(objects, ({ labelIndex }) => labelIndex),
+      difficult: Uint8Array.from(objects, ({ difficult }) => Number(difficult)),
+    },
+  };
+}
+
+async function score(images: EvaluatedImage[], classes: readonly string[]) {
+  const coco = await cocoAveragePrecision(images);
+  const torchmetrics = await torchmetricsMeanAveragePrecision(images);
+  const voc = await vocAveragePrecision(images);
+  // Both list every class that has a detection or an object, by label.
+  const perClass = coco.perClass.map(({ labelIndex, ap, ap50, groundTruths, detections }, i) => ({
+    label: classes[labelIndex]!,
+    ap,
+    ap50,
+    voc2007: voc.perClass[i]!.ap11Point,
+    voc2010: voc.perClass[i]!.apArea,
+    groundTruths,
+    detections,
+  }));
+  return { coco, torchmetrics, voc2007: voc.map11Point, voc2010: voc.mapArea, perClass };
+}

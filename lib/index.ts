@@ -1,0 +1,22 @@
+export {
+  type CocoOptions,
+  type CocoResult,
+  cocoAveragePrecision,
+  type EvaluatedImage,
+  torchmetricsMeanAveragePrecision,
+} from './average-precision.ts';
+export { type BackboneName, backboneNames, type DetectorConfig, type PresetName, presetNames } from './config.ts';
+export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
+export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
+export type { Box, Detection, GroundTruth } from './detection.ts';
+export { type DetectOptions, Detector, type DetectorOptions } from './detector.ts';
+export type { AnnotateOptions } from './draw.ts';
+export { DetectorError, type DetectorErrorCode } from './errors.ts';
+export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorOptions } from './evaluator.ts';
+export type { ImageInput, RgbImage } from './image.ts';
+export type { WeightReport } from './model-state.ts';
+export type { ModelSummary, SummaryRow } from './summary.ts';
+export { type EpochEvent, type StepEvent, Trainer, type TrainingHooks, type TrainingResult } from './trainer.ts';
+export type { OptimizerName, TrainerOptions } from './trainer-options.ts';
+export { type VocOptions, type VocResult, vocAveragePrecision } from './voc-average-precision.ts';
+export { type Sample, VocDataset, type VocDatasetOptions } from './voc-dataset.ts';

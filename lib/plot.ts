@@ -1,0 +1,78 @@
+import { LineChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
+import { init, use } from 'echarts/core';
+import { SVGRenderer } from 'echarts/renderers';
+import sharp from 'sharp';
+import { outlineChartText } from './font.ts';
+
+use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
+
+export interface ChartSeries {
+  name: string;
+  /** In the order of x; a point whose y is null or not finite leaves a gap. */
+  points: readonly (readonly [x: number, y: number | null])[];
+}
+
+export interface LineChartOptions {
+  title: string;
+  xLabel: string;
+  yLabel: string;
+  series: readonly ChartSeries[];
+  /** Lower end of the y axis; default: what the points need. */
+  yMin?: number;
+  /** In pixels, default 900 x 560. */
+  width?: number;
+  height?: number;
+}
+
+/** Above this many points a line is drawn without dots. */
+const MAX_DOTS = 60;
+
+/** A line chart as SVG whose x axis begins at 0. No display and no font is needed. */
+export function lineChartSvg(options: LineChartOptions): string {
+  const { title, xLabel, yLabel, series, yMin, width = 900, height = 560 } = options;
+  const xs = series.flatMap(({ points }) => points.map(([x]) => x));
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
+  try {
+    chart.setOption({
+      animation: false,
+      backgroundColor: '#fff',
+      title: { text: title, left: 'center', top: 12 },
+      legend: { bottom: 10, itemGap: 32, show: series.length > 1 },
+      grid: { left: 80, right: 32, top: 60, bottom: series.length > 1 ? 92 : 64, outerBoundsMode: 'none' },
+      xAxis: {
+        type: 'value',
+        name: xLabel,
+        nameLocation: 'middle',
+        nameGap: 30,
+        minInterval: 1,
+        min: Math.floor(xs.reduce((min, x) => Math.min(min, x), 0)),
+        max: Math.ceil(xs.reduce((max, x) => Math.max(max, x), 1)),
+        splitLine: { show: false },
+      },
+      yAxis: {
+        type: 'value',
+        name: yLabel,
+        nameLocation: 'middle',
+        nameGap: 52,
+        scale: true,
+        ...(yMin !== undefined && { min: yMin }),
+      },
+      series: series.map(({ name, points }) => ({
+        name,
+        type: 'line',
+        showSymbol: points.length <= MAX_DOTS,
+        symbolSize: 6,
+        data: points.map(([x, y]) => [x, y !== null && Number.isFinite(y) ? y : null]),
+      })),
+    });
+    return outlineChartText(chart.renderToSVGString());
+  } finally {
+    chart.dispose();
+  }
+}
+
+/** An SVG picture as PNG. */
+export async function renderSvg(svg: string): Promise<Buffer> {
+  return sharp(Buffer.from(svg)).png().toBuffer();
+}

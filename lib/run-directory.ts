@@ -1,0 +1,177 @@
+import { appendFile, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ensureWritableDirectory, writeFileAtomic, writing } from './atomic-file.ts';
+import { DetectorError } from './errors.ts';
+import type { ChartSeries } from './plot.ts';
+
+/** One training step. */
+export interface StepRecord {
+  type: 'step';
+  /** Counted from 1. */
+  epoch: number;
+  /** Counted from 1, in the epoch of `steps`. */
+  step: number;
+  steps: number;
+  loss: number;
+  boxLoss: number;
+  classLoss: number;
+  gradientNorm: number;
+  learningRate: number;
+  seconds: number;
+}
+
+/** One epoch. */
+export interface EpochRecord {
+  type: 'epoch';
+  /** Counted from 1. */
+  epoch: number;
+  /** Means over the steps of the epoch. */
+  trainLoss: number;
+  boxLoss: number;
+  classLoss: number;
+  /** That of the epoch's steps. */
+  learningRate: number;
+  /** mAP@.5:.95 and mAP@.5 on the validation data, 0 to 1. */
+  map: number;
+  map50: number;
+  /** Wall-clock time of training and evaluation. */
+  seconds: number;
+  /** Whatever else is known of the epoch goes into `metrics.jsonl` alone. */
+  [more: string]: unknown;
+}
+
+export type MetricsRecord = StepRecord | EpochRecord;
+
+const METRICS = 'metrics.jsonl';
+const FILES = [METRICS, 'results.csv', 'train_loss.png', 'map.png', 'config.json'];
+const COLUMNS = ['epoch', 'trainLoss', 'boxLoss', 'classLoss', 'learningRate', 'map', 'map50', 'seconds'] as const;
+/** Points of the smoothed step loss in a plot. */
+const SMOOTH_POINTS = 200;
+
+/**
+ * The directory of a training run: `metrics.jsonl` (a line per recorded step and per epoch), `results.csv` (a line per epoch),
+ * `train_loss.png`, `map.png` and `config.json`. Other files in it are left alone.
+ */
+export class RunDirectory {
+  readonly path: string;
+  readonly #steps: StepRecord[] = [];
+  readonly #epochs: EpochRecord[] = [];
+
+  private constructor(path: string, records: readonly MetricsRecord[]) {
+    this.path = path;
+    for (const record of records) this.#remember(record);
+  }
+
+  /**
+   * Opens the directory of a new run or, with `resume` (epochs completed, and steps of the next one), of one that goes on: what
+   * was recorded after that is dropped, so that the files end up as those of a run that was never interrupted.
+   * @throws DetectorError OUTPUT_NOT_WRITABLE, also when a new run would overwrite files that are there
+   */
+  static async open(path: string, options: { resume?: { epoch: number; step: number } } = {}): Promise<RunDirectory> {
+    const { resume } = options;
+    await ensureWritableDirectory(path);
+    const present = await writing(path, () => readdir(path));
+    const taken = FILES.filter((name) => present.includes(name));
+    if (taken.length > 0 && (resume === undefined || !taken.includes(METRICS))) {
+      throw new DetectorError(
+        'OUTPUT_NOT_WRITABLE',
+        `${path} already has ${taken.join(', ')}, which a new run would overwrite. Choose another directory, or resume the run that is there.`,
+      );
+    }
+    const kept =
+      taken.length > 0 ? (await readMetrics(join(path, METRICS))).filter((record) => isBefore(record, resume!)) : [];
+    const run = new RunDirectory(path, kept);
+    await writeFileAtomic(join(path, METRICS), kept.map(toLine).join(''));
+    await run.#writeResults();
+    return run;
+  }
+
+  /** The epochs recorded so far. */
+  get epochs(): readonly EpochRecord[] {
+    return this.#epochs;
+  }
+
+  /** Adds a line to `metrics.jsonl`, and for an epoch one to `results.csv`. Wait for it before the next. */
+  async appendMetrics(record: MetricsRecord): Promise<void> {
+    const path = join(this.path, METRICS);
+    await writing(path, () => appendFile(path, toLine(record)));
+    this.#remember(record);
+    if (record.type === 'epoch') await this.#writeResults();
+  }
+
+  /** Writes the resolved configuration to `config.json`. */
+  async writeConfig(config: Record<string, unknown>): Promise<void> {
+    await writeFileAtomic(join(this.path, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  }
+
+  /** Draws `train_loss.png` and `map.png` from what is recorded. */
+  async writePlots(): Promise<void> {
+    const { lineChartSvg, renderSvg } = await import('./plot.ts'); // the chart library takes a while to load
+    const epochLoss: ChartSeries = {
+      name: 'mean of the epoch',
+      points: this.#epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
+    };
+    const stepLoss: ChartSeries = { name: 'steps, smoothed', points: smooth(this.#steps) };
+    const loss = lineChartSvg({
+      title: 'Training loss',
+      xLabel: 'epoch',
+      yLabel: 'loss',
+      series: [epochLoss, stepLoss].filter(({ points }) => points.length > 0),
+    });
+    await writeFileAtomic(join(this.path, 'train_loss.png'), await renderSvg(loss));
+    const map = lineChartSvg({
+      title: 'Validation mAP',
+      xLabel: 'epoch',
+      yLabel: 'mAP',
+      yMin: 0,
+      series: [
+        { name: 'mAP@.5:.95', points: this.#epochs.map(({ epoch, map }) => [epoch, map]) },
+        { name: 'mAP@.5', points: this.#epochs.map(({ epoch, map50 }) => [epoch, map50]) },
+      ],
+    });
+    await writeFileAtomic(join(this.path, 'map.png'), await renderSvg(map));
+  }
+
+  #remember(record: MetricsRecord): void {
+    if (record.type === 'step') this.#steps.push(record);
+    else this.#epochs.push(record);
+  }
+
+  async #writeResults(): Promise<void> {
+    const lines = this.#epochs.map((epoch) => COLUMNS.map((column) => epoch[column] ?? '').join(','));
+    await writeFileAtomic(join(this.path, 'results.csv'), `${[COLUMNS.join(','), ...lines].join('\n')}\n`);
+  }
+}
+
+function toLine(record: MetricsRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
+/** The records of a metrics file; a line cut short by a crash is left out. */
+async function readMetrics(path: string): Promise<MetricsRecord[]> {
+  const text = await writing(path, () => readFile(path, 'utf8'));
+  return text.split('\n').flatMap((line) => {
+    try {
+      const record = JSON.parse(line) as MetricsRecord;
+      return ['step', 'epoch'].includes(record.type) && Number.isInteger(record.epoch) ? [record] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function isBefore(record: MetricsRecord, { epoch, step }: { epoch: number; step: number }): boolean {
+  return record.epoch <= epoch || (record.type === 'step' && record.epoch === epoch + 1 && record.step <= step);
+}
+
+/** Step losses against the epochs completed (1.5: half way through the second), as means of equally long runs of steps. */
+function smooth(steps: readonly StepRecord[]): [x: number, y: number][] {
+  const length = Math.ceil(steps.length / SMOOTH_POINTS);
+  const points: [number, number][] = [];
+  for (let begin = 0; begin < steps.length; begin += length) {
+    const run = steps.slice(begin, begin + length);
+    const x = run.reduce((sum, { epoch, step, steps }) => sum + epoch - 1 + step / steps, 0) / run.length;
+    points.push([x, run.reduce((sum, { loss }) => sum + loss, 0) / run.length]);
+  }
+  return points;
+}

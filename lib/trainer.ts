@@ -1,0 +1,229 @@
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { TrainingOptions } from './binding.ts';
+import { checkFunction, checkKeys, wrongArgument } from './check.ts';
+import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { DataLoader } from './data-loader.ts';
+import { type Detector, describeModel, internalsOf } from './detector.ts';
+import { DetectorError } from './errors.ts';
+import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
+import { multiStepLearningRate } from './learning-rate.ts';
+import { readState, writeState } from './model-state.ts';
+import { type EpochRecord, RunDirectory, type StepRecord } from './run-directory.ts';
+import {
+  type ResolvedTrainerOptions,
+  type RunOptions,
+  resolveTrainerOptions,
+  type TrainerOptions,
+} from './trainer-options.ts';
+import { addStep, finishEpoch, freshState, meanLosses, type TrainingState } from './training-state.ts';
+
+/** One optimizer step. Epochs and steps count from 1. */
+export interface StepEvent {
+  epoch: number;
+  epochs: number;
+  step: number;
+  /** Of this epoch. */
+  steps: number;
+  loss: number;
+  boxLoss: number;
+  classLoss: number;
+  /** L2 norm of all gradients, before clipping. */
+  gradientNorm: number;
+  learningRate: number;
+  images: number;
+  seconds: number;
+}
+
+/** One epoch: its mean losses over the steps, and how the detector does on `valid` after it. */
+export interface EpochEvent {
+  epoch: number;
+  epochs: number;
+  trainLoss: number;
+  boxLoss: number;
+  classLoss: number;
+  /** mAP@.5:.95 and mAP@.5 as the article prints them (torchmetrics). */
+  map: number;
+  map50: number;
+  evaluation: EvaluationResult;
+  learningRate: number;
+  nextLearningRate: number;
+  /** Whether this epoch is the best so far, by `map`. */
+  best: boolean;
+  bestScore: number;
+  bestEpoch: number;
+  seconds: number;
+}
+
+export interface TrainingHooks {
+  onStep?: (event: StepEvent) => void;
+  onEpoch?: (event: EpochEvent) => void | Promise<void>;
+  /** Progress of the evaluation after an epoch, in pictures. */
+  onEvaluate?: (event: { epoch: number; done: number; total: number }) => void;
+  onWarning?: (message: string) => void;
+  /** Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export interface TrainingResult {
+  epochs: number;
+  bestEpoch: number;
+  /** mAP@.5:.95 of the best epoch. */
+  bestScore: number;
+  outDir: string;
+  seconds: number;
+}
+
+/** Trains a detector on a data set, as the article does. */
+export class Trainer {
+  readonly #detector: Detector;
+  readonly #options: ResolvedTrainerOptions;
+
+  /** Throws `TypeError` or `RangeError` for a wrong option; touches no file. */
+  constructor(detector: Detector, options: TrainerOptions) {
+    internalsOf(detector);
+    this.#detector = detector;
+    this.#options = resolveTrainerOptions(options);
+  }
+
+  /**
+   * Runs the remaining epochs. In `outDir`: `best/` and `last/` (checkpoints), `metrics.jsonl`, `results.csv`, `train_loss.png`,
+   * `map.png`, `config.json`.
+   *
+   * Rejects with what a hook throws, with the signal's reason, and with `DetectorError`: `LOSS_NOT_FINITE` (its message shows the
+   * parts of the loss; the detector keeps its last good weights), `OUTPUT_NOT_WRITABLE`, `CHECKPOINT_MISMATCH`.
+   */
+  async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
+    const { onStep, onEpoch, onEvaluate, onWarning, signal } = checkHooks(hooks);
+    const { train, valid, outDir, epochs, workers, run } = this.#options;
+    const { addon, handle } = internalsOf(this.#detector);
+    const began = performance.now();
+    for (const dataset of [train, valid]) checkSameClasses(this.#detector, dataset);
+
+    await addon.startTraining(handle, nativeOptions(run));
+    const { state, directory } = await this.#open();
+    const { batchSize, seed, flipProbability } = run;
+    const size = this.#detector.config.imageSize;
+    const loader = new DataLoader(addon, train, { size, batchSize, workers, shuffle: { seed, flipProbability } });
+    const evaluator = new Evaluator(valid, { batchSize, workers });
+
+    try {
+      while (state.epoch < epochs) {
+        const epochBegan = performance.now();
+        const learningRate = this.#learningRate(state.epoch);
+        const at = { epoch: state.epoch + 1, epochs, steps: loader.length };
+
+        for await (const batch of loader.epoch(state.epoch, state.step, { onWarning, signal })) {
+          const stepBegan = performance.now();
+          const result = await addon.trainStep(handle, batch.handle, learningRate);
+          addStep(state, batch.index + 1, result);
+          const images = batch.samples.length;
+          const event = { ...at, ...result, step: state.step, learningRate, images, seconds: secondsSince(stepBegan) };
+          await directory.appendMetrics(stepRecord(event));
+          onStep?.(event);
+          signal?.throwIfAborted();
+        }
+
+        const onProgress = (done: number, total: number) => onEvaluate?.({ epoch: at.epoch, done, total });
+        const evaluation = await evaluator.evaluate(this.#detector, { onProgress, onWarning, signal });
+        const score = evaluation.torchmetrics;
+        const means = meanLosses(state);
+        const best = finishEpoch(state, score.map);
+        const { bestScore, bestEpoch } = state as { bestScore: number; bestEpoch: number };
+        const nextLearningRate = this.#learningRate(state.epoch);
+        const rates = { learningRate, nextLearningRate };
+        const seconds = secondsSince(epochBegan);
+        const event = { ...at, ...means, ...score, evaluation, ...rates, best, bestScore, bestEpoch, seconds };
+        await directory.appendMetrics(epochRecord(event));
+        if (best) await this.#save('best', state);
+        await this.#save('last', state);
+        await directory.writePlots();
+        await onEpoch?.(event);
+        signal?.throwIfAborted();
+      }
+    } catch (error) {
+      if (signal?.aborted) await this.#save('last', state);
+      throw error;
+    }
+    return { epochs, bestEpoch: state.bestEpoch!, bestScore: state.bestScore!, outDir, seconds: secondsSince(began) };
+  }
+
+  #learningRate(epoch: number): number {
+    const { learningRate, milestones, gamma } = this.#options.run;
+    return multiStepLearningRate({ base: learningRate, milestones, gamma }, epoch);
+  }
+
+  /** A fresh run, or with `resume` the state of `last`, read into the detector. */
+  async #open(): Promise<{ state: TrainingState; directory: RunDirectory }> {
+    const { outDir, resume, run, epochs } = this.#options;
+    if (!resume) {
+      const directory = await RunDirectory.open(outDir);
+      await directory.writeConfig({ ...describeModel(this.#detector), training: { epochs, ...run } });
+      return { state: freshState(run), directory };
+    }
+    const { addon, handle } = internalsOf(this.#detector);
+    const last = join(outDir, 'last');
+    const checkpoint = await openCheckpoint(last);
+    const { classes, model, training } = checkpoint.manifest;
+    const current = describeModel(this.#detector);
+    checkSame(last, 'classes', classes, current.classes);
+    checkSame(last, 'model', model, current.model);
+    if (!training) throw mismatch(last, 'it was not written by a training run');
+    checkSame(last, 'options', training.options, run);
+    await readState(addon, handle, 'model', checkpoint.path('model.safetensors'));
+    await readState(addon, handle, 'optimizer', checkpoint.path('optimizer.safetensors'));
+    const directory = await RunDirectory.open(outDir, { resume: { epoch: training.epoch, step: training.step } });
+    return { state: training, directory };
+  }
+
+  async #save(name: 'best' | 'last', state: TrainingState): Promise<void> {
+    const { addon, handle, files } = internalsOf(this.#detector);
+    const optimizer = (path: string) => writeState(addon, handle, 'optimizer', path);
+    const content = { ...describeModel(this.#detector), training: state };
+    const all = name === 'last' ? { ...files, 'optimizer.safetensors': optimizer } : files;
+    await saveCheckpoint(join(this.#options.outDir, name), content, all);
+  }
+}
+
+const hookNames = ['onStep', 'onEpoch', 'onEvaluate', 'onWarning'] as const;
+
+function checkHooks(hooks: TrainingHooks): TrainingHooks {
+  const known = checkKeys('hooks', hooks, [...hookNames, 'signal']) as TrainingHooks;
+  for (const name of hookNames) if (known[name] !== undefined) checkFunction(name, known[name]);
+  if (known.signal !== undefined && !(known.signal instanceof AbortSignal)) {
+    throw new TypeError(wrongArgument('signal', 'AbortSignal', known.signal));
+  }
+  return known;
+}
+
+function nativeOptions({ optimizer, fineTune, clipGradNorm }: RunOptions): TrainingOptions {
+  return { optimizer, fineTune, ...(clipGradNorm === null ? {} : { clipGradNorm }) };
+}
+
+function stepRecord({ epochs: _, images: __, ...event }: StepEvent): StepRecord {
+  return { type: 'step', ...event };
+}
+
+function epochRecord({ epochs: _, evaluation, ...event }: EpochEvent): EpochRecord {
+  const { coco, voc2007, voc2010, perClass } = evaluation;
+  return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass };
+}
+
+function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
+}
+
+function checkSame(dir: string, what: string, found: unknown, expected: unknown): void {
+  if (isDeepStrictEqual(found, expected)) return;
+  const difference = Object.entries(expected as object).find(
+    ([key, value]) => !isDeepStrictEqual(value, (found as Record<string, unknown>)[key]),
+  );
+  const [key, value] = difference ?? [what, expected];
+  const old = JSON.stringify((found as Record<string, unknown>)[key]);
+  throw mismatch(dir, `its ${what} differ: ${key} was ${old} and is now ${JSON.stringify(value)}`);
+}
+
+function mismatch(dir: string, what: string): DetectorError {
+  const remedy = 'Resume with the options that the run was started with, or start a new one';
+  return new DetectorError('CHECKPOINT_MISMATCH', `${dir} cannot be resumed: ${what}. ${remedy}`);
+}

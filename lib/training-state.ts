@@ -1,0 +1,68 @@
+import type { StepResult } from './binding.ts';
+import type { RunOptions } from './trainer-options.ts';
+
+/** How far a run has come: everything beside weights and optimizer that going on needs. Plain JSON, kept in its checkpoints. */
+export interface TrainingState {
+  /** Epochs completed, their evaluation included. */
+  epoch: number;
+  /** Steps completed of the epoch that is under way. */
+  step: number;
+  /** Of the losses of these steps, and how many they are. */
+  sums: { loss: number; boxLoss: number; classLoss: number; steps: number };
+  /** The best mAP@.5:.95, 0 to 1, and its epoch; null before the first evaluation. */
+  bestScore: number | null;
+  bestEpoch: number | null;
+  options: RunOptions;
+}
+
+const zeroSums = () => ({ loss: 0, boxLoss: 0, classLoss: 0, steps: 0 });
+
+export function freshState(options: RunOptions): TrainingState {
+  return { epoch: 0, step: 0, sums: zeroSums(), bestScore: null, bestEpoch: null, options };
+}
+
+/** Counts a step; `step` is its number in the epoch, which skips batches that could not be read. */
+export function addStep(state: TrainingState, step: number, { loss, boxLoss, classLoss }: StepResult): void {
+  const { sums } = state;
+  state.step = step;
+  state.sums = {
+    loss: sums.loss + loss,
+    boxLoss: sums.boxLoss + boxLoss,
+    classLoss: sums.classLoss + classLoss,
+    steps: sums.steps + 1,
+  };
+}
+
+/** The means of the epoch's losses; NaN when no batch could be read. */
+export function meanLosses({ sums }: TrainingState): { trainLoss: number; boxLoss: number; classLoss: number } {
+  const { loss, boxLoss, classLoss, steps } = sums;
+  return { trainLoss: loss / steps, boxLoss: boxLoss / steps, classLoss: classLoss / steps };
+}
+
+/** Completes the epoch; returns whether its score is the best so far. */
+export function finishEpoch(state: TrainingState, score: number): boolean {
+  const best = state.bestScore === null || score > state.bestScore;
+  state.epoch += 1;
+  state.step = 0;
+  state.sums = zeroSums();
+  if (best) {
+    state.bestScore = score;
+    state.bestEpoch = state.epoch;
+  }
+  return best;
+}
+
+/** Whether a value that was read from a file has the shape of a state. */
+export function isTrainingState(value: unknown): value is TrainingState {
+  if (!isObject(value) || !isObject(value.sums) || !isObject(value.options)) return false;
+  const { epoch, step, sums, bestScore, bestEpoch } = value;
+  const counts = [epoch, step, sums.steps, ...(bestEpoch === null ? [] : [bestEpoch])];
+  const numbers = [sums.loss, sums.boxLoss, sums.classLoss, ...(bestScore === null ? [] : [bestScore])];
+  return (
+    counts.every((count) => Number.isSafeInteger(count) && (count as number) >= 0) && numbers.every(Number.isFinite)
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
