@@ -1,0 +1,67 @@
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { DetectorError, messageOf } from '../errors.ts';
+import { findLibtorch, type LibtorchLocation } from './find.ts';
+import { exists } from './inspect.ts';
+import { runProgram } from './program.ts';
+
+export type BuildOptions = {
+  /** Default: the one that `findLibtorch` finds. */
+  libtorch?: LibtorchLocation;
+  /** Build the test addon too. Default false. */
+  tests?: boolean;
+  /** Called with each line that CMake and the compiler say. */
+  onLine?: (line: string) => void;
+};
+
+/**
+ * Compiles the addon against a LibTorch with CMake, into `build/Release` of this package; only what changed.
+ * @throws {DetectorError} `ADDON_LOAD_FAILED` naming a missing tool, or with the end of the compiler's words.
+ */
+export async function buildAddon(options: BuildOptions = {}): Promise<void> {
+  const { libtorch = await findLibtorch(), tests = false, onLine } = options;
+  await checkTools(libtorch);
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
+  const parameters = [
+    '--directory',
+    root,
+    '--config',
+    'Release',
+    '--parallel',
+    String(availableParallelism()),
+    `--CDLIBTORCH_DIR=${libtorch.dir}`,
+    `--CDDINOV3_DET_TESTS=${tests ? 'ON' : 'OFF'}`,
+  ];
+  for (const step of ['configure', 'build']) {
+    await runProgram(process.execPath, [cmakeJs, step, ...parameters], onLine ? { onLine } : {}).catch((error) => {
+      throw new DetectorError('ADDON_LOAD_FAILED', `The addon was not built: ${messageOf(error)}`, { cause: error });
+    });
+  }
+}
+
+async function checkTools({ dir }: LibtorchLocation): Promise<void> {
+  if (!(await exists(join(dir, 'include')))) {
+    throw new DetectorError('ADDON_LOAD_FAILED', `${dir} has no include/: building needs the headers of LibTorch`);
+  }
+  await runProgram('cmake', ['--version']).catch((error) => {
+    throw missingTool('CMake 3.18 or newer', 'cmake', error);
+  });
+  if (process.platform === 'win32') return; // CMake finds Visual Studio, which is not on PATH
+  const compiler = process.env.CXX ?? 'c++';
+  await runProgram(compiler, ['--version']).catch((error) => {
+    throw missingTool('A C++20 compiler', 'g++', error);
+  });
+}
+
+function missingTool(what: string, debianPackage: string, cause: Error): DetectorError {
+  return new DetectorError(
+    'ADDON_LOAD_FAILED',
+    `${what} is needed to build the addon: ${cause.message}. On Debian or Ubuntu: sudo apt install ${debianPackage}; ` +
+      'on macOS: xcode-select --install, brew install cmake; on Windows: Visual Studio with C++ and CMake',
+    { cause },
+  );
+}

@@ -1,0 +1,118 @@
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { DetectorError, messageOf } from '../errors.ts';
+import { type FindOptions, findLibtorch, type LibtorchLocation } from './find.ts';
+import { requiredLibraries } from './libraries.ts';
+import { minorVersion } from './version.ts';
+
+/** The native addon and the LibTorch below it. `lib/binding.ts` knows what is in it. */
+export type LoadedAddon = { addon: unknown; location: LibtorchLocation };
+
+type Loader = { open: (paths: string[]) => void };
+
+/** What to run when the addon is missing or does not fit. */
+const remedy =
+  'In a checkout run: npm run setup. In a project that uses the package run: npm rebuild dinov3-det; npx dinov3-det doctor';
+
+let loaded: Promise<LoadedAddon> | undefined;
+
+/**
+ * Finds and loads LibTorch, then the addon; once per thread, later calls get the same one. A failure is not kept: the
+ * next call tries again.
+ * @throws {DetectorError} `LIBTORCH_NOT_FOUND`, `LIBTORCH_INCOMPATIBLE` (also when another LibTorch is already loaded) or
+ * `ADDON_LOAD_FAILED`.
+ */
+export async function loadAddon(options: FindOptions = {}): Promise<LoadedAddon> {
+  loaded ??= loadAddonFile(addonPath(), options).catch((error) => {
+    loaded = undefined;
+    throw error;
+  });
+  const result = await loaded;
+  if (options.libtorch !== undefined) await checkSameLibtorch(result.location, options);
+  return result;
+}
+
+/** The same for another addon that is linked against LibTorch. */
+export async function loadAddonFile(path: string, options: FindOptions = {}): Promise<LoadedAddon> {
+  const location = await findLibtorch(options);
+  loadLibtorch(location);
+  const addon = openAddon(path);
+  checkBuiltFor(addon, location, path);
+  return { addon, location };
+}
+
+/**
+ * Loads the libraries of a LibTorch into the process, for every addon that comes after.
+ * @throws {DetectorError} `LIBTORCH_INCOMPATIBLE` with the system loader's words.
+ */
+export function loadLibtorch({ lib, variant, version }: LibtorchLocation): void {
+  const loader = openAddon(loaderPath()) as Loader;
+  try {
+    loader.open(requiredLibraries(variant).map((file) => join(lib, file)));
+  } catch (error) {
+    throw new DetectorError(
+      'LIBTORCH_INCOMPATIBLE',
+      `LibTorch ${version} (${variant}) in ${lib} cannot be loaded: ${messageOf(error)}. See: npx dinov3-det doctor`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The file of the addon: of a build in this checkout, or the prebuilt one for this platform. In Electron the unpacked
+ * twin of an archive is meant: nothing can be loaded from inside one.
+ * @throws {DetectorError} `ADDON_LOAD_FAILED` when there is none.
+ */
+export function addonPath(): string {
+  const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\.asar(?=[\\/])/, '.asar.unpacked');
+  const { resolve } = createRequire(import.meta.url)('node-gyp-build') as { resolve: (root: string) => string };
+  try {
+    return resolve(root);
+  } catch (error) {
+    throw new DetectorError(
+      'ADDON_LOAD_FAILED',
+      `No native addon for ${process.platform} ${process.arch} in ${root}build/Release or ${root}prebuilds. ${remedy}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Beside the addon, in a folder of its own: node-gyp-build would take it for the addon. */
+function loaderPath(): string {
+  return join(dirname(addonPath()), 'loader', 'libtorch_loader.node');
+}
+
+/** `require` binds lazily: a symbol that a wrong LibTorch lacks would end the process at its first use. */
+function openAddon(path: string): unknown {
+  const target: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(target, path, constants.dlopen?.RTLD_NOW);
+  } catch (error) {
+    throw new DetectorError('ADDON_LOAD_FAILED', `Cannot load ${path}: ${messageOf(error)}. ${remedy}`, {
+      cause: error,
+    });
+  }
+  return target.exports;
+}
+
+/** Symbols may agree where structures do not: LibTorch keeps its binary interface within a minor version only. */
+function checkBuiltFor(addon: unknown, location: LibtorchLocation, path: string): void {
+  const { libtorchVersion: built } = addon as { libtorchVersion?: unknown };
+  if (typeof built !== 'string' || minorVersion(built) === minorVersion(location.version)) return;
+  throw new DetectorError(
+    'LIBTORCH_INCOMPATIBLE',
+    `${path} is built for LibTorch ${minorVersion(built)}, and LibTorch ${location.version} was found in ${location.dir}. ${remedy}`,
+  );
+}
+
+async function checkSameLibtorch({ dir }: LibtorchLocation, options: FindOptions): Promise<void> {
+  const asked = await findLibtorch(options);
+  if (asked.dir === dir) return;
+  throw new DetectorError(
+    'LIBTORCH_INCOMPATIBLE',
+    `The LibTorch in ${dir} is already loaded: the one in ${asked.dir} needs a process of its own`,
+  );
+}

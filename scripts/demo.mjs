@@ -1,0 +1,8 @@
+// `npm run demo`: set-up, then the whole job on drawn pictures. Arguments go to the demo.
+import { run } from './program.mjs';
+import { main, setup } from './setup.mjs';
+
+await main(async () => {
+  await setup();
+  return run(process.execPath, 'dist/demo/main.js', ...process.argv.slice(2));
+});
