@@ -94,7 +94,7 @@ export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOpt
     train: checkDataset('train', options.train),
     valid: checkDataset('valid', options.valid),
     outDir: checkString('outDir', options.outDir),
-    epochs: checkInteger('epochs', options.epochs ?? 20, 1, 1e6),
+    epochs: checkInteger('epochs', options.epochs ?? 20, 1),
     workers: checkInteger('workers', options.workers ?? 2, 1, 256),
     resume: checkBoolean('resume', options.resume ?? false),
     run: {

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { checkDetectorConfig, checkImageSize, defaultBoxScales, presetConfig } from '../../lib/config.ts';
+
+const size = { width: 640, height: 640 };
+
+describe('presetConfig', () => {
+  it('is the article: torchvision constants on six head entries', () => {
+    const config = presetConfig('article', 'convnext_tiny', size);
+    expect(config.defaultBoxes.aspectRatios).toEqual([[2], [2, 3], [2, 3], [2, 3], [2], [2]]);
+    expect(config.defaultBoxes.scales).toEqual([0.15, 0.3, 0.44999999999999996, 0.6, 0.75, 0.9, 1]);
+    expect(config.postprocess).toEqual({
+      scoreThreshold: 0.01,
+      nmsThreshold: 0.45,
+      topkCandidates: 400,
+      maxDetections: 200,
+    });
+  });
+
+  it('gives every caller a copy of its own', () => {
+    presetConfig('article', 'convnext_tiny', size).mean[0] = 99;
+    expect(presetConfig('article', 'convnext_tiny', size).mean[0]).toBe(0.485);
+  });
+
+  it('names the presets when asked for another', () => {
+    expect(() => presetConfig('articel' as 'article', 'convnext_tiny', size)).toThrow(/did you mean "article"/);
+  });
+});
+
+describe('defaultBoxScales', () => {
+  it('spreads evenly and ends with 1', () => expect(defaultBoxScales(3, 0.2, 0.8)).toEqual([0.2, 0.5, 0.8, 1]));
+  it('gives one map both ratios', () => expect(defaultBoxScales(1, 0.15, 0.9)).toEqual([0.15, 0.9]));
+});
+
+describe('checkImageSize', () => {
+  it.each([
+    [{ width: 100, height: 64 }, /multiple of 32 for imageSize.width but received 100/],
+    [{ width: 64, height: 65 }, /multiple of 32 for imageSize.height/],
+    [{ width: 32, height: 64 }, /integer from 64 to 4096 for imageSize.width/],
+    [{ width: 64, height: 8192 }, /integer from 64 to 4096 for imageSize.height/],
+    [{ width: 64.5, height: 64 }, /integer/],
+    [{ width: Number.NaN, height: 64 }, /integer/],
+  ])('refuses %o', (value, message) => {
+    expect(() => checkImageSize('imageSize', value)).toThrow(RangeError);
+    expect(() => checkImageSize('imageSize', value)).toThrow(message);
+  });
+
+  it('takes the smallest and an uneven one', () => {
+    expect(checkImageSize('s', { width: 64, height: 4096 })).toEqual({ width: 64, height: 4096 });
+  });
+});
+
+describe('checkDetectorConfig', () => {
+  const valid = () => JSON.parse(JSON.stringify(presetConfig('article', 'convnext_base', size)));
+
+  it('takes what a checkpoint holds', () => expect(checkDetectorConfig(valid())).toEqual(valid()));
+
+  it.each([
+    ['mean', [0.5, 0.5], 'model.mean.length'],
+    ['mean', [0.5, 0.5, '0.5'], 'model.mean[2]'],
+    ['std', [1, 1, 0], 'model.std[2]'],
+    ['backbone', 'resnet', 'model.backbone'],
+    ['defaultBoxes', { aspectRatios: [[2]], scales: [0.1], steps: [], clip: true }, 'model.defaultBoxes.scales.length'],
+    ['defaultBoxes', { aspectRatios: [[2], [2]], scales: [0.1, 0.2, 1], steps: [8], clip: true }, 'steps'],
+    ['defaultBoxes', { aspectRatios: [[-2]], scales: [0.1, 1], steps: [], clip: true }, 'aspectRatios[0][0]'],
+    ['postprocess', { scoreThreshold: 2, nmsThreshold: 0.5, topkCandidates: 1, maxDetections: 1 }, 'scoreThreshold'],
+    ['extra', 1, 'Unknown key "extra"'],
+  ])('refuses a wrong %s', (key, value, word) => {
+    expect(() => checkDetectorConfig({ ...valid(), [key]: value })).toThrow(word);
+  });
+});

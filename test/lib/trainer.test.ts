@@ -1,0 +1,230 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Detector } from '../../lib/detector.ts';
+import { type EpochEvent, type StepEvent, Trainer } from '../../lib/trainer.ts';
+import type { TrainerOptions } from '../../lib/trainer-options.ts';
+import type { VocDataset } from '../../lib/voc-dataset.ts';
+import { openSquares, squareClasses } from '../support/squares.ts';
+import { expectError, temporaryFolder } from '../support/voc.ts';
+
+const createDetector = () =>
+  Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 96, height: 64 } });
+
+/** A detector, its data, and the options of a short run. */
+async function prepare(epochs = 2, count = 10) {
+  const folder = await temporaryFolder();
+  const train = await openSquares(folder, count);
+  const options: TrainerOptions = {
+    train,
+    valid: train,
+    outDir: join(folder, 'run'),
+    epochs,
+    batchSize: 4,
+    learningRate: 1e-3,
+    fineTune: true,
+    milestones: [1],
+  };
+  return { folder, train, options, outDir: options.outDir };
+}
+
+const sha = async (dir: string, file: string) =>
+  JSON.parse(await readFile(join(dir, 'checkpoint.json'), 'utf8')).files[file].sha256 as string;
+
+async function metrics(outDir: string) {
+  const lines = (await readFile(join(outDir, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** Records without what depends on the clock. */
+const timeless = (records: Record<string, unknown>[]) => records.map(({ seconds: _, ...record }) => record);
+
+describe('Trainer.run', () => {
+  it('reports steps and epochs, lowers the rate at the milestone, and writes the run directory', async () => {
+    const { options, outDir } = await prepare();
+    await using detector = await createDetector();
+    const steps: StepEvent[] = [];
+    const epochs: EpochEvent[] = [];
+    const result = await new Trainer(detector, options).run({
+      onStep: (event) => steps.push(event),
+      onEpoch: (event) => void epochs.push(event),
+    });
+
+    expect(steps.map(({ epoch, step, steps, images }) => [epoch, step, steps, images])).toEqual([
+      [1, 1, 3, 4],
+      [1, 2, 3, 4],
+      [1, 3, 3, 2],
+      [2, 1, 3, 4],
+      [2, 2, 3, 4],
+      [2, 3, 3, 2],
+    ]);
+    for (const { loss, boxLoss, classLoss } of steps) expect(loss).toBeCloseTo(boxLoss + classLoss, 4);
+    const mean = steps.slice(0, 3).reduce((sum, { loss }) => sum + loss, 0) / 3;
+    expect(epochs[0]!.trainLoss).toBeCloseTo(mean, 9);
+    expect(epochs.map(({ learningRate, nextLearningRate }) => [learningRate, nextLearningRate])).toEqual([
+      [1e-3, 1e-4],
+      [1e-4, 1e-4],
+    ]);
+    expect(result).toMatchObject({ epochs: 2, outDir, bestEpoch: epochs[1]!.bestEpoch });
+
+    const records = await metrics(outDir);
+    expect(records.map(({ type }) => type).join(' ')).toBe('step step step epoch step step step epoch');
+    expect(records[3]).toMatchObject({ epoch: 1, trainLoss: epochs[0]!.trainLoss, map: epochs[0]!.map });
+    expect((await readFile(join(outDir, 'results.csv'), 'utf8')).trim().split('\n')).toHaveLength(3);
+    for (const plot of ['train_loss.png', 'map.png']) {
+      expect((await readFile(join(outDir, plot))).subarray(1, 4).toString()).toBe('PNG');
+    }
+    expect(JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'))).toMatchObject({
+      classes: squareClasses,
+      model: { backbone: 'convnext_test' },
+      training: { epochs: 2, batchSize: 4, optimizer: 'adamw' },
+    });
+  });
+
+  it('learns: the loss falls, and the trained detector finds what it was trained on', async () => {
+    const { options, train } = await prepare(25, 8);
+    await using detector = await createDetector();
+    const losses: number[] = [];
+    let last: EpochEvent | undefined;
+    await new Trainer(detector, { ...options, milestones: [20] }).run({
+      onEpoch: (event) => {
+        losses.push(event.trainLoss);
+        last = event;
+      },
+    });
+    expect(losses.at(-1)).toBeLessThan(losses[0]! / 3);
+    expect(last!.map50).toBeGreaterThan(0.5);
+    const [best] = await detector.detect(train.samples[0]!.imagePath, { scoreThreshold: 0.3 });
+    expect(best).toMatchObject({ label: 'red' });
+  });
+
+  it('a run that was interrupted and resumed ends bit for bit as one that was not', async () => {
+    const whole = await prepare();
+    await using first = await createDetector();
+    await new Trainer(first, whole.options).run();
+
+    for (const [epoch, step] of [
+      [1, 2],
+      [2, 3],
+    ]) {
+      const part = await prepare();
+      await using second = await createDetector();
+      const abort = new AbortController();
+      const reason = new Error('enough');
+      const run = new Trainer(second, part.options).run({
+        signal: abort.signal,
+        onStep: (event) => {
+          if (event.epoch === epoch && event.step === step) abort.abort(reason);
+        },
+      });
+      await expect(run).rejects.toBe(reason);
+
+      await using third = await createDetector();
+      await new Trainer(third, { ...part.options, resume: true }).run();
+      for (const file of ['model.safetensors', 'optimizer.safetensors']) {
+        expect(await sha(join(part.outDir, 'last'), file)).toBe(await sha(join(whole.outDir, 'last'), file));
+      }
+      expect(timeless(await metrics(part.outDir))).toEqual(timeless(await metrics(whole.outDir)));
+    }
+  });
+
+  it('an abort during the evaluation is resumed with the evaluation', async () => {
+    const { options, outDir } = await prepare(1);
+    await using detector = await createDetector();
+    const abort = new AbortController();
+    const run = new Trainer(detector, options).run({ signal: abort.signal, onEvaluate: () => abort.abort() });
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+    await using resumed = await createDetector();
+    const steps: StepEvent[] = [];
+    const result = await new Trainer(resumed, { ...options, resume: true }).run({
+      onStep: (event) => steps.push(event),
+    });
+    expect(steps).toEqual([]);
+    expect(result.bestEpoch).toBe(1);
+    expect((await metrics(outDir)).filter(({ type }) => type === 'epoch')).toHaveLength(1);
+  });
+
+  it('passes on what a hook throws', async () => {
+    const { options } = await prepare();
+    await using detector = await createDetector();
+    const failure = new Error('from the user');
+    const onStep = () => {
+      throw failure;
+    };
+    await expect(new Trainer(detector, options).run({ onStep })).rejects.toBe(failure);
+  });
+
+  it('keeps the frozen backbone, and trains it with fineTune', async () => {
+    const backboneOf = async (fineTune: boolean) => {
+      const { options, outDir } = await prepare(1);
+      await using detector = await createDetector();
+      await detector.save(join(outDir, '..', 'before'));
+      await new Trainer(detector, { ...options, fineTune }).run();
+      const read = async (dir: string) => {
+        const bytes = await readFile(join(dir, 'model.safetensors'));
+        const length = Number(bytes.readBigUInt64LE());
+        const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+        const [begin, end] = header['backbone.stages.0.0.pwconv1.weight'].data_offsets;
+        return bytes.subarray(8 + length + begin, 8 + length + end).toString('hex');
+      };
+      return (await read(join(outDir, '..', 'before'))) === (await read(join(outDir, 'last')));
+    };
+    expect(await backboneOf(false)).toBe(true);
+    expect(await backboneOf(true)).toBe(false);
+  });
+});
+
+describe('Trainer refuses', () => {
+  it.each([
+    ['epochs', 0, 'Expected integer >= 1 for epochs but received 0 of type number'],
+    ['batchSize', -1, 'for batchSize but received -1'],
+    ['learningRate', Number.NaN, 'Expected number > 0 for learningRate but received NaN'],
+    ['optimizer', 'adam', 'did you mean "adamw"'],
+    ['flipProbability', 1.5, 'for flipProbability'],
+    ['milestones', [0], 'milestones[0]'],
+    ['clipGradNorm', 0, 'clipGradNorm'],
+    ['workers', 0, 'workers'],
+    ['outDir', '', 'outDir'],
+    ['train', {}, 'Expected VocDataset for train'],
+    ['epoch', 3, 'did you mean "epochs"'],
+  ])('%s: %s', async (key, value, message) => {
+    const { options } = await prepare();
+    await using detector = await createDetector();
+    expect(() => new Trainer(detector, { ...options, [key]: value })).toThrow(message as string);
+  });
+
+  it('other classes than the data set has', async () => {
+    const { options } = await prepare();
+    await using detector = await Detector.create({
+      classes: ['__background__', 'green'],
+      backbone: 'convnext_test',
+      imageSize: { width: 64, height: 64 },
+    });
+    await expectError(new Trainer(detector, options).run(), 'CHECKPOINT_MISMATCH', 'green', 'red, blue');
+  });
+
+  it('an output directory that cannot be written', async () => {
+    const { options, train } = await prepare();
+    await using detector = await createDetector();
+    const outDir = join((train as VocDataset).samples[0]!.imagePath, 'run');
+    await expectError(new Trainer(detector, { ...options, outDir }).run(), 'OUTPUT_NOT_WRITABLE', outDir);
+  });
+
+  it('to resume with other options, or what is not there', async () => {
+    const { options } = await prepare(1);
+    await using detector = await createDetector();
+    await expectError(new Trainer(detector, { ...options, resume: true }).run(), 'CHECKPOINT_NOT_FOUND', 'last');
+    await new Trainer(detector, options).run();
+    const other = new Trainer(detector, { ...options, resume: true, learningRate: 1e-2 });
+    await expectError(other.run(), 'CHECKPOINT_MISMATCH', 'learningRate was 0.001 and is now 0.01');
+    await expectError(new Trainer(detector, options).run(), 'OUTPUT_NOT_WRITABLE', 'metrics.jsonl');
+  });
+
+  it('a detector that was disposed of', async () => {
+    const { options } = await prepare();
+    const detector = await createDetector();
+    detector.dispose();
+    detector.dispose();
+    expect(() => new Trainer(detector, options)).toThrow('The Detector was used after dispose()');
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import type { RunOptions } from '../../lib/trainer-options.ts';
+import { addStep, finishEpoch, freshState, isTrainingState, meanLosses } from '../../lib/training-state.ts';
+
+const step = (loss: number, boxLoss: number) => ({
+  loss,
+  boxLoss,
+  classLoss: loss - boxLoss,
+  gradientNorm: 1,
+  positives: 2,
+});
+
+describe('TrainingState', () => {
+  it('means are over the steps taken, not over their numbers', () => {
+    const state = freshState({} as RunOptions);
+    addStep(state, 1, step(4, 1));
+    addStep(state, 3, step(2, 0.5)); // the second batch could not be read
+    expect(state.step).toBe(3);
+    expect(meanLosses(state)).toEqual({ trainLoss: 3, boxLoss: 0.75, classLoss: 2.25 });
+  });
+
+  it('the first epoch is the best, a later one only when it is better', () => {
+    const state = freshState({} as RunOptions);
+    expect([0, 0.5, 0.5, 0.4, 0.6].map((score) => finishEpoch(state, score))).toEqual([true, true, false, false, true]);
+    expect(state).toMatchObject({ epoch: 5, step: 0, bestScore: 0.6, bestEpoch: 5, sums: { loss: 0, steps: 0 } });
+  });
+
+  it('survives JSON and recognises itself', () => {
+    const state = freshState({} as RunOptions);
+    addStep(state, 1, step(0.1 + 0.2, 0.1));
+    const copy = JSON.parse(JSON.stringify(state));
+    expect(isTrainingState(copy)).toBe(true);
+    expect(copy).toEqual(state);
+  });
+
+  it.each([
+    ['epoch', -1],
+    ['step', 1.5],
+    ['bestScore', 'high'],
+    ['sums', null],
+    ['options', undefined],
+  ])('refuses a wrong %s', (key, value) => {
+    expect(isTrainingState({ ...freshState({} as RunOptions), [key]: value })).toBe(false);
+  });
+});
