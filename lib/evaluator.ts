@@ -74,8 +74,8 @@ export class Evaluator {
       'signal',
     ]) as EvaluationHooks;
     if (onProgress !== undefined) checkFunction('onProgress', onProgress);
-    checkSameClasses(detector, this.#dataset);
     const { addon, handle } = internalsOf(detector);
+    checkSameClasses(detector, this.#dataset);
     const { imageSize: size, postprocess } = detector.config;
     const loader = new DataLoader(addon, this.#dataset, { size, batchSize: this.#batchSize, workers: this.#workers });
 

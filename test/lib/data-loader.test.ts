@@ -1,0 +1,119 @@
+import { writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import type { BatchHandle, BatchSpec, NativeAddon } from '../../lib/binding.ts';
+import { DataLoader, type DataLoaderOptions } from '../../lib/data-loader.ts';
+import { openSquares } from '../support/squares.ts';
+import { temporaryFolder } from '../support/voc.ts';
+
+/** An addon that keeps what it is given, so that batches can be looked at. */
+function recordingAddon() {
+  const specs: BatchSpec[] = [];
+  const live = new Set<BatchHandle>();
+  const addon = {
+    createBatch: async (spec: BatchSpec) => {
+      const handle = {} as BatchHandle;
+      specs.push(spec);
+      live.add(handle);
+      return handle;
+    },
+    disposeBatch: (handle: BatchHandle) => void live.delete(handle),
+  } as unknown as NativeAddon;
+  return { addon, specs, live };
+}
+
+async function prepare(options: Partial<DataLoaderOptions> = {}, count = 10) {
+  const folder = await temporaryFolder();
+  const dataset = await openSquares(folder, count);
+  const recording = recordingAddon();
+  const loader = new DataLoader(recording.addon, dataset, {
+    size: { width: 192, height: 64 },
+    batchSize: 4,
+    workers: 2,
+    ...options,
+  });
+  const ids = async (epoch: number, first = 0) => {
+    const all: string[][] = [];
+    for await (const batch of loader.epoch(epoch, first)) all.push(batch.samples.map(({ id }) => id));
+    return all;
+  };
+  return { folder, dataset, loader, ids, ...recording };
+}
+
+describe('DataLoader', () => {
+  it('without shuffling keeps the order and scales boxes to the batch', async () => {
+    const { loader, ids, specs, dataset, live } = await prepare();
+    expect(loader.length).toBe(3);
+    expect((await ids(0)).flat()).toEqual(dataset.samples.map(({ id }) => id));
+    expect(live.size).toBe(0);
+    const { xmin, ymin, xmax, ymax } = dataset.samples[0]!.objects[0]!.box;
+    expect([...specs[0]!.boxes.subarray(0, 4)]).toEqual([2 * xmin, ymin, 2 * xmax, ymax]);
+    expect([...specs[0]!.counts]).toEqual([1, 1, 1, 1]);
+    expect([...specs[1]!.counts]).toEqual([0, 1, 1, 1]); // the fifth picture has no object
+    expect([...specs[0]!.labels]).toEqual([1, 2, 1, 2]);
+    expect(specs.every(({ images }) => images.every(({ flip }) => !flip))).toBe(true);
+  });
+
+  it('shuffles by seed and epoch alone, each sample once', async () => {
+    const shuffle = { seed: 5, flipProbability: 0.5 };
+    const { ids, dataset } = await prepare({ shuffle });
+    const first = await ids(0);
+    expect(first.flat().sort()).toEqual(dataset.samples.map(({ id }) => id));
+    expect(await ids(0)).toEqual(first);
+    expect(await ids(1)).not.toEqual(first);
+    const other = await prepare({ shuffle, workers: 7 });
+    expect(await other.ids(0)).toEqual(first);
+    expect(await ids(0, 1)).toEqual(first.slice(1));
+  });
+
+  it('flips boxes with their pictures', async () => {
+    const { ids, specs, dataset } = await prepare({ shuffle: { seed: 1, flipProbability: 1 }, batchSize: 1 }, 2);
+    const [[id]] = (await ids(0)) as [[string]];
+    const { xmin, xmax } = dataset.samples.find((sample) => sample.id === id)!.objects[0]!.box;
+    expect(specs[0]!.images[0]!.flip).toBe(true);
+    expect(specs[0]!.boxes[0]).toBe(192 - 2 * xmax);
+    expect(specs[0]!.boxes[2]).toBe(192 - 2 * xmin);
+  });
+
+  it('leaves out a picture that went bad, with a warning, and a batch with nothing left', async () => {
+    const { loader, dataset } = await prepare({ batchSize: 2 }, 6);
+    for (const i of [1, 2, 3]) await writeFile(dataset.samples[i]!.imagePath, 'gone');
+    const warnings: string[] = [];
+    const seen: [number, string[]][] = [];
+    const onWarning = (message: string) => void warnings.push(message);
+    for await (const { index, samples } of loader.epoch(0, 0, { onWarning })) {
+      seen.push([index, samples.map(({ id }) => id)]);
+    }
+    expect(seen).toEqual([
+      [0, ['000']],
+      [2, ['004', '005']],
+    ]);
+    expect(warnings).toHaveLength(3);
+    expect(warnings.sort()[0]).toContain(dataset.samples[1]!.imagePath);
+  });
+
+  it('disposes of everything it prefetched when the consumer stops or fails', async () => {
+    const { loader, live } = await prepare({ batchSize: 1 });
+    for await (const _ of loader.epoch(0)) break;
+    expect(live.size).toBe(0);
+    const failing = async () => {
+      for await (const _ of loader.epoch(0)) throw new Error('consumer');
+    };
+    await expect(failing()).rejects.toThrow('consumer');
+    expect(live.size).toBe(0);
+  });
+
+  it('stops with the reason of the signal, and never with a smaller batch', async () => {
+    const { loader, live } = await prepare({ batchSize: 2 });
+    const abort = new AbortController();
+    const sizes: number[] = [];
+    const run = async () => {
+      for await (const { samples } of loader.epoch(0, 0, { signal: abort.signal })) {
+        sizes.push(samples.length);
+        abort.abort(new Error('enough'));
+      }
+    };
+    await expect(run()).rejects.toThrow('enough');
+    expect(sizes).toEqual([2]);
+    expect(live.size).toBe(0);
+  });
+});

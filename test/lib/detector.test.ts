@@ -1,0 +1,247 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
+import { squareClasses } from '../support/squares.ts';
+import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+
+const small: DetectorOptions = {
+  classes: squareClasses,
+  backbone: 'convnext_test',
+  imageSize: { width: 64, height: 64 },
+};
+const all = { scoreThreshold: 0 };
+
+describe('Detector.create', () => {
+  it.each([
+    [{ classes: ['red', 'blue'] }, '__background__'],
+    [{ imageSize: { width: 100, height: 64 } }, 'multiple of 32'],
+    [{ imageSize: { width: 32, height: 32 } }, 'from 64 to 4096'],
+    [{ backbone: 'convnext_tinny' }, 'did you mean "convnext_tiny"'],
+    [{ device: 'gpu' }, '"cpu", "cuda" or "cuda:N"'],
+    [{ seed: -1 }, 'seed'],
+    [{ preset: 'best' }, 'preset'],
+    [{ colour: 'red' }, 'Unknown key "colour"'],
+  ])('refuses %o', async (options, message) => {
+    await expect(Detector.create({ ...small, ...options } as DetectorOptions)).rejects.toThrow(message);
+  });
+
+  it('the same seed gives the same weights, another seed others', async () => {
+    const image = { data: await noise(80, 60).raw().toBuffer(), width: 80, height: 60 };
+    const scores = async (seed: number) => {
+      await using detector = await Detector.create({ ...small, seed });
+      return (await detector.detect(image, all)).map(({ score }) => score);
+    };
+    const first = await scores(1);
+    expect(first.length).toBeGreaterThan(0);
+    expect(await scores(1)).toEqual(first);
+    expect(await scores(2)).not.toEqual(first);
+  });
+
+  it('says which CUDA devices there are when one is asked for that is not there', async () => {
+    await expectError(Detector.create({ ...small, device: 'cuda:99' }), 'DEVICE_UNAVAILABLE', 'cuda:99', 'doctor');
+  });
+});
+
+describe('Detector.detect', () => {
+  it('gives boxes inside the picture, best first, the same for a path, its bytes and its pixels', async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, 'a.png');
+    await noise(120, 90).png().toFile(path);
+    await using detector = await Detector.create(small);
+    const detections = await detector.detect(path, all);
+    expect(detections.length).toBeGreaterThan(5);
+    for (const { label, score, box } of detections) {
+      expect(squareClasses.slice(1)).toContain(label);
+      expect(score).toBeGreaterThan(0);
+      expect(Math.min(box.xmin, box.ymin)).toBeGreaterThanOrEqual(0);
+      expect(box.xmax).toBeLessThanOrEqual(120);
+      expect(box.ymax).toBeLessThanOrEqual(90);
+    }
+    const scores = detections.map(({ score }) => score);
+    expect(scores).toEqual([...scores].sort((a, b) => b - a));
+    expect(await detector.detect(await readFile(path), all)).toEqual(detections);
+    const data = await sharp(path).removeAlpha().raw().toBuffer();
+    expect(await detector.detect({ data, width: 120, height: 90 }, all)).toEqual(detections);
+    expect((await detector.detect(path, { ...all, maxDetections: 3 })).length).toBe(3);
+    const above = await detector.detect(path, { scoreThreshold: scores[4]! });
+    expect(above).toEqual(detections.filter(({ score }) => score > scores[4]!));
+  });
+
+  it('many pictures at once, in batches, and concurrently: the same as one by one', async () => {
+    await using detector = await Detector.create(small);
+    const sizes = [
+      [64, 64],
+      [200, 50],
+      [33, 77],
+      [90, 90],
+      [1, 1],
+    ] as const;
+    const images = await Promise.all(
+      sizes.map(async ([width, height]) => ({ data: await noise(width, height).raw().toBuffer(), width, height })),
+    );
+    const singly: unknown[] = [];
+    for (const image of images) singly.push(await detector.detect(image, all));
+    const rounded = (value: unknown) =>
+      JSON.parse(JSON.stringify(value, (_, x) => (typeof x === 'number' ? Math.fround(Number(x.toFixed(3))) : x)));
+    expect(rounded(await detector.detect(images, { ...all, batchSize: 2 }))).toEqual(rounded(singly));
+    expect(await Promise.all(images.map((image) => detector.detect(image, all)))).toEqual(singly);
+    expect(await detector.detect([], all)).toEqual([]);
+  });
+
+  it('turns a picture upright by its EXIF orientation, unless told not to', async () => {
+    await using detector = await Detector.create(small);
+    const pixels = await noise(120, 60).png().toBuffer();
+    const stored = await sharp(pixels).withMetadata({ orientation: 6 }).png().toBuffer();
+    const upright = await sharp(pixels).rotate(90).png().toBuffer();
+    expect(await detector.detect(stored, all)).toEqual(await detector.detect(upright, all));
+    expect(await detector.detect(stored, { ...all, autoOrient: false })).toEqual(await detector.detect(pixels, all));
+  });
+
+  it('names the file that cannot be read', async () => {
+    const path = join(await temporaryFolder(), 'fake.jpg');
+    await writeFile(path, 'this is text');
+    await using detector = await Detector.create(small);
+    await expectError(detector.detect(path), 'IMAGE_UNSUPPORTED', path);
+    await expectError(detector.detect([path]), 'IMAGE_UNSUPPORTED', path);
+    await expectError(detector.detect(`${path}.not`), 'IMAGE_UNREADABLE', `${path}.not`);
+    await expect(detector.detect(7 as unknown as string)).rejects.toThrow(TypeError);
+    await expect(detector.detect(path, { threshold: 1 } as object)).rejects.toThrow('Unknown key "threshold"');
+  });
+
+  it('after dispose: a typed error; work under way still ends', async () => {
+    const detector = await Detector.create(small);
+    const image = { data: new Uint8Array(64 * 64 * 3), width: 64, height: 64 };
+    const running = detector.detect(image, all);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    detector.dispose();
+    const outcome = await running.then(
+      (detections) => Array.isArray(detections),
+      (error) => error.code === 'DISPOSED',
+    );
+    expect(outcome).toBe(true);
+    await expectError(detector.detect(image), 'DISPOSED', 'dispose()');
+    await expectError(detector.save('/nowhere'), 'DISPOSED');
+  });
+});
+
+describe('Detector.annotate', () => {
+  it('draws into a picture of the same size, and looks at it first when given no detections', async () => {
+    await using detector = await Detector.create(small);
+    const picture = await noise(120, 90).png().toBuffer();
+    const drawn = await detector.annotate(picture, [
+      { label: 'red', score: 0.9, box: { xmin: 10, ymin: 10, xmax: 60, ymax: 50 } },
+    ]);
+    expect(await sharp(drawn).metadata()).toMatchObject({ format: 'jpeg', width: 120, height: 90 });
+    const png = await detector.annotate(picture, undefined, { format: 'png' });
+    expect(await sharp(png).metadata()).toMatchObject({ format: 'png', width: 120, height: 90 });
+  });
+});
+
+describe('a checkpoint', () => {
+  it('brings back the same detector', async () => {
+    const dir = join(await temporaryFolder(), 'model');
+    await using saved = await Detector.create({ ...small, seed: 7 });
+    await saved.save(dir);
+    await saved.save(dir); // over the first
+    await using loaded = await Detector.load(dir);
+    const image = { data: await noise(80, 60).raw().toBuffer(), width: 80, height: 60 };
+    expect(await loaded.detect(image, all)).toEqual(await saved.detect(image, all));
+    expect(loaded.classes).toEqual(saved.classes);
+    expect(loaded.config).toEqual(saved.config);
+  });
+
+  it.each([
+    ['one flipped bit', (bytes: Buffer) => bytes.writeUInt8(bytes[5000]! ^ 1, 5000)],
+    ['its end cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length - 4)],
+  ])('with %s is refused', async (_, damage) => {
+    const dir = join(await temporaryFolder(), 'model');
+    await using detector = await Detector.create(small);
+    await detector.save(dir);
+    const path = join(dir, 'model.safetensors');
+    const bytes = await readFile(path);
+    const damaged = damage(bytes);
+    await writeFile(path, typeof damaged === 'number' ? bytes : damaged);
+    await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.safetensors');
+  });
+
+  it('of another class count than its manifest says is refused', async () => {
+    const dir = join(await temporaryFolder(), 'model');
+    await using detector = await Detector.create(small);
+    await detector.save(dir);
+    const path = join(dir, 'checkpoint.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...manifest, classes: [...manifest.classes, 'green'] }));
+    await expectError(Detector.load(dir), 'WEIGHTS_MISMATCH', 'classification_head');
+    await writeFile(path, JSON.stringify({ ...manifest, model: { ...manifest.model, backbone: 'resnet' } }));
+    await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.backbone');
+  });
+
+  it('that is not there is named', async () => {
+    await expectError(Detector.load('/no/such/checkpoint'), 'CHECKPOINT_NOT_FOUND', '/no/such/checkpoint');
+  });
+});
+
+describe('backbone weights', () => {
+  /** A checkpoint's model file: backbone and head, our names. */
+  async function savedModel(options: Partial<DetectorOptions> = {}) {
+    const dir = join(await temporaryFolder(), 'model');
+    await using detector = await Detector.create({ ...small, seed: 3, ...options });
+    await detector.save(dir);
+    return join(dir, 'model.safetensors');
+  }
+
+  it('come from a file with our names; what is not the backbone is reported', async () => {
+    const weights = await savedModel();
+    await using detector = await Detector.create({ ...small, weights });
+    const { tensors } = await readSafetensorsHeader(weights);
+    const backbone = tensors.filter(({ name }) => name.startsWith('backbone.'));
+    expect(detector.weightReport).toMatchObject({ loaded: backbone.length, missing: [] });
+    expect(detector.weightReport!.unexpected.every((name) => name.startsWith('head.'))).toBe(true);
+  });
+
+  it('come from a file with the released names, whose second name for the norm is an alias', async () => {
+    const source = await savedModel();
+    const bytes = await readFile(source);
+    const length = Number(bytes.readBigUInt64LE());
+    const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+    // Rewritten without the head, under the released names, with the alias: built by hand, not by our writer.
+    const entries: Record<string, { dtype: string; shape: number[]; data_offsets: number[] }> = {};
+    const parts: Buffer[] = [];
+    let end = 0;
+    const add = (name: string, { dtype, shape, data_offsets: [a, b] }: (typeof entries)[string]) => {
+      const part = bytes.subarray(8 + length + a!, 8 + length + b!);
+      entries[name] = { dtype, shape, data_offsets: [end, end + part.length] };
+      end += part.length;
+      parts.push(part);
+    };
+    for (const [name, entry] of Object.entries<(typeof entries)[string]>(header)) {
+      if (!name.startsWith('backbone.')) continue;
+      add(name.slice('backbone.'.length), entry);
+      if (name.startsWith('backbone.norm.')) add(name.replace('backbone.norm', 'norms.3'), entry);
+    }
+    const json = Buffer.from(JSON.stringify(entries));
+    const prefix = Buffer.alloc(8);
+    prefix.writeBigUInt64LE(BigInt(json.length));
+    const weights = `${source}.released.safetensors`;
+    await writeFile(weights, Buffer.concat([prefix, json, ...parts]));
+
+    await using released = await Detector.create({ ...small, seed: 3, weights });
+    expect(released.weightReport).toMatchObject({ missing: [], unexpected: [] });
+    await using original = await Detector.create({ ...small, seed: 3 });
+    const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+    expect(await released.detect(image, all)).toEqual(await original.detect(image, all));
+  });
+
+  it('of another size, of none, and what is no safetensors file are refused', async () => {
+    const weights = await savedModel();
+    const tiny = Detector.create({ ...small, backbone: 'convnext_tiny', weights });
+    await expectError(tiny, 'WEIGHTS_MISMATCH', 'lacks', 'stages');
+    await expectError(Detector.create({ ...small, weights: `${weights}.not` }), 'WEIGHTS_NOT_FOUND', `${weights}.not`);
+    const text = `${weights}.txt`;
+    await writeFile(text, 'these are no weights, only words');
+    await expectError(Detector.create({ ...small, weights: text }), 'WEIGHTS_INVALID', text);
+  });
+});

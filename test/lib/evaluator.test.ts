@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { Detector } from '../../lib/detector.ts';
+import { Evaluator } from '../../lib/evaluator.ts';
+import { VocDataset } from '../../lib/voc-dataset.ts';
+import { bccdRoot, hasBccd } from '../support/shared.ts';
+import { openSquares, squareClasses } from '../support/squares.ts';
+import { expectError, temporaryFolder } from '../support/voc.ts';
+
+const createDetector = () =>
+  Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 64, height: 64 } });
+
+describe('Evaluator', () => {
+  it('gives every metric, whatever the batch size, and reports progress', async () => {
+    const dataset = await openSquares(await temporaryFolder(), 7);
+    await using detector = await createDetector();
+    const progress: number[][] = [];
+    const onProgress = (done: number, total: number) => void progress.push([done, total]);
+    const result = await new Evaluator(dataset, { batchSize: 3 }).evaluate(detector, { onProgress });
+    expect(progress).toEqual([
+      [3, 7],
+      [6, 7],
+      [7, 7],
+    ]);
+    expect(result.images).toBe(7);
+    expect(result.coco.stats).toHaveLength(12);
+    expect(result.perClass.map(({ label, groundTruths }) => [label, groundTruths])).toEqual([
+      ['red', 3],
+      ['blue', 3],
+    ]);
+    for (const value of [result.voc2007, result.voc2010, result.torchmetrics.map, result.torchmetrics.map50]) {
+      expect(value).toBeGreaterThanOrEqual(0);
+      expect(value).toBeLessThanOrEqual(1);
+    }
+    const again = await new Evaluator(dataset, { batchSize: 7 }).evaluate(detector);
+    expect(again.coco.ap).toBeCloseTo(result.coco.ap, 6);
+  });
+
+  it('stops with the reason of the signal', async () => {
+    const dataset = await openSquares(await temporaryFolder(), 6);
+    await using detector = await createDetector();
+    const abort = new AbortController();
+    const evaluation = new Evaluator(dataset, { batchSize: 2 }).evaluate(detector, {
+      signal: abort.signal,
+      onProgress: () => abort.abort(new Error('enough')),
+    });
+    await expect(evaluation).rejects.toThrow('enough');
+  });
+
+  it('refuses another class list and wrong options', async () => {
+    const dataset = await openSquares(await temporaryFolder(), 2);
+    await using other = await Detector.create({
+      classes: ['__background__', 'blue', 'red'],
+      backbone: 'convnext_test',
+      imageSize: { width: 64, height: 64 },
+    });
+    await expectError(new Evaluator(dataset).evaluate(other), 'CHECKPOINT_MISMATCH', 'blue, red');
+    expect(() => new Evaluator(dataset, { batchSize: 0 })).toThrow(RangeError);
+    expect(() => new Evaluator({} as VocDataset)).toThrow('Expected VocDataset for dataset');
+    await expect(new Evaluator(dataset).evaluate({} as Detector)).rejects.toThrow('Expected Detector for detector');
+  });
+});
+
+describe.skipIf(!hasBccd)('Evaluator on BCCD', () => {
+  it('counts what is in the test split', async () => {
+    const classes = ['__background__', 'RBC', 'WBC', 'Platelets'];
+    const dataset = await VocDataset.open({ root: bccdRoot, split: 'test', classes });
+    await using detector = await Detector.create({
+      classes,
+      backbone: 'convnext_test',
+      imageSize: { width: 64, height: 64 },
+    });
+    const { images, perClass } = await new Evaluator(dataset).evaluate(detector);
+    expect(images).toBe(72);
+    const objects = perClass.reduce((sum, { groundTruths }) => sum + groundTruths, 0);
+    expect(objects).toBe(dataset.samples.reduce((sum, sample) => sum + sample.objects.length, 0));
+  });
+});
