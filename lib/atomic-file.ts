@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DetectorError, messageOf } from './errors.ts';
 
@@ -67,12 +67,37 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
 /** Makes the directory with its parents and proves by a file that it can be written; OUTPUT_NOT_WRITABLE otherwise. */
 export async function ensureWritableDirectory(path: string): Promise<void> {
   await writing(path, async () => {
-    await mkdir(path, { recursive: true });
+    await makeDirectory(path);
     // Permission bits do not tell (root, network and read-only mounts): only a write does.
     const probe = join(path, `.${randomBytes(6).toString('hex')}.tmp`);
     await (await open(probe, 'wx')).close();
     await rm(probe);
   });
+}
+
+/**
+ * Makes a directory and its parents, as far as they are missing.
+ * Not `mkdir(path, { recursive: true })`: where the system says ENOENT for a child of an existing directory (/proc), Node 20
+ * tries again for ever.
+ */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(path);
+    if (code === 'ENOENT' && parent !== path && !(await isDirectory(parent))) {
+      await makeDirectory(parent);
+      await makeDirectory(path);
+    } else if (!(await isDirectory(path))) throw error;
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Waits until the content of a file is on the disk. */

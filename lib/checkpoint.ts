@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory, syncFile, writeFileAtomic, writing } from './atomic-file.ts';
+import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from './atomic-file.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import { isTrainingState, type TrainingState } from './training-state.ts';
 
@@ -65,7 +65,7 @@ export async function saveCheckpoint(
       throw new TypeError(`Expected a plain file name in a checkpoint but received ${JSON.stringify(name)}`);
   }
   await writing(dir, async () => {
-    await mkdir(dir, { recursive: true });
+    await makeDirectory(dir);
     await prepareDirectory(dir, Object.keys(files));
     const manifest: CheckpointManifest = { format: CHECKPOINT_FORMAT, version: VERSION, ...content, files: {} };
     try {
@@ -120,16 +120,19 @@ async function prepareDirectory(dir: string, names: readonly string[]): Promise<
   const next = await readManifest(dir, NEXT_MANIFEST).catch(asForeign(dir));
   if (next) await rollForward(dir, next);
   const old = next ?? (await readManifest(dir, MANIFEST).catch(asForeign(dir)));
-  const leftovers = new Set([...names, ...USUAL_FILES].map((name) => name + NEXT));
-  for (const entry of await readdir(dir)) {
-    if (/^\.checkpoint\.next\.json\.\w+\.tmp$/.test(entry)) await rm(join(dir, entry));
-    else if (old ? names.includes(entry) && !Object.hasOwn(old.files, entry) : !leftovers.has(entry)) {
-      throw new DetectorError(
-        'OUTPUT_NOT_WRITABLE',
-        `Cannot save a checkpoint in ${dir}: ${entry} is there and is not part of a checkpoint. Choose an empty or new directory.`,
-      );
-    }
+  const nextNames = new Set([...names, ...USUAL_FILES].map((name) => name + NEXT));
+  const isLeftover = (entry: string) => nextNames.has(entry) || /^\.checkpoint\.next\.json\.\w+\.tmp$/.test(entry);
+  const isForeign = (entry: string) =>
+    old ? names.includes(entry) && !Object.hasOwn(old.files, entry) : !isLeftover(entry);
+  const entries = await readdir(dir);
+  const foreign = entries.find(isForeign);
+  if (foreign !== undefined) {
+    throw new DetectorError(
+      'OUTPUT_NOT_WRITABLE',
+      `Cannot save a checkpoint in ${dir}: ${foreign} is there and is not part of a checkpoint. Choose an empty or new directory.`,
+    );
   }
+  for (const entry of entries.filter(isLeftover)) await rm(join(dir, entry));
 }
 
 /** Gives the files of a committed manifest their own names, drops those of the old one, then the manifest; can be done twice. */

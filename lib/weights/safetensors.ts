@@ -1,0 +1,227 @@
+import { open } from 'node:fs/promises';
+import { DetectorError, messageOf } from '../errors.ts';
+
+/** Bytes per element, in the reference library's order of alignment: the writer lays tensors out from the last to the first. */
+const DTYPE_BYTES = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+} as const;
+const DTYPES = Object.keys(DTYPE_BYTES);
+
+/** The format's own cap on the header. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
+
+export interface TensorInfo {
+  name: string;
+  dtype: SafetensorsDtype;
+  shape: number[];
+}
+
+export interface TensorSpan extends TensorInfo {
+  /** Position of the first byte, counted from the start of the file. */
+  offset: number;
+  byteLength: number;
+}
+
+export interface SafetensorsHeader {
+  /** In the order of their bytes in the file. */
+  tensors: TensorSpan[];
+  metadata: Record<string, string>;
+}
+
+/**
+ * Reads and checks the header of a safetensors file; tensor bytes are not touched.
+ * Whatever passes can be read by offset and length without further checks.
+ * @throws DetectorError WEIGHTS_NOT_FOUND, or WEIGHTS_INVALID naming the file, the tensor and the rule that it breaks.
+ */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  const { text, dataStart, dataBytes } = await readHeaderText(path);
+  const invalid = (rule: string) => invalidFile(path, rule);
+  if (!text.startsWith('{')) throw invalid('its header does not begin with "{"');
+  let header: Record<string, unknown>;
+  try {
+    header = JSON.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    throw invalid(`its header is not JSON (${messageOf(error).slice(0, 120)})`);
+  }
+  const repeated = repeatedKey(text);
+  if (repeated !== undefined) throw invalid(`its header has the key ${JSON.stringify(repeated)} twice`);
+
+  const metadata = checkMetadata(header.__metadata__, invalid);
+  const tensors = Object.entries(header)
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, entry]) => checkEntry(name, entry, dataBytes, invalid))
+    .sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength);
+  let end = 0;
+  for (const { name, offset, byteLength } of tensors) {
+    if (offset < end) throw invalid(`tensor "${name}" begins at byte ${offset}, inside the tensor before it`);
+    if (offset > end) throw invalid(`${offset - end} bytes before tensor "${name}" belong to no tensor`);
+    end = offset + byteLength;
+  }
+  if (end !== dataBytes) throw invalid(`${dataBytes - end} bytes after the last tensor belong to no tensor`);
+  return { tensors: tensors.map((tensor) => ({ ...tensor, offset: tensor.offset + dataStart })), metadata };
+}
+
+/**
+ * Where each tensor goes in a new file: sorted by element size downwards, then by name, as the reference library does,
+ * so that every tensor is aligned to its element size; the header is padded with spaces to a multiple of 8.
+ * @throws TypeError for two tensors of one name or one named `__metadata__`, RangeError for a shape out of range.
+ */
+export function layoutSafetensors(
+  infos: readonly TensorInfo[],
+  metadata: Record<string, string> = {},
+): { header: Buffer; tensors: TensorSpan[]; totalBytes: number } {
+  const sorted = [...infos].sort(
+    (a, b) =>
+      DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
+  );
+  // A Map keeps this order: an object would move names such as "0" to its front.
+  const entries = new Map<string, unknown>();
+  if (Object.keys(metadata).length > 0) entries.set('__metadata__', metadata);
+  let end = 0;
+  const relative = sorted.map(({ name, dtype, shape }) => {
+    if (name === '__metadata__' || entries.has(name))
+      throw new TypeError(`Expected unique tensor names, found "${name}"`);
+    const byteLength = tensorBytes(dtype, shape);
+    if (byteLength === undefined) throw new RangeError(`Expected a shape of integers >= 0 for tensor "${name}"`);
+    const span = { name, dtype, shape, offset: end, byteLength };
+    end += byteLength;
+    entries.set(name, { dtype, shape, data_offsets: [span.offset, end] });
+    return span;
+  });
+  const json = `{${[...entries].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
+  const jsonBytes = Buffer.byteLength(json);
+  const header = Buffer.alloc(8 + Math.ceil(jsonBytes / 8) * 8, ' ');
+  header.writeBigUInt64LE(BigInt(header.length - 8));
+  header.write(json, 8);
+  const tensors = relative.map((span) => ({ ...span, offset: span.offset + header.length }));
+  return { header, tensors, totalBytes: header.length + end };
+}
+
+async function readHeaderText(path: string): Promise<{ text: string; dataStart: number; dataBytes: number }> {
+  let handle: Awaited<ReturnType<typeof open>>;
+  try {
+    handle = await open(path, 'r');
+  } catch (error) {
+    throw new DetectorError(
+      'WEIGHTS_NOT_FOUND',
+      `Cannot open the weights ${path}: ${messageOf(error)}. Check the path.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw invalidFile(path, 'it is not a file');
+    const length = Buffer.alloc(8);
+    if (stat.size < 8 || (await handle.read(length, 0, 8, 0)).bytesRead < 8)
+      throw invalidFile(path, 'it is shorter than 8 bytes');
+    const headerBytes = length.readBigUInt64LE();
+    if (headerBytes > BigInt(MAX_HEADER_BYTES))
+      throw invalidFile(path, `its header claims ${headerBytes} bytes, above the limit of 100 MB`);
+    const dataStart = 8 + Number(headerBytes);
+    if (dataStart > stat.size)
+      throw invalidFile(path, `its header claims ${headerBytes} bytes, the file has ${stat.size}: it is cut short`);
+    const header = Buffer.alloc(Number(headerBytes));
+    if ((await handle.read(header, 0, header.length, 8)).bytesRead < header.length)
+      throw invalidFile(path, 'it is cut short');
+    return { text: decodeUtf8(header, path), dataStart, dataBytes: stat.size - dataStart };
+  } finally {
+    await handle.close();
+  }
+}
+
+function decodeUtf8(bytes: Buffer, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalidFile(path, 'its header is not UTF-8');
+  }
+}
+
+type Invalid = (rule: string) => DetectorError;
+
+function checkMetadata(value: unknown, invalid: Invalid): Record<string, string> {
+  if (value === undefined) return {};
+  if (!isObject(value)) throw invalid('its __metadata__ is not an object');
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== 'string') throw invalid(`__metadata__ ${JSON.stringify(key)} is not a string`);
+  }
+  return value as Record<string, string>;
+}
+
+function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: Invalid): TensorSpan {
+  const wrong = (rule: string) => invalid(`tensor ${JSON.stringify(name.slice(0, 200))} ${rule}`);
+  if (!isObject(entry)) throw wrong('has no object in the header');
+  const { dtype, shape, data_offsets: offsets, ...unknown } = entry;
+  if (Object.keys(unknown).length > 0) throw wrong(`has an unknown key ${JSON.stringify(Object.keys(unknown)[0])}`);
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
+    throw wrong(`has dtype ${JSON.stringify(dtype)}, known are ${DTYPES.join(', ')}`);
+  }
+  const byteLength = tensorBytes(dtype as SafetensorsDtype, shape);
+  if (byteLength === undefined)
+    throw wrong(`has shape ${JSON.stringify(shape)}, expected integers >= 0 of a safe product`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+    throw wrong('has data_offsets that are not two integers >= 0');
+  }
+  const [begin, end] = offsets as [number, number];
+  if (begin > end) throw wrong(`begins at ${begin}, after its end ${end}`);
+  if (end > dataBytes) throw wrong(`ends at byte ${end} of ${dataBytes}: the file is cut short`);
+  if (end - begin !== byteLength) throw wrong(`holds ${end - begin} bytes, its shape and dtype need ${byteLength}`);
+  return { name, dtype: dtype as SafetensorsDtype, shape: shape as number[], offset: begin, byteLength };
+}
+
+/** Element count times element size, or undefined when the shape is no shape or the product is not exact. */
+function tensorBytes(dtype: SafetensorsDtype, shape: unknown): number | undefined {
+  if (!Array.isArray(shape) || !shape.every(isCount)) return undefined;
+  // As the reference library multiplies: an overflow on the way counts, even when a later dimension is 0.
+  const bytes = shape.reduce<number>((product, size) => product * size, 1) * DTYPE_BYTES[dtype];
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** The first key that an object of a valid JSON text has twice (`JSON.parse` keeps the last and says nothing). */
+function repeatedKey(json: string): string | undefined {
+  const seen: Set<string>[] = [];
+  const tokens = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}]/g;
+  for (let token = tokens.exec(json); token !== null; token = tokens.exec(json)) {
+    if (token[0] === '{') seen.push(new Set());
+    else if (token[0] === '}') seen.pop();
+    else if (token[2] !== undefined) {
+      const key = JSON.parse(`"${token[1]}"`) as string;
+      if (seen.at(-1)!.has(key)) return key;
+      seen.at(-1)!.add(key);
+    }
+  }
+  return undefined;
+}
+
+function invalidFile(path: string, rule: string): DetectorError {
+  return new DetectorError(
+    'WEIGHTS_INVALID',
+    `${path} is not a sound safetensors file: ${rule}. Get the file again or write it anew.`,
+  );
+}

@@ -1,0 +1,298 @@
+import { setImmediate } from 'node:timers/promises';
+import { DetectorError } from '../errors.ts';
+import {
+  isList,
+  isTuple,
+  type PickleDict,
+  PickleError,
+  PickleGlobal,
+  type PickleMeaning,
+  readPickle,
+} from './pickle.ts';
+import { checkCode, type Declarations, TorchScriptCodeError } from './torchscript-code.ts';
+import { readEntry, readZip, type ZipEntry, ZipError } from './zip.ts';
+
+/** Bytes per element of the storages that torch writes. */
+const STORAGE_BYTES: Record<string, number> = {
+  DoubleStorage: 8,
+  FloatStorage: 4,
+  HalfStorage: 2,
+  BFloat16Storage: 2,
+  LongStorage: 8,
+  IntStorage: 4,
+  ShortStorage: 2,
+  CharStorage: 1,
+  ByteStorage: 1,
+  BoolStorage: 1,
+  ComplexFloatStorage: 8,
+  ComplexDoubleStorage: 16,
+};
+const LIST_ELEMENTS: Record<string, string> = {
+  build_intlist: 'int',
+  build_doublelist: 'float',
+  build_boollist: 'bool',
+  build_tensorlist: 'Tensor',
+};
+const MAX_CODE_BYTES = 16 << 20;
+const MAX_PICKLE_BYTES = 64 << 20;
+/** Objects reached by walking a module down, counting a shared one each time: torch walks them without a memory. */
+const MAX_OBJECTS = 100_000;
+const MAX_DEPTH = 100;
+
+/**
+ * Looks into a TorchScript file before LibTorch may load it. `torch::jit::load` runs a file's `__setstate__` and trusts the
+ * sizes that it claims, so everything that it would read is checked first, executing nothing: the zip structure and every
+ * CRC-32, the code (`checkCode`: only operators of `allowedOperators`, no `__setstate__`), and the pickles (only names that
+ * torch writes, every storage as large as its record, every tensor within its storage).
+ * Load the same bytes afterwards, not the file again.
+ * @param archive the whole file
+ * @param name what to call it in messages
+ * @throws DetectorError TORCHSCRIPT_REFUSED naming the operator or the rule
+ */
+export async function vetTorchScript(archive: Buffer, name: string): Promise<void> {
+  try {
+    const records = await openArchive(archive);
+    const code = new Map<string, string>();
+    for (const [path, entry] of records) {
+      if (!path.startsWith('code/') || !path.endsWith('.py')) continue;
+      code.set(path.slice(5, -3).replaceAll('/', '.'), (await readEntry(entry, MAX_CODE_BYTES)).toString('utf8'));
+    }
+    const declarations = await checkCode(code);
+    for (const [path, entry] of records) {
+      await setImmediate(); // a record takes a few milliseconds at most before it gives way by itself
+      await checkRecord(path, entry, records, declarations);
+    }
+  } catch (error) {
+    if (!(error instanceof ZipError || error instanceof PickleError || error instanceof TorchScriptCodeError))
+      throw error;
+    const part =
+      error instanceof ZipError ? 'the archive' : error instanceof PickleError ? 'a pickle in it' : 'its code';
+    throw new DetectorError(
+      'TORCHSCRIPT_REFUSED',
+      `Refused to load ${name}: ${part} ${error.message}. Expected a file written by torch.jit.save from a model of plain tensor ` +
+        'operators; write it again with torch.jit.save, or get it from a source that does.',
+      { cause: error },
+    );
+  }
+}
+
+/** The records by their path below the archive's own directory. */
+async function openArchive(archive: Buffer): Promise<Map<string, ZipEntry>> {
+  if (archive.length < 4 || archive.readUInt32LE(0) !== 0x04034b50) {
+    throw new ZipError('is no zip archive: files of torch.save before 1.6 and other formats are not TorchScript');
+  }
+  const entries = readZip(archive);
+  const root = `${entries[0]?.name.split('/')[0]}/`;
+  const records = new Map(entries.map((entry) => [entry.name.slice(root.length), entry]));
+  const stray = entries.find(({ name }) => !name.startsWith(root));
+  if (stray) throw new ZipError(`has ${JSON.stringify(stray.name)} outside of its directory ${root}`);
+  for (const needed of ['data.pkl', 'constants.pkl']) {
+    if (!records.has(needed))
+      throw new ZipError(`has no ${needed}: it is a file of torch.save (weights only), not of torch.jit.save`);
+  }
+  return records;
+}
+
+/** Checks a record by its kind; what torch does not read at load still has to have a sound CRC-32. */
+async function checkRecord(
+  path: string,
+  entry: ZipEntry,
+  records: ReadonlyMap<string, ZipEntry>,
+  declarations: Declarations,
+): Promise<void> {
+  const isCode = path.startsWith('code/');
+  if (entry.method !== 'stored' && !isCode)
+    throw new ZipError(`has ${JSON.stringify(path)} packed, which torch does not do`);
+  const content = await readEntry(entry, isCode ? MAX_PICKLE_BYTES : Number.MAX_SAFE_INTEGER);
+  if (path === 'data.pkl' || path === 'constants.pkl') {
+    const meaning = new ModuleMeaning(path === 'data.pkl' ? 'data/' : 'constants/', records, declarations);
+    const root = await readPickle(content.subarray(0, MAX_PICKLE_BYTES), meaning);
+    if (path === 'data.pkl' && !(root instanceof ModuleObject)) throw new PickleError('holds no module');
+  } else if (path.endsWith('.debug_pkl')) {
+    await readPickle(content, new ModuleMeaning('', new Map(), { classes: new Set(), members: new Set() }));
+  }
+}
+
+class Storage {
+  readonly elements: number;
+  constructor(elements: number) {
+    this.elements = elements;
+  }
+}
+class Tensor {}
+class Device {}
+class ModuleObject {
+  readonly objects: number;
+  readonly depth: number;
+  constructor(children: readonly ModuleObject[]) {
+    this.objects = children.reduce((sum, child) => sum + child.objects, 1);
+    this.depth = 1 + children.reduce((depth, child) => Math.max(depth, child.depth), 0);
+  }
+}
+
+/** What the names and calls in a module's pickle mean; everything that torch does not write is refused. */
+class ModuleMeaning implements PickleMeaning {
+  readonly #prefix: string;
+  readonly #records: ReadonlyMap<string, ZipEntry>;
+  readonly #classes: ReadonlySet<string>;
+
+  constructor(prefix: string, records: ReadonlyMap<string, ZipEntry>, { classes }: Declarations) {
+    this.#prefix = prefix;
+    this.#records = records;
+    this.#classes = classes;
+  }
+
+  checkGlobal(global: PickleGlobal): void {
+    const { module, name } = global;
+    const known =
+      this.#classes.has(`${global}`) ||
+      (module === 'torch' && (Object.hasOwn(STORAGE_BYTES, name) || name === 'device')) ||
+      (module === 'torch._utils' && name === '_rebuild_tensor_v2') ||
+      (module === 'torch.jit._pickle' && (Object.hasOwn(LIST_ELEMENTS, name) || name === 'restore_type_tag')) ||
+      (module === 'collections' && name === 'OrderedDict');
+    if (!known)
+      throw new PickleError(`asks for ${`${global}`.slice(0, 200)}, which is not on the list of allowed names`);
+  }
+
+  reduce(callee: PickleGlobal, args: readonly unknown[]): unknown {
+    switch (`${callee}`) {
+      case 'collections.OrderedDict':
+        if (args.length === 0) return new Map();
+        break;
+      case 'torch._utils._rebuild_tensor_v2':
+        return rebuildTensor(args);
+      case 'torch.device':
+        if (args.length === 1 && isDeviceName(args[0])) return new Device();
+        break;
+      case 'torch.jit._pickle.restore_type_tag':
+        if (args.length === 2 && typeof args[1] === 'string' && isOfType(args[0], parseType(args[1]))) return args[0];
+        break;
+      default: {
+        const element = callee.module === 'torch.jit._pickle' ? LIST_ELEMENTS[callee.name] : undefined;
+        if (element && args.length === 1 && isOfType(args[0], { name: 'List', of: [{ name: element, of: [] }] }))
+          return args[0];
+      }
+    }
+    throw new PickleError(`calls ${callee} in a way that torch does not`);
+  }
+
+  build(type: PickleGlobal, state: unknown): ModuleObject {
+    if (!this.#classes.has(`${type}`))
+      throw new PickleError(`makes an object of ${type}, which its code does not define`);
+    if (!(state instanceof Map)) throw new PickleError(`gives ${type} a state that is no dictionary`);
+    const object = new ModuleObject(
+      [...(state as PickleDict).values()].filter((value) => value instanceof ModuleObject),
+    );
+    if (object.objects > MAX_OBJECTS || object.depth > MAX_DEPTH) throw new PickleError('nests too many objects');
+    return object;
+  }
+
+  persistent(id: unknown): Storage {
+    const [tag, type, key, device, elements] = isTuple(id) && id.length === 5 ? id : [];
+    const bytes = type instanceof PickleGlobal && type.module === 'torch' ? STORAGE_BYTES[type.name] : undefined;
+    if (
+      tag !== 'storage' ||
+      bytes === undefined ||
+      typeof key !== 'string' ||
+      !isDeviceName(device) ||
+      !isCount(elements)
+    ) {
+      throw new PickleError('names a storage in a way that torch does not');
+    }
+    const record = this.#records.get(this.#prefix + key);
+    if (elements > 0 && record?.size !== elements * bytes) {
+      throw new PickleError(
+        `claims ${elements * bytes} bytes in ${this.#prefix}${key}, which has ${record?.size ?? 'none'}`,
+      );
+    }
+    return new Storage(elements);
+  }
+}
+
+/** `(storage, offset, size, stride, requires_grad, hooks)`; C++ sets sizes and strides as they are, so they are checked here. */
+function rebuildTensor(args: readonly unknown[]): Tensor {
+  const [storage, offset, size, stride, requiresGrad, hooks] = args;
+  const sound =
+    args.length === 6 &&
+    storage instanceof Storage &&
+    isCount(offset) &&
+    isTuple(size) &&
+    isTuple(stride) &&
+    size.length === stride.length &&
+    size.every(isCount) &&
+    stride.every(isCount) &&
+    typeof requiresGrad === 'boolean' &&
+    hooks instanceof Map &&
+    hooks.size === 0;
+  if (!sound) throw new PickleError('rebuilds a tensor in a way that torch does not');
+  const last = size.reduce<number>((sum, length, i) => sum + ((length as number) - 1) * (stride[i] as number), offset);
+  const count = size.reduce<number>((product, length) => product * (length as number), 1);
+  if (!Number.isSafeInteger(count) || (count > 0 && last >= storage.elements))
+    throw new PickleError('has a tensor that reaches beyond its storage');
+  return new Tensor();
+}
+
+interface Type {
+  name: string;
+  of: Type[];
+}
+
+/** "Dict[str, List[int]]" as a tree. */
+function parseType(text: string): Type {
+  const words = text.match(/\w+|\S/g) ?? [];
+  let at = 0;
+  const parse = (depth: number): Type => {
+    const name = words[at++] ?? '';
+    const of: Type[] = [];
+    if (depth > 20 || !/^\w+$/.test(name))
+      throw new PickleError(`has the broken type ${JSON.stringify(text.slice(0, 100))}`);
+    if (words[at] === '[') {
+      do {
+        at++;
+        of.push(parse(depth + 1));
+      } while (words[at] === ',');
+      if (words[at++] !== ']') throw new PickleError(`has the broken type ${JSON.stringify(text.slice(0, 100))}`);
+    }
+    return { name, of };
+  };
+  const type = parse(0);
+  if (at !== words.length) throw new PickleError(`has the broken type ${JSON.stringify(text.slice(0, 100))}`);
+  return type;
+}
+
+function isOfType(value: unknown, { name, of }: Type): boolean {
+  switch (name) {
+    case 'int':
+      return Number.isInteger(value) || typeof value === 'bigint';
+    case 'float':
+      return typeof value === 'number';
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'str':
+      return typeof value === 'string';
+    case 'Tensor':
+      return value instanceof Tensor;
+    case 'Optional':
+      return of.length === 1 && (value === null || isOfType(value, of[0]!));
+    case 'List':
+      return of.length === 1 && isList(value) && value.every((element) => isOfType(element, of[0]!));
+    case 'Tuple':
+      return isTuple(value) && value.length === of.length && value.every((element, i) => isOfType(element, of[i]!));
+    case 'Dict':
+      return (
+        of.length === 2 &&
+        value instanceof Map &&
+        [...value].every(([key, item]) => isOfType(key, of[0]!) && isOfType(item, of[1]!))
+      );
+    default:
+      return false;
+  }
+}
+
+function isDeviceName(value: unknown): boolean {
+  return typeof value === 'string' && /^(cpu|cuda(:\d{1,2})?)$/.test(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { crc32, deflateRawSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { readEntry, readZip, ZipError } from '../../../lib/weights/zip.ts';
+import { fixture } from '../../support/shared.ts';
+import { storedZip } from '../../support/stored-zip.ts';
+
+const MAX = 1 << 20;
+const a: [string, Buffer] = ['m/a', Buffer.from('alpha')];
+const b: [string, Buffer] = ['m/b', Buffer.from('beta!')];
+
+/** The archive of one deflated entry that claims this size. */
+function deflated(content: Buffer, claimedSize: number): Buffer {
+  const packed = deflateRawSync(content);
+  const archive = storedZip([['m/a', packed]], (central) => {
+    central.writeUInt16LE(8, 10);
+    central.writeUInt32LE(crc32(content), 16);
+    central.writeUInt32LE(claimedSize, 24);
+  });
+  archive.writeUInt16LE(8, 8);
+  return archive;
+}
+
+describe('readZip', () => {
+  it('reads an archive as torch writes it', async () => {
+    const entries = readZip(readFileSync(fixture('torchscript/wrong_rank.pt')));
+    const byName = new Map(entries.map((entry) => [entry.name, entry]));
+    expect(byName.get('wrong_rank/data/0')).toMatchObject({ method: 'stored', size: 8 * 3 * 4 * 4 * 4 });
+    const code = byName.get('wrong_rank/code/__torch__.py')!;
+    expect(code.method).toBe('deflated');
+    expect((await readEntry(code, MAX)).toString()).toContain('class WrongRank(Module):');
+    expect((await readEntry(byName.get('wrong_rank/byteorder')!, MAX)).toString()).toBe('little');
+  });
+
+  it('reads stored and deflated entries', async () => {
+    const contents = await Promise.all(readZip(storedZip([a, b])).map((entry) => readEntry(entry, MAX)));
+    expect(contents.map(String)).toEqual(['alpha', 'beta!']);
+    const text = Buffer.from('again and again and again');
+    expect(await readEntry(readZip(deflated(text, text.length))[0]!, MAX)).toEqual(text);
+  });
+
+  const at = (value: number, offset: number) => (central: Buffer, index: number) => {
+    if (index === 1) central.writeUInt32LE(value, offset);
+  };
+  it.each<[string, Buffer, string]>([
+    ['nothing', Buffer.alloc(0), 'no zip archive'],
+    ['a text', Buffer.from('a text of more than twenty-two bytes'), 'no zip archive'],
+    ['a name twice', storedZip([a, a]), '"m/a" twice'],
+    ['a name twice, in another case', storedZip([a, ['m/A', b[1]]]), '"m/A" twice'],
+    ['a way out', storedZip([['m/../a', a[1]]]), 'which torch does not write'],
+    ['an absolute name', storedZip([['/m/a', a[1]]]), 'which torch does not write'],
+    ['a backslash', storedZip([['m\\a', a[1]]]), 'which torch does not write'],
+    ['an empty name', storedZip([['', a[1]]]), 'which torch does not write'],
+    ['an encrypted entry', storedZip([a, b], at(0x00010000, 6)), 'encrypted'],
+    ['an unknown method', storedZip([a, b], at(12, 10)), 'unknown method 12'],
+    ['two entries in one place', storedZip([a, a.with(0, 'm/b') as [string, Buffer]], at(0, 42)), 'disagrees'],
+    ['an entry beyond the end', storedZip([a, b], at(1 << 20, 42)), 'no local header'],
+    ['an entry longer than the archive', storedZip([a, b], at(1 << 20, 20)), 'disagrees'],
+    ['a stored entry of two sizes', storedZip([a, b], at(4, 20)), 'of two sizes'],
+    ['a tail', Buffer.concat([storedZip([a]), Buffer.from('x')]), 'cut short or has a tail'],
+    ['zip64 without its field', storedZip([a, b], at(0xffffffff, 20)), 'lacks a zip64 field'],
+  ])('refuses %s', (_, archive, rule) => {
+    expect(() => readZip(archive)).toThrow(ZipError);
+    expect(() => readZip(archive)).toThrow(rule);
+  });
+
+  it('refuses entries that share bytes', () => {
+    // "m/b" as the content of "m/a" holds a whole local entry, which the directory points into.
+    const inner = storedZip([b]).subarray(0, 30 + 3 + 5);
+    const archive = storedZip([['m/a', inner], b], (central, index) => {
+      if (index === 1) central.writeUInt32LE(30 + 3, 42);
+    });
+    expect(() => readZip(archive)).toThrow('overlap');
+  });
+
+  it('refuses every archive that is cut short', () => {
+    const archive = readFileSync(fixture('torchscript/wrong_rank.pt'));
+    for (let length = 0; length < archive.length; length += 7) {
+      expect(() => readZip(archive.subarray(0, length)), `${length} bytes`).toThrow(ZipError);
+    }
+  });
+
+  it('fails in no other way than ZipError, whatever byte is wrong', async () => {
+    const archive = readFileSync(fixture('torchscript/set_state.pt'));
+    for (let at = 0; at < archive.length; at++) {
+      const broken = Buffer.from(archive);
+      broken[at]! ^= 0xff;
+      try {
+        for (const entry of readZip(broken)) await readEntry(entry, MAX);
+      } catch (error) {
+        expect(error, `byte ${at}`).toBeInstanceOf(ZipError);
+      }
+    }
+  });
+});
+
+describe('readEntry', () => {
+  it('refuses a flipped bit', async () => {
+    const archive = storedZip([a]);
+    archive[33]! ^= 1;
+    await expect(readEntry(readZip(archive)[0]!, MAX)).rejects.toThrow('CRC-32');
+  });
+
+  it('refuses more than is asked for, before unpacking it', async () => {
+    await expect(readEntry(readZip(storedZip([a]))[0]!, 4)).rejects.toThrow('above the limit of 4');
+  });
+
+  it.each([4, 6])('refuses an entry that unpacks to another size than it claims (%i)', async (claimed) => {
+    await expect(readEntry(readZip(deflated(Buffer.from('alpha'), claimed))[0]!, MAX)).rejects.toThrow('claims');
+  });
+
+  it('stops unpacking a bomb at the size that it claims', async () => {
+    await expect(readEntry(readZip(deflated(Buffer.alloc(MAX), 10))[0]!, MAX)).rejects.toThrow('cannot be inflated');
+  });
+});
