@@ -1,0 +1,70 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Detector } from '../../lib/detector.ts';
+import { Trainer } from '../../lib/trainer.ts';
+import { fixture } from '../support/shared.ts';
+import { openSquares, squareClasses } from '../support/squares.ts';
+import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+
+const create = (file: string, side = 64) =>
+  Detector.create({
+    classes: squareClasses,
+    backbone: { torchscript: file },
+    imageSize: { width: side, height: side },
+  });
+const script = (name: string) => fixture(`torchscript/${name}.pt`);
+
+describe('a TorchScript backbone', () => {
+  it.each([
+    ['one_map', 2 * 2 * 4],
+    ['three_maps', 8 * 8 * 4 + 4 * 4 * 6 + 2 * 2 * 6],
+    ['three_maps_traced', 8 * 8 * 4 + 4 * 4 * 6 + 2 * 2 * 6],
+  ])('%s: its channels and strides are found by one forward pass', async (name, boxes) => {
+    await using detector = await create(script(name));
+    expect((await detector.summary()).defaultBoxes).toBe(boxes);
+    const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+    expect((await detector.detect(image, { scoreThreshold: 0 })).length).toBeGreaterThan(0);
+  });
+
+  it('is trained, saved with its program, and loaded from the checkpoint alone', async () => {
+    const folder = await temporaryFolder();
+    const dataset = await openSquares(folder, 4);
+    const copy = join(folder, 'backbone.pt');
+    await writeFile(copy, await readFile(script('one_map')));
+    await using detector = await create(copy);
+    const outDir = join(folder, 'run');
+    const options = { train: dataset, valid: dataset, outDir, epochs: 1, batchSize: 2, fineTune: true };
+    await new Trainer(detector, { ...options, learningRate: 1e-2 }).run();
+    await writeFile(copy, 'gone');
+
+    await using loaded = await Detector.load(join(outDir, 'last'));
+    const image = dataset.samples[0]!.imagePath;
+    const all = { scoreThreshold: 0 };
+    expect(await loaded.detect(image, all)).toEqual(await detector.detect(image, all));
+    await using untrained = await create(script('one_map'));
+    expect(await loaded.detect(image, all)).not.toEqual(await untrained.detect(image, all));
+  });
+
+  it('that does not return maps is refused', async () => {
+    await expectError(create(script('wrong_rank')), 'WEIGHTS_MISMATCH', 'one map [N, C, h, w]');
+  });
+
+  it.each(['set_state', 'writes_file'])('%s is refused before anything of it runs', async (name) => {
+    await expectError(create(script(name)), 'TORCHSCRIPT_REFUSED', script(name));
+  });
+
+  it('that is damaged, no archive, or not there is refused', async () => {
+    const folder = await temporaryFolder();
+    const bytes = await readFile(script('one_map'));
+    const path = join(folder, 'a.pt');
+    await writeFile(path, bytes.subarray(0, bytes.length - 100));
+    await expectError(create(path), 'TORCHSCRIPT_REFUSED', path);
+    bytes[bytes.length >> 1]! ^= 1;
+    await writeFile(path, bytes);
+    await expectError(create(path), 'TORCHSCRIPT_REFUSED', path);
+    await writeFile(path, 'text');
+    await expectError(create(path), 'TORCHSCRIPT_REFUSED', path);
+    await expectError(create(`${path}.not`), 'WEIGHTS_NOT_FOUND', `${path}.not`);
+  });
+});
