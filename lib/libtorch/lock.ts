@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { makeDirectory } from '../atomic-file.ts';
 
 export type LockOptions = {
   signal?: AbortSignal | undefined;
@@ -20,7 +22,7 @@ type Holder = { pid: number; host: string; token: string };
 /** Runs `action` while no other process of this user runs one under the same lock file; waits for its turn. */
 export async function withLock<T>(path: string, options: LockOptions, action: () => Promise<T>): Promise<T> {
   const holder: Holder = { pid: process.pid, host: hostname(), token: randomUUID() };
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(dirname(path));
   await acquire(path, holder, options);
   const renewal = setInterval(() => {
     const now = new Date();
