@@ -3,7 +3,10 @@
 #include <napi.h>
 #include <torch/headeronly/version.h>
 
+#include <cmath>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "binding/batch_worker.h"
 #include "binding/convert.h"
@@ -20,11 +23,26 @@ namespace {
 using Napi::CallbackInfo;
 using Detector = Handle<DetectorHandle>;
 
-Lane& lane(Napi::Env env) { return *env.GetInstanceData<Lane>(); }
+template <class Work, class Convert>
+Napi::Value on_lane(const CallbackInfo& info, Work work, Convert convert) {
+  return info.Env().GetInstanceData<Lane>()->run(info.Env(), std::move(work), std::move(convert));
+}
 
 Napi::Object object_argument(const CallbackInfo& info, size_t index) {
   if (!info[index].IsObject()) throw Napi::TypeError::New(info.Env(), "Expected object for native argument");
   return info[index].As<Napi::Object>();
+}
+
+std::string string_argument(const CallbackInfo& info, size_t index) {
+  if (!info[index].IsString()) throw Napi::TypeError::New(info.Env(), "Expected string for native argument");
+  return info[index].As<Napi::String>();
+}
+
+double number_argument(const CallbackInfo& info, size_t index) {
+  if (!info[index].IsNumber()) throw Napi::TypeError::New(info.Env(), "Expected number for native argument");
+  const double value = info[index].As<Napi::Number>().DoubleValue();
+  if (!std::isfinite(value)) throw Napi::RangeError::New(info.Env(), "Expected finite number for native argument");
+  return value;
 }
 
 Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
@@ -32,6 +50,7 @@ Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
 // "model" or "optimizer" -> its tensors. Runs on the lane: training replaces tensors there.
 NamedTensors state_part(const DetectorHandle& detector, const std::string& part) {
   if (part == "model") return detector.model->state();
+  if (part != "optimizer") throw Error("NATIVE_ERROR", "A detector has no state \"" + part + "\"");
   if (!detector.training) throw Error("NATIVE_ERROR", "The optimizer has no state before training has started");
   return detector.training->state();
 }
@@ -44,8 +63,8 @@ Napi::Value cuda_device_count(const CallbackInfo& info) {
 
 // createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>
 Napi::Value create_detector(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
+  return on_lane(
+      info,
       [config = detector_config(object_argument(info, 0))] {
         auto detector = std::make_shared<DetectorHandle>();
         detector->model = std::make_shared<DetectorModel>(config);
@@ -61,14 +80,12 @@ Napi::Value dispose_detector(const CallbackInfo& info) {
 }
 
 // featureMaps(detector: DetectorHandle): FeatureMap[]
-Napi::Value feature_maps(const CallbackInfo& info) {
-  return to_js(info.Env(), Detector::get(info[0])->model->maps());
-}
+Napi::Value feature_maps(const CallbackInfo& info) { return to_js(info.Env(), Detector::get(info[0])->model->maps()); }
 
 // defaultBoxes(detector: DetectorHandle): Promise<Float32Array>
 Napi::Value default_boxes(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
+  return on_lane(
+      info,
       [detector = Detector::get(info[0])] {
         const at::Tensor boxes = detector->model->default_boxes().cpu().contiguous();
         return std::vector<float>(boxes.data_ptr<float>(), boxes.data_ptr<float>() + boxes.numel());
@@ -78,17 +95,17 @@ Napi::Value default_boxes(const CallbackInfo& info) {
 
 // describeState(detector: DetectorHandle, part: StatePart): Promise<TensorInfo[]>
 Napi::Value describe_state(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
-      [detector = Detector::get(info[0]), part = info[1].ToString().Utf8Value()] { return state_part(*detector, part); },
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0]), part = string_argument(info, 1)] { return state_part(*detector, part); },
       [](Napi::Env env, const NamedTensors& tensors) { return to_js(env, tensors); });
 }
 
 // readState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>
 Napi::Value read_state(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
-      [detector = Detector::get(info[0]), part = info[1].ToString().Utf8Value(), path = info[2].ToString().Utf8Value(),
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0]), part = string_argument(info, 1), path = string_argument(info, 2),
        spans = tensor_spans(info[3])] {
         read_tensors(path, spans, state_part(*detector, part));
         return true;
@@ -98,9 +115,9 @@ Napi::Value read_state(const CallbackInfo& info) {
 
 // writeState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>
 Napi::Value write_state(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
-      [detector = Detector::get(info[0]), part = info[1].ToString().Utf8Value(), path = info[2].ToString().Utf8Value(),
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0]), part = string_argument(info, 1), path = string_argument(info, 2),
        spans = tensor_spans(info[3])] {
         write_tensors(path, spans, state_part(*detector, part));
         return true;
@@ -119,8 +136,8 @@ Napi::Value dispose_batch(const CallbackInfo& info) {
 
 // startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>
 Napi::Value start_training(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
+  return on_lane(
+      info,
       [detector = Detector::get(info[0]), options = train_options(object_argument(info, 1))] {
         detector->training = std::make_unique<TrainStep>(detector->model, options);
         return true;
@@ -130,10 +147,10 @@ Napi::Value start_training(const CallbackInfo& info) {
 
 // trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number): Promise<StepResult>
 Napi::Value train_step(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
+  return on_lane(
+      info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
-       learning_rate = info[2].ToNumber().DoubleValue()] {
+       learning_rate = number_argument(info, 2)] {
         if (!detector->training) throw Error("NATIVE_ERROR", "trainStep was called before startTraining");
         return detector->training->run(batch->batch, learning_rate);
       },
@@ -142,8 +159,8 @@ Napi::Value train_step(const CallbackInfo& info) {
 
 // detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>
 Napi::Value detect(const CallbackInfo& info) {
-  return lane(info.Env()).run(
-      info.Env(),
+  return on_lane(
+      info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
        options = postprocess_options(object_argument(info, 2))] {
         const c10::InferenceMode inference;
@@ -157,11 +174,21 @@ Napi::Value detect(const CallbackInfo& info) {
 
 }  // namespace
 
-static Napi::Object init(Napi::Env env, Napi::Object exports) {
-  auto* native_lane = new Lane(env);
-  env.SetInstanceData(native_lane);
+// LibTorch must not be taken down under a running job, in none of the ways in which Node ends.
+static void stop_before_the_end(Napi::Env env, Lane* lane) {
   // Hooks run last in, first out: the lane stops before Node takes down what it was made from.
-  env.AddCleanupHook([native_lane] { native_lane->stop(); });
+  env.AddCleanupHook([lane] { lane->close(); });
+  // process.exit() on the main thread runs no hooks, but C++'s static destructors. Before other listeners: these may
+  // exit again.
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto stop = Napi::Function::New(env, [lane](const CallbackInfo&) { lane->stop(); });
+  process.Get("prependListener").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), stop});
+}
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* lane = new Lane(env);
+  env.SetInstanceData(lane);
+  stop_before_the_end(env, lane);
 
   const auto add = [&](const char* name, Napi::Value (*function)(const CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));

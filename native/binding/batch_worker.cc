@@ -20,6 +20,7 @@ class BatchWorker : public Napi::AsyncWorker {
         deferred_(env),
         size_(image_size(spec.Get("size").As<Napi::Object>())),
         objects_(batch_objects(spec)) {
+    if (!spec.Get("images").IsArray()) throw Napi::TypeError::New(env, "Expected array for native images");
     const Napi::Array images = spec.Get("images").As<Napi::Array>();
     for (uint32_t i = 0; i < images.Length(); i++) add_image(images.Get(i).As<Napi::Object>());
     check_objects();
@@ -48,7 +49,7 @@ class BatchWorker : public Napi::AsyncWorker {
   void add_image(const Napi::Object& image) {
     const ImageSize size = image_size(image);
     const Napi::Value data = image.Get("data");
-    if (!data.IsTypedArray() || size.width < 1 || size.height < 1 ||
+    if (!data.IsTypedArray() ||
         static_cast<int64_t>(data.As<Napi::TypedArray>().ByteLength()) != size.width * size.height * 3) {
       throw Napi::RangeError::New(image.Env(), "Expected width * height * 3 bytes for native image data");
     }
@@ -59,10 +60,10 @@ class BatchWorker : public Napi::AsyncWorker {
   void check_objects() const {
     const int64_t total = std::accumulate(objects_.counts.begin(), objects_.counts.end(), int64_t{0});
     bool valid = objects_.counts.size() == images_.size() && static_cast<int64_t>(objects_.labels.size()) == total &&
-                 objects_.boxes.size() == 4 * objects_.labels.size() && !images_.empty() && size_.width >= 1 &&
-                 size_.height >= 1;
+                 objects_.boxes.size() == 4 * objects_.labels.size() && !images_.empty();
     for (int32_t count : objects_.counts) valid = valid && count >= 0;
-    if (!valid) throw Napi::RangeError::New(Env(), "Expected as many counts, boxes and labels as the native batch's images hold");
+    if (!valid)
+      throw Napi::RangeError::New(Env(), "Expected as many counts, boxes and labels as the native batch's images hold");
   }
 
   Napi::Promise::Deferred deferred_;

@@ -1,13 +1,21 @@
 #include "binding/convert.h"
 
+#include <cmath>
 #include <type_traits>
 
 namespace dinov3_det {
 
 namespace {
 
+constexpr int64_t kLargestSide = 1 << 24;  // the product of two sides and 3 channels stays an int64
+constexpr int64_t kLargestInteger = int64_t{1} << 53;
+
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
   throw Napi::TypeError::New(env, "Expected " + expected + " for native " + key);
+}
+
+[[noreturn]] void out_of_range(Napi::Env env, const std::string& key, const std::string& expected) {
+  throw Napi::RangeError::New(env, "Expected " + expected + " for native " + key);
 }
 
 double number(const Napi::Value& value, const std::string& key) {
@@ -17,7 +25,23 @@ double number(const Napi::Value& value, const std::string& key) {
 
 double number(const Napi::Object& object, const std::string& key) { return number(object.Get(key), key); }
 
-int64_t integer(const Napi::Object& object, const std::string& key) { return static_cast<int64_t>(number(object, key)); }
+int64_t integer(const Napi::Value& value, const std::string& key, int64_t least, int64_t most = kLargestInteger) {
+  const double given = number(value, key);
+  if (std::trunc(given) != given || given < static_cast<double>(least) || given > static_cast<double>(most)) {
+    out_of_range(value.Env(), key, "integer from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  return static_cast<int64_t>(given);
+}
+
+int64_t integer(const Napi::Object& object, const std::string& key, int64_t least, int64_t most = kLargestInteger) {
+  return integer(object.Get(key), key, least, most);
+}
+
+Napi::Object object_in(const Napi::Object& object, const std::string& key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsObject()) wrong(object.Env(), key, "object");
+  return value.As<Napi::Object>();
+}
 
 std::string string(const Napi::Object& object, const std::string& key) {
   const Napi::Value value = object.Get(key);
@@ -62,14 +86,24 @@ std::vector<T> typed_values(const Napi::Object& object, const std::string& key, 
 }
 
 DefaultBoxConfig default_box_config(const Napi::Object& object) {
-  return {elements(object.Get("aspectRatios"), "aspectRatios",
-                   [](const Napi::Value& ratios) { return numbers(ratios, "aspectRatios"); }),
-          numbers(object.Get("scales"), "scales"), numbers(object.Get("steps"), "steps"), boolean(object, "clip")};
+  DefaultBoxConfig config{elements(object.Get("aspectRatios"), "aspectRatios",
+                                   [](const Napi::Value& ratios) { return numbers(ratios, "aspectRatios"); }),
+                          numbers(object.Get("scales"), "scales"), numbers(object.Get("steps"), "steps"),
+                          boolean(object, "clip")};
+  const size_t entries = config.aspect_ratios.size();
+  if (entries == 0) out_of_range(object.Env(), "aspectRatios", "at least one list");
+  if (config.scales.size() != entries + 1) out_of_range(object.Env(), "scales", "one more than lists of aspectRatios");
+  if (!config.steps.empty() && config.steps.size() != entries) {
+    out_of_range(object.Env(), "steps", "none, or as many as lists of aspectRatios");
+  }
+  return config;
 }
 
 }  // namespace
 
-ImageSize image_size(const Napi::Object& object) { return {integer(object, "width"), integer(object, "height")}; }
+ImageSize image_size(const Napi::Object& object) {
+  return {integer(object, "width", 1, kLargestSide), integer(object, "height", 1, kLargestSide)};
+}
 
 DetectorConfig detector_config(const Napi::Object& options) {
   DetectorConfig config;
@@ -79,39 +113,41 @@ DetectorConfig detector_config(const Napi::Object& options) {
     const auto bytes = archive.As<Napi::Uint8Array>();
     config.torchscript.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
   }
-  config.num_classes = integer(options, "numClasses");
-  config.image_size = image_size(options.Get("imageSize").As<Napi::Object>());
+  config.num_classes = integer(options, "numClasses", 1);
+  config.image_size = image_size(object_in(options, "imageSize"));
   config.mean = three(options, "mean");
   config.std = three(options, "std");
-  config.default_boxes = default_box_config(options.Get("defaultBoxes").As<Napi::Object>());
-  config.seed = static_cast<uint64_t>(integer(options, "seed"));
+  config.default_boxes = default_box_config(object_in(options, "defaultBoxes"));
+  config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
   config.device = string(options, "device");
   return config;
 }
 
 TrainOptions train_options(const Napi::Object& options) {
   TrainOptions result{string(options, "optimizer"), boolean(options, "fineTune"), std::nullopt};
-  if (options.Get("clipGradNorm").IsNumber()) result.clip_grad_norm = number(options, "clipGradNorm");
+  if (!options.Get("clipGradNorm").IsUndefined()) result.clip_grad_norm = number(options, "clipGradNorm");
   return result;
 }
 
 PostprocessOptions postprocess_options(const Napi::Object& options) {
-  return {number(options, "scoreThreshold"), number(options, "nmsThreshold"), integer(options, "topkCandidates"),
-          integer(options, "maxDetections")};
+  return {number(options, "scoreThreshold"), number(options, "nmsThreshold"), integer(options, "topkCandidates", 0),
+          integer(options, "maxDetections", 0)};
 }
 
 std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {
   return elements(value, "spans", [](const Napi::Value& element) {
+    if (!element.IsObject()) wrong(element.Env(), "spans", "objects");
     const Napi::Object span = element.As<Napi::Object>();
-    std::vector<int64_t> shape;
-    for (double size : numbers(span.Get("shape"), "shape")) shape.push_back(static_cast<int64_t>(size));
-    return TensorSpan{string(span, "name"), string(span, "dtype"), shape, integer(span, "offset"),
-                      integer(span, "byteLength")};
+    return TensorSpan{
+        string(span, "name"), string(span, "dtype"),
+        elements(span.Get("shape"), "shape", [](const Napi::Value& size) { return integer(size, "shape", 0); }),
+        integer(span, "offset", 0), integer(span, "byteLength", 0)};
   });
 }
 
 Objects batch_objects(const Napi::Object& spec) {
-  return {typed_values<int32_t>(spec, "counts", napi_int32_array), typed_values<float>(spec, "boxes", napi_float32_array),
+  return {typed_values<int32_t>(spec, "counts", napi_int32_array),
+          typed_values<float>(spec, "boxes", napi_float32_array),
           typed_values<int32_t>(spec, "labels", napi_int32_array)};
 }
 

@@ -40,6 +40,10 @@ void Lane::stop() {
   }
   wake_.notify_one();
   thread_.join();
+}
+
+void Lane::close() {
+  stop();
   to_js_.Release();
 }
 

@@ -16,15 +16,18 @@ namespace dinov3_det {
 // The JavaScript error for anything that native code throws; `code` is set for the core's own errors.
 Napi::Error to_js_error(Napi::Env env, std::exception_ptr error);
 
-// The one native lane: a long-lived thread that runs jobs in order, so that LibTorch's thread pools exist once and libuv's threads
-// stay free. It keeps the process alive only while it has work.
+// The one native lane: a long-lived thread that runs jobs in order, so that LibTorch's thread pools exist once and
+// libuv's threads stay free. It keeps the process alive only while it has work.
 class Lane {
  public:
   explicit Lane(Napi::Env env);
   ~Lane() { stop(); }
 
-  // Drops waiting jobs, lets the running one finish, joins the thread. To be called before the environment goes. Safe to repeat.
+  // Drops waiting jobs, lets the running one finish, joins the thread; later jobs are never run. Safe to repeat.
   void stop();
+
+  // Stops, and gives back what the environment lent. To be called once, before the environment goes.
+  void close();
 
   // Runs `work` on the lane, then resolves the promise with `convert(env, result)` on the JavaScript thread.
   template <class Work, class Convert>

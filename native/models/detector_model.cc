@@ -16,11 +16,10 @@ namespace {
 at::Device open_device(const std::string& name) {
   const at::Device device(name);
   if (device.is_cuda()) {
-    const int64_t count = c10::impl::hasDeviceGuardImpl(at::kCUDA)
-                              ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount()
-                              : 0;
+    const int64_t count =
+        c10::impl::hasDeviceGuardImpl(at::kCUDA) ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0;
     const int64_t index = device.has_index() ? device.index() : 0;
-    if (index >= count) {
+    if (index < 0 || index >= count) {  // a number above 127 wraps around
       throw Error("DEVICE_UNAVAILABLE", "Device \"" + name + "\" is not available: this LibTorch sees " +
                                             std::to_string(count) +
                                             " CUDA devices; use device \"cpu\", or install a CUDA LibTorch and driver "
@@ -30,7 +29,8 @@ at::Device open_device(const std::string& name) {
   return device;
 }
 
-// One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds its head.
+// One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds
+// its head.
 std::vector<int64_t> head_channels(const std::vector<MapShape>& maps, size_t entries) {
   if (maps.size() > entries) {
     throw Error("WEIGHTS_MISMATCH", "The backbone returns " + std::to_string(maps.size()) +
@@ -51,9 +51,8 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 DetectorModel::DetectorModel(const DetectorConfig& config)
     : image_size_(config.image_size), device_(open_device(config.device)) {
   at::Generator generator = at::detail::createCPUGenerator(config.seed);
-  backbone_ = config.backbone == "torchscript"
-                  ? load_torchscript_backbone(config.torchscript)
-                  : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
+  backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript)
+                                               : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
   head_ = std::make_unique<SsdHead>(head_channels(maps_, config.default_boxes.aspect_ratios.size()),
                                     default_boxes_per_location(config.default_boxes), config.num_classes, generator);
@@ -77,6 +76,8 @@ at::Tensor DetectorModel::normalise(const at::Tensor& pixels) const {
 }
 
 HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
+  TORCH_CHECK(pixels.size(1) == image_size_.height && pixels.size(2) == image_size_.width, "expected pictures of ",
+              image_size_.width, "x", image_size_.height, " but the batch holds ", pixels.size(2), "x", pixels.size(1));
   std::vector<at::Tensor> maps;
   {
     const c10::AutoGradMode grad_mode(fine_tune_backbone_ && c10::GradMode::is_enabled());
@@ -100,9 +101,15 @@ NamedTensors DetectorModel::parameters() const {
   return named;
 }
 
+NamedTensors DetectorModel::buffers() const {
+  NamedTensors named;
+  append(named, "backbone.", backbone_->buffers());
+  return named;
+}
+
 NamedTensors DetectorModel::state() const {
   NamedTensors named = parameters();
-  append(named, "backbone.", backbone_->buffers());
+  append(named, "", buffers());
   return named;
 }
 

@@ -39,7 +39,8 @@ class DetectorModel {
   void set_training(bool on);
 
   NamedTensors parameters() const;  // what an optimizer may step
-  NamedTensors state() const;       // parameters and buffers
+  NamedTensors buffers() const;     // what a forward pass in training may change
+  NamedTensors state() const;       // both
 
   const at::Tensor& default_boxes() const { return default_boxes_; }  // [A, 4]
   const ImageSize& image_size() const { return image_size_; }

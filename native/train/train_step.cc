@@ -37,6 +37,19 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
 }
 
 StepResult TrainStep::run(const Batch& batch, double learning_rate) {
+  std::vector<at::Tensor> kept;
+  for (const NamedTensor& buffer : model_->buffers()) kept.push_back(buffer.tensor.clone());
+  try {
+    return step(batch, learning_rate);
+  } catch (...) {
+    const NamedTensors buffers = model_->buffers();
+    for (size_t i = 0; i < kept.size(); i++) buffers[i].tensor.copy_(kept[i]);
+    optimizer_->zero_grad();
+    throw;
+  }
+}
+
+StepResult TrainStep::step(const Batch& batch, double learning_rate) {
   model_->set_training(true);
   optimizer_->zero_grad();
   const at::Device& device = model_->device();
@@ -61,7 +74,6 @@ double TrainStep::clip_gradients(const StepResult& result) {
   if (gradients.empty()) return 0;
   const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
   if (!std::isfinite(norm)) {
-    optimizer_->zero_grad();
     StepResult shown = result;
     shown.gradient_norm = norm;
     throw_not_finite("gradient", shown);

@@ -9,8 +9,8 @@
 namespace dinov3_det {
 
 struct TrainOptions {
-  std::string optimizer;                // "adamw" or "sgd"
-  bool fine_tune;                       // the backbone too, or the head alone
+  std::string optimizer;                 // "adamw" or "sgd"
+  bool fine_tune;                        // the backbone too, or the head alone
   std::optional<double> clip_grad_norm;  // largest L2 norm of all gradients together
 };
 
@@ -27,12 +27,13 @@ class TrainStep {
  public:
   TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& options);
 
-  // Forward, loss, backward, clipping, optimizer. Throws LOSS_NOT_FINITE before any weight has changed.
+  // Forward, loss, backward, clipping, optimizer. Throws LOSS_NOT_FINITE with weights and buffers as they were before.
   StepResult run(const Batch& batch, double learning_rate);
 
   NamedTensors state() const { return optimizer_->state(); }
 
  private:
+  StepResult step(const Batch& batch, double learning_rate);
   double clip_gradients(const StepResult& result);
 
   std::shared_ptr<DetectorModel> model_;

@@ -1,0 +1,303 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+import type { NativeAddon } from '../../../lib/binding.ts';
+import { expectError } from '../../support/voc.ts';
+import { addon, allDetections, batchOf, changed, options, readBytes } from '../detectors.ts';
+import { picture } from '../support.ts';
+
+const source = (path: string) => readFile(fileURLToPath(new URL(`../../../${path}`, import.meta.url)), 'utf8');
+const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match[1]!);
+
+const detector = await addon.createDetector(options);
+const batch = await batchOf();
+const size = { width: 8, height: 8 };
+const image = { data: picture('image', size), ...size, flip: false };
+const spec = {
+  size,
+  images: [image],
+  counts: Int32Array.of(1),
+  boxes: Float32Array.of(1, 1, 5, 5),
+  labels: Int32Array.of(1),
+};
+
+/** The functions without their types, to be misused; a synchronous throw and a rejection are the same here. */
+async function call(name: keyof NativeAddon, ...args: unknown[]): Promise<unknown> {
+  return (addon[name] as (...args: unknown[]) => unknown)(...args);
+}
+
+/** Copies of an object with one property after another replaced by each of these values, or left out. */
+function spoiled(good: object, wrong: Record<string, unknown[]>): [string, object][] {
+  return Object.entries(wrong).flatMap(([key, values]) =>
+    values.map((value): [string, object] => [`${key}: ${describeValue(value)}`, { ...good, [key]: value }]),
+  );
+}
+
+function describeValue(value: unknown): string {
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value) ?? 'object';
+  return String(value);
+}
+
+const notObjects = [undefined, null, 1, 'text', true, Symbol('s'), 1n];
+const notNumbers = [undefined, null, '1', true, {}, [], 1n, Symbol('s')];
+const notStrings = [undefined, null, 1, true, {}, ['a'], Symbol('s')];
+const notIntegers = [0.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e300, -1];
+
+describe('signatures', () => {
+  it('in the comments of addon.cc are those of lib/binding.ts, both ways, and each is exported', async () => {
+    const native = await source('native/binding/addon.cc');
+    const typescript = await source('lib/binding.ts');
+    const body = typescript.slice(typescript.indexOf('export interface NativeAddon {'));
+    const declared = matches(body.slice(0, body.indexOf('\n}')), /^ {2}(\w+\(.*\): .+);$/gm);
+    expect(matches(native, /^\/\/ (\w+\(.*\): .+)$/gm)).toEqual(declared);
+    const names = declared.map((signature) => signature.slice(0, signature.indexOf('(')));
+    expect(matches(native, /^ {2}add\("(\w+)", \w+\);$/gm)).toEqual(names);
+    expect(Object.keys(addon).sort()).toEqual([...names, 'libtorchVersion'].sort());
+  });
+});
+
+describe('handles', () => {
+  const wrong = [...notObjects, {}, [], () => {}, new Proxy(detector, {}), Object.create(detector), new Map()];
+  const detectorCalls: [keyof NativeAddon, unknown[]][] = [
+    ['disposeDetector', []],
+    ['featureMaps', []],
+    ['defaultBoxes', []],
+    ['describeState', ['model']],
+    ['readState', ['model', 'file', []]],
+    ['writeState', ['model', 'file', []]],
+    ['startTraining', [{ optimizer: 'sgd', fineTune: false }]],
+    ['trainStep', [batch, 1e-3]],
+    ['detect', [batch, allDetections]],
+  ];
+  const batchCalls: [keyof NativeAddon, unknown[], unknown[]][] = [
+    ['disposeBatch', [], []],
+    ['trainStep', [detector], [1e-3]],
+    ['detect', [detector], [allDetections]],
+  ];
+
+  it.each(detectorCalls)('%s takes a detector alone', async (name, rest) => {
+    for (const value of [...wrong, batch]) {
+      await expect(call(name, value, ...rest), describeValue(value)).rejects.toThrow(TypeError);
+    }
+  });
+
+  it.each(batchCalls)('%s takes a batch alone', async (name, before, after) => {
+    for (const value of [...wrong, detector]) {
+      await expect(call(name, ...before, value, ...after), describeValue(value)).rejects.toThrow(TypeError);
+    }
+  });
+
+  it.each(detectorCalls.slice(1))('%s refuses a disposed detector', async (name, rest) => {
+    const disposed = await addon.createDetector(options);
+    addon.disposeDetector(disposed);
+    await expectError(call(name, disposed, ...rest), 'DISPOSED', 'Detector was used after dispose()');
+  });
+
+  it.each(batchCalls.slice(1))('%s refuses a disposed batch', async (name, before, after) => {
+    const disposed = await batchOf();
+    addon.disposeBatch(disposed);
+    await expectError(call(name, ...before, disposed, ...after), 'DISPOSED', 'Batch was used after dispose()');
+  });
+
+  it('may be disposed twice, and while they are in use', async () => {
+    const [used, fed] = [await addon.createDetector(options), await batchOf()];
+    const expected = await addon.detect(used, fed, allDetections);
+    const running = [addon.detect(used, fed, allDetections), addon.detect(used, fed, allDetections)];
+    for (let twice = 0; twice < 2; twice++) {
+      addon.disposeDetector(used);
+      addon.disposeBatch(fed);
+    }
+    expect(await Promise.all(running)).toEqual([expected, expected]);
+  });
+
+  it('are opaque', () => {
+    expect(Object.keys(detector)).toEqual([]);
+    expect(JSON.stringify(batch)).toBe('{}');
+  });
+});
+
+describe('wrong arguments throw TypeError or RangeError', () => {
+  it.each(['createDetector', 'createBatch'] as const)('%s without an object', async (name) => {
+    for (const value of notObjects) await expect(call(name, value)).rejects.toThrow(TypeError);
+  });
+
+  const boxes = options.defaultBoxes;
+  it.each([
+    ...spoiled(options, {
+      backbone: notStrings,
+      imageSize: [...notObjects, { width: 64 }, { width: '64', height: 64 }],
+      mean: [...notObjects, [1, 2], [1, 2, 3, 4], ['1', '2', '3'], Float32Array.of(1, 2, 3)],
+      std: [...notObjects, [], [1, 2, null]],
+      numClasses: notNumbers,
+      seed: notNumbers,
+      device: notStrings,
+      defaultBoxes: notObjects,
+    }),
+    ...spoiled(boxes, {
+      aspectRatios: [...notObjects, [2, 3], [['2']], [null]],
+      scales: [...notObjects, ['a']],
+      steps: [...notObjects, [{}]],
+      clip: [undefined, null, 0, 'true'],
+    }).map(([name, defaultBoxes]): [string, object] => [`defaultBoxes.${name}`, { ...options, defaultBoxes }]),
+  ])('createDetector, TypeError for %s', async (_, value) => {
+    await expect(call('createDetector', value)).rejects.toThrow(TypeError);
+  });
+
+  it.each([
+    ...spoiled(options, {
+      imageSize: [...notIntegers, 0, 2 ** 40].map((width) => ({ width, height: 64 })),
+      numClasses: [...notIntegers, 0],
+      seed: notIntegers,
+    }),
+    ...spoiled(boxes, {
+      aspectRatios: [[], [[2]], new Array(7).fill([2])],
+      scales: [[], [0.1], boxes.scales.slice(1), [...boxes.scales, 1]],
+      steps: [[32], new Array(7).fill(32)],
+    }).map(([name, defaultBoxes]): [string, object] => [`defaultBoxes.${name}`, { ...options, defaultBoxes }]),
+  ])('createDetector, RangeError for %s', async (_, value) => {
+    await expect(call('createDetector', value)).rejects.toThrow(RangeError);
+  });
+
+  it.each(
+    spoiled(spec, {
+      size: [...notObjects, {}, { width: 8 }],
+      images: [...notObjects, {}, new Uint8Array(3), [null], [undefined], [5], [{}]],
+      counts: [...notObjects, [1], Float32Array.of(1), Uint32Array.of(1)],
+      boxes: [...notObjects, [1, 1, 5, 5], Float64Array.of(1, 1, 5, 5)],
+      labels: [...notObjects, [1], BigInt64Array.of(1n)],
+    }),
+  )('createBatch, TypeError for %s', async (_, value) => {
+    await expect(call('createBatch', value)).rejects.toThrow(TypeError);
+  });
+
+  it.each(
+    spoiled(spec, {
+      size: [...notIntegers, 0, 2 ** 40].map((height) => ({ width: 8, height })),
+      images: [
+        [],
+        [image, image],
+        ...[image.data.subarray(1), new Uint8Array(0), 'pixels', [1, 2, 3], new ArrayBuffer(192)].map((data) => [
+          { ...image, data },
+        ]),
+        ...[0, -8, 8.5, 9, Number.NaN, 2 ** 61].map((width) => [{ ...image, width }]),
+        [{ data: new Uint8Array(0), width: 2 ** 61, height: 8, flip: false }], // the product of the sides overflows to 0
+      ],
+      counts: [Int32Array.of(), Int32Array.of(0), Int32Array.of(2), Int32Array.of(-1), Int32Array.of(1, 0)],
+      boxes: [Float32Array.of(1, 1, 5), new Float32Array(0), new Float32Array(8)],
+      labels: [Int32Array.of(), Int32Array.of(1, 2)],
+    }),
+  )('createBatch, RangeError for %s', async (_, value) => {
+    await expect(call('createBatch', value)).rejects.toThrow(RangeError);
+  });
+
+  it('createBatch, for counts whose sum is right but one is negative', async () => {
+    const images = [image, image];
+    const counts = Int32Array.of(2, -1);
+    await expect(call('createBatch', { ...spec, images, counts })).rejects.toThrow(RangeError);
+  });
+
+  it.each(
+    spoiled(
+      { optimizer: 'sgd', fineTune: true },
+      {
+        optimizer: notStrings,
+        fineTune: [undefined, null, 0, 'true'],
+        clipGradNorm: [null, '1', true, {}],
+      },
+    ),
+  )('startTraining, for %s', async (_, value) => {
+    await expect(call('startTraining', detector, value)).rejects.toThrow(TypeError);
+  });
+
+  it('trainStep, for a learning rate that is no number, weights as they were', async () => {
+    const own = await addon.createDetector(options);
+    await addon.startTraining(own, { optimizer: 'adamw', fineTune: true });
+    const before = await readBytes(own, 'model');
+    for (const value of notNumbers) await expect(call('trainStep', own, batch, value)).rejects.toThrow(TypeError);
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      await expect(call('trainStep', own, batch, value)).rejects.toThrow(RangeError);
+    }
+    expect(changed(before, await readBytes(own, 'model'))).toEqual([]);
+  });
+
+  it.each([
+    ...notObjects.map((value): [string, unknown] => [describeValue(value), value]),
+    ...spoiled(allDetections, {
+      scoreThreshold: notNumbers,
+      nmsThreshold: notNumbers,
+      topkCandidates: notNumbers,
+      maxDetections: notNumbers,
+    }),
+  ])('detect, TypeError for %s', async (_, value) => {
+    await expect(call('detect', detector, batch, value)).rejects.toThrow(TypeError);
+  });
+
+  it.each(spoiled(allDetections, { topkCandidates: notIntegers, maxDetections: notIntegers }))(
+    'detect, RangeError for %s',
+    async (_, value) => {
+      await expect(call('detect', detector, batch, value)).rejects.toThrow(RangeError);
+    },
+  );
+
+  const span = { name: 'a', dtype: 'F32', shape: [1], offset: 0, byteLength: 4 };
+  it.each(['readState', 'writeState'] as const)('%s, for parts, paths and spans of other types', async (name) => {
+    for (const value of notStrings) {
+      await expect(call(name, detector, value, 'file', [])).rejects.toThrow(TypeError);
+      await expect(call(name, detector, 'model', value, [])).rejects.toThrow(TypeError);
+    }
+    for (const value of [...notObjects, {}, [1], [null], [{}]]) {
+      await expect(call(name, detector, 'model', 'file', value)).rejects.toThrow(TypeError);
+    }
+    const wrong = { name: notStrings, dtype: notStrings, shape: [...notObjects, ['1']], offset: notNumbers };
+    for (const [what, value] of spoiled(span, wrong)) {
+      await expect(call(name, detector, 'model', 'file', [value]), what).rejects.toThrow(TypeError);
+    }
+    for (const [what, value] of spoiled(span, { shape: [[-1], [0.5]], offset: notIntegers, byteLength: notIntegers })) {
+      await expect(call(name, detector, 'model', 'file', [value]), what).rejects.toThrow(RangeError);
+    }
+  });
+
+  it('describeState, for a part of another type; another part has no state', async () => {
+    for (const value of notStrings) await expect(call('describeState', detector, value)).rejects.toThrow(TypeError);
+    await expectError(call('describeState', detector, 'weights'), 'NATIVE_ERROR', '"weights"');
+  });
+
+  it("passes on what an argument's own getter throws", async () => {
+    const hostile = Object.defineProperty({ ...options }, 'seed', {
+      get: () => {
+        throw new RangeError('no seed today');
+      },
+    });
+    await expect(call('createDetector', hostile)).rejects.toThrow('no seed today');
+  });
+});
+
+describe('arguments', () => {
+  it('are read from views into larger buffers', async () => {
+    const shifted = Buffer.concat([Buffer.from('pad'), image.data]).subarray(3);
+    const own = await addon.createDetector({ ...options, imageSize: { width: 64, height: 64 } });
+    const detect = async (data: Uint8Array) => {
+      const fed = await addon.createBatch({
+        ...spec,
+        size: options.imageSize,
+        images: [{ ...image, data }],
+        boxes: Float32Array.of(9, 1, 1, 5, 5).subarray(1),
+      });
+      return addon.detect(own, fed, allDetections);
+    };
+    expect(await detect(shifted)).toEqual(await detect(image.data));
+    expect(await detect(shifted)).not.toEqual(await detect(image.data.map((value) => 255 - value)));
+  });
+
+  it('are not needed any more once a batch is made', async () => {
+    const own = await addon.createDetector(options);
+    const data = picture('image', options.imageSize);
+    const images = [{ data, ...options.imageSize, flip: false }];
+    const fed = await addon.createBatch({ ...spec, size: options.imageSize, images });
+    const before = await addon.detect(own, fed, allDetections);
+    data.fill(0);
+    expect(await addon.detect(own, fed, allDetections)).toEqual(before);
+  });
+});

@@ -1,0 +1,99 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import {
+  type BatchHandle,
+  type DetectorHandle,
+  type NativeAddon,
+  type NativeDetectorOptions,
+  native,
+  type StatePart,
+} from '../../lib/binding.ts';
+import { layoutSafetensors } from '../../lib/weights/safetensors.ts';
+import { temporaryFolder } from '../support/voc.ts';
+import { picture, type Tensor } from './support.ts';
+
+export const addon: NativeAddon = await native();
+
+export const imageSize = { width: 64, height: 64 };
+
+/** The article's head on a small backbone: 64x64, four classes, 16 default boxes. */
+export const options: NativeDetectorOptions = {
+  backbone: 'convnext_test',
+  numClasses: 4,
+  imageSize,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  defaultBoxes: {
+    aspectRatios: [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
+    scales: [0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1],
+    steps: [],
+    clip: true,
+  },
+  seed: 1,
+  device: 'cpu',
+};
+
+/** Lets everything through, so that results can be compared. */
+export const allDetections = { scoreThreshold: 0, nmsThreshold: 0.45, topkCandidates: 400, maxDetections: 200 };
+
+export const objects = [
+  {
+    boxes: [
+      [9, 10, 23, 22],
+      [30, 35, 63, 60],
+    ],
+    labels: [1, 3],
+  },
+  { boxes: [[40.5, 4.25, 60, 27]], labels: [2] },
+];
+
+export function batchOf(
+  images: readonly { boxes: number[][]; labels: number[] }[] = objects,
+  size = imageSize,
+): Promise<BatchHandle> {
+  return addon.createBatch({
+    size,
+    images: images.map((_, i) => ({ data: picture(`picture${i}`, size), ...size, flip: false })),
+    counts: Int32Array.from(images, ({ labels }) => labels.length),
+    boxes: Float32Array.from(images.flatMap(({ boxes }) => boxes.flat())),
+    labels: Int32Array.from(images.flatMap(({ labels }) => labels)),
+  });
+}
+
+/** The bytes of every tensor of a part, by name. */
+export async function readBytes(detector: DetectorHandle, part: StatePart): Promise<Map<string, Buffer>> {
+  const { tensors: spans } = layoutSafetensors(await addon.describeState(detector, part));
+  const path = join(await temporaryFolder(), 'state');
+  await writeFile(path, '');
+  await addon.writeState(detector, part, path, spans);
+  const bytes = await readFile(path);
+  return new Map(
+    spans.map(({ name, offset, byteLength }) => [name, bytes.subarray(offset, offset + byteLength)] as const),
+  );
+}
+
+/** Names of the tensors that differ, sorted. */
+export function changed(before: Map<string, Buffer>, after: Map<string, Buffer>): string[] {
+  return [...before.keys()].filter((name) => !before.get(name)!.equals(after.get(name)!)).sort();
+}
+
+export async function readFloats(detector: DetectorHandle, part: StatePart): Promise<Map<string, Float32Array>> {
+  const all = await readBytes(detector, part);
+  return new Map([...all].map(([name, bytes]) => [name, new Float32Array(Uint8Array.from(bytes).buffer)] as const));
+}
+
+/** Sets the tensors of these names, and no others. */
+export async function writeFloats(
+  detector: DetectorHandle,
+  part: StatePart,
+  values: ReadonlyMap<string, Tensor>,
+): Promise<void> {
+  const infos = [...values].map(([name, { shape }]) => ({ name, dtype: 'F32' as const, shape }));
+  const { tensors, totalBytes } = layoutSafetensors(infos);
+  const bytes = Buffer.alloc(totalBytes);
+  for (const { name, offset } of tensors) bytes.set(Buffer.from(values.get(name)!.data.buffer), offset);
+  const path = join(await temporaryFolder(), 'state');
+  await writeFile(path, bytes);
+  await addon.readState(detector, part, path, tensors);
+}

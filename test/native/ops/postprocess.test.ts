@@ -1,0 +1,136 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+
+import type { PostprocessOptions, Size } from '../../../lib/binding.ts';
+import { fixture } from '../../support/shared.ts';
+import { type Detections, expectClose, golden, loadTestAddon, matrix, pattern, tensor } from '../support.ts';
+
+const addon = await loadTestAddon();
+const cases = await golden('postprocess.json');
+const { tiny_ssd: tiny } = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
+const defaults = { scoreThreshold: 0.01, nmsThreshold: 0.45, topkCandidates: 400, maxDetections: 200 };
+
+interface PostprocessCase {
+  name: string;
+  classes: number;
+  scale: number;
+  candidates: number[];
+  options: PostprocessOptions;
+  originals: Size[];
+  detections: Expected[];
+}
+
+interface Expected {
+  boxes: number[][];
+  scores: number[];
+  labels: number[];
+}
+
+function expectDetections(actual: Detections, expected: Expected[]) {
+  expect(actual.counts).toEqual(expected.map(({ scores }) => scores.length));
+  expect(actual.labels).toEqual(expected.flatMap(({ labels }) => labels));
+  const values = (pick: (image: Expected) => number[]) => expected.flatMap(pick);
+  expectClose(
+    actual.scores,
+    values(({ scores }) => scores),
+    1e-6,
+  );
+  expectClose(
+    actual.boxes,
+    values(({ boxes }) => boxes.flat()),
+    1e-5,
+  );
+}
+
+/** One image of 100x100 with these logits per default box; box codes of zero. */
+function detect(logits: number[][], boxes: number[][], options = {}, original = { width: 100, height: 100 }) {
+  return addon.postprocess(
+    tensor(logits.flat(), [1, logits.length, logits[0]!.length]),
+    tensor(new Float32Array(4 * boxes.length), [1, boxes.length, 4]),
+    matrix(boxes),
+    { width: 100, height: 100 },
+    [original],
+    { ...defaults, ...options },
+  );
+}
+
+describe('postprocess', () => {
+  it('equals the tiny SSD of the reference, boxes in pixels of the original pictures', () => {
+    const [anchors, classes] = [tiny.anchors.length, tiny.num_classes];
+    const detections = addon.postprocess(
+      tensor(tiny.cls_logits.flat(2), [2, anchors, classes]),
+      tensor(tiny.bbox_regression.flat(2), [2, anchors, 4]),
+      matrix(tiny.anchors),
+      { width: tiny.size[0], height: tiny.size[1] },
+      tiny.eval.orig_sizes_hw.map(([height, width]: [number, number]) => ({ width, height })),
+      {
+        scoreThreshold: tiny.eval.score_thresh,
+        nmsThreshold: tiny.eval.nms,
+        topkCandidates: tiny.eval.topk,
+        maxDetections: tiny.eval.max_det,
+      },
+    );
+    expectDetections(detections, tiny.eval.detections);
+  });
+
+  it.each<PostprocessCase>(cases)(
+    'equals torchvision: $name ($candidates candidates)',
+    ({ name, classes, scale, options, originals, detections }) => {
+      const aspectRatios = [[2], [2, 3], [2, 3], [2, 3], [2], [2]];
+      const scales = addon.defaultBoxScales(6, 0.15, 0.9);
+      const grids = [
+        { width: 6, height: 4 },
+        { width: 3, height: 2 },
+      ];
+      const input = { width: 96, height: 64 };
+      const anchors = addon.defaultBoxes({ aspectRatios, scales, steps: [], clip: true }, grids, input);
+      const count = anchors.shape[0]!;
+      const actual = addon.postprocess(
+        pattern(`${name}.logits`, [2, count, classes], scale),
+        pattern(`${name}.regression`, [2, count, 4], 4),
+        anchors,
+        input,
+        originals,
+        options,
+      );
+      expectDetections(actual, detections);
+    },
+  );
+
+  it('takes scores above the threshold, not at it, and never the background', () => {
+    const apart = [
+      [0, 0, 10, 10],
+      [50, 50, 60, 60],
+    ];
+    const logits = [
+      [0, 0],
+      [9, 0],
+    ];
+    const found = (scoreThreshold: number) => detect(logits, apart, { scoreThreshold });
+    expect(found(0.5)).toMatchObject({ counts: [0], scores: [] });
+    expect(found(0.4999)).toMatchObject({ counts: [1], scores: [0.5], labels: [1], boxes: [0, 0, 10, 10] });
+  });
+
+  it('clips to the input, then scales to the original', () => {
+    const found = detect([[0, 5]], [[-20, 50, 120, 90]], {}, { width: 200, height: 50 });
+    expect(found.boxes).toEqual([0, 25, 200, 45]);
+  });
+
+  it('keeps the best candidates of each class, and the best detections of the image', () => {
+    const boxes = [0, 1, 2, 3].map((i) => [20 * i, 0, 20 * i + 10, 10]);
+    const logits = [
+      [0, 1, 3.5],
+      [0, 2, 2.5],
+      [0, 3, 1.5],
+      [0, 4, 0.5],
+    ];
+    expect(detect(logits, boxes, { topkCandidates: 1 }).labels).toEqual([1, 2]);
+    const best = detect(logits, boxes, { maxDetections: 3 });
+    expect(best.labels).toEqual([1, 2, 1]);
+    expect(best.boxes).toEqual([...boxes[3]!, ...boxes[0]!, ...boxes[2]!]);
+  });
+
+  it('gives nothing for scores that are not numbers', () => {
+    expect(detect([[Number.NaN, 1]], [[0, 0, 10, 10]]).counts).toEqual([0]);
+  });
+});

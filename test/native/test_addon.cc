@@ -1,0 +1,349 @@
+// The core's operations on plain JavaScript values, for the tests alone. A tensor is {data: typed array, shape:
+// number[]}; test/native/support.ts types what is exported here.
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <c10/util/Exception.h>
+#include <napi.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/batch.h"
+#include "data/resize.h"
+#include "error.h"
+#include "io/tensor_file.h"
+#include "models/convnext.h"
+#include "models/ssd_head.h"
+#include "ops/box_coder.h"
+#include "ops/boxes.h"
+#include "ops/default_boxes.h"
+#include "ops/nms.h"
+#include "ops/postprocess.h"
+#include "train/matcher.h"
+#include "train/multibox_loss.h"
+#include "train/optimizer.h"
+
+namespace dinov3_det {
+
+namespace {
+
+using Napi::CallbackInfo;
+
+// Float32Array is float32, Int32Array int64 (the core's type for labels, counts and indices), Uint8Array uint8.
+at::Tensor to_tensor(const Napi::Value& value) {
+  const Napi::Object object = value.As<Napi::Object>();
+  const Napi::Array sizes = object.Get("shape").As<Napi::Array>();
+  std::vector<int64_t> shape;
+  for (uint32_t i = 0; i < sizes.Length(); i++) shape.push_back(sizes.Get(i).ToNumber().Int64Value());
+  const auto data = object.Get("data").As<Napi::TypedArray>();
+  const auto copy = [&](at::ScalarType dtype) {
+    void* bytes = static_cast<char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
+    return at::from_blob(bytes, shape, at::TensorOptions(dtype)).clone();
+  };
+  switch (data.TypedArrayType()) {
+    case napi_float32_array:
+      return copy(at::kFloat);
+    case napi_int32_array:
+      return copy(at::kInt).to(at::kLong);
+    case napi_uint8_array:
+      return copy(at::kByte);
+    default:
+      throw Napi::TypeError::New(value.Env(), "Expected Float32Array, Int32Array or Uint8Array for data");
+  }
+}
+
+Napi::Value from_tensor(Napi::Env env, const at::Tensor& tensor) {
+  const auto filled = [&](auto array, at::ScalarType dtype) {
+    const at::Tensor values = tensor.detach().to(at::kCPU, dtype).contiguous();
+    std::memcpy(array.Data(), values.const_data_ptr(), values.nbytes());
+    return array;
+  };
+  const size_t count = tensor.numel();
+  Napi::Object object = Napi::Object::New(env);
+  if (tensor.is_floating_point()) {
+    object.Set("data", filled(Napi::Float32Array::New(env, count), at::kFloat));
+  } else if (tensor.scalar_type() == at::kByte) {
+    object.Set("data", filled(Napi::Uint8Array::New(env, count), at::kByte));
+  } else {
+    object.Set("data", filled(Napi::Int32Array::New(env, count), at::kInt));
+  }
+  Napi::Array shape = Napi::Array::New(env, tensor.dim());
+  for (int64_t d = 0; d < tensor.dim(); d++) shape.Set(static_cast<uint32_t>(d), static_cast<double>(tensor.size(d)));
+  object.Set("shape", shape);
+  return object;
+}
+
+// Of an array or a typed array.
+template <class Convert>
+auto list(const Napi::Value& value, Convert convert) {
+  const Napi::Object array = value.As<Napi::Object>();
+  const uint32_t length = array.Get("length").ToNumber();
+  std::vector<decltype(convert(std::declval<Napi::Value>()))> all;
+  for (uint32_t i = 0; i < length; i++) all.push_back(convert(array.Get(i)));
+  return all;
+}
+
+template <class T>
+std::vector<T> numbers(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& each) { return static_cast<T>(each.ToNumber().DoubleValue()); });
+}
+
+template <class T, class Convert>
+Napi::Value to_list(Napi::Env env, const std::vector<T>& values, Convert convert) {
+  Napi::Array array = Napi::Array::New(env, values.size());
+  for (size_t i = 0; i < values.size(); i++) array.Set(static_cast<uint32_t>(i), convert(env, values[i]));
+  return array;
+}
+
+Napi::Value from_number(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+
+double number(const Napi::Value& value) { return value.ToNumber().DoubleValue(); }
+
+int64_t integer(const Napi::Value& value) { return value.ToNumber().Int64Value(); }
+
+ImageSize image_size(const Napi::Value& value) {
+  const Napi::Object object = value.As<Napi::Object>();
+  return {integer(object.Get("width")), integer(object.Get("height"))};
+}
+
+NamedTensors named_tensors(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& each) {
+    const Napi::Object object = each.As<Napi::Object>();
+    return NamedTensor{object.Get("name").ToString(), to_tensor(object.Get("tensor"))};
+  });
+}
+
+Napi::Value from_named(Napi::Env env, const NamedTensors& tensors) {
+  return to_list(env, tensors, [](Napi::Env env, const NamedTensor& entry) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", entry.name);
+    object.Set("tensor", from_tensor(env, entry.tensor));
+    return object;
+  });
+}
+
+// Gives a model's parameters the values of the tensors of the same name.
+void load(const NamedTensors& parameters, const NamedTensors& values) {
+  TORCH_CHECK(parameters.size() == values.size(), "expected ", parameters.size(), " tensors");
+  for (size_t i = 0; i < parameters.size(); i++) {
+    TORCH_CHECK(parameters[i].name == values[i].name, "expected the tensor ", parameters[i].name);
+    parameters[i].tensor.copy_(values[i].tensor);
+  }
+}
+
+Objects objects(const Napi::Object& object) {
+  return {numbers<int32_t>(object.Get("counts")), numbers<float>(object.Get("boxes")),
+          numbers<int32_t>(object.Get("labels"))};
+}
+
+Targets targets(const Napi::Object& object) {
+  return {to_tensor(object.Get("boxes")), to_tensor(object.Get("labels")), to_tensor(object.Get("counts"))};
+}
+
+Napi::Value default_box_scales_js(const CallbackInfo& info) {
+  return to_list(info.Env(), default_box_scales(integer(info[0]), number(info[1]), number(info[2])), from_number);
+}
+
+Napi::Value default_boxes_js(const CallbackInfo& info) {
+  const Napi::Object options = info[0].As<Napi::Object>();
+  const DefaultBoxConfig config{list(options.Get("aspectRatios"), numbers<double>),
+                                numbers<double>(options.Get("scales")), numbers<double>(options.Get("steps")),
+                                options.Get("clip").ToBoolean()};
+  const auto grids = list(info[1], [](const Napi::Value& grid) {
+    const ImageSize cells = image_size(grid);
+    return std::make_pair(cells.height, cells.width);
+  });
+  const ImageSize image = image_size(info[2]);
+  return from_tensor(info.Env(), default_boxes(config, grids, image.width, image.height));
+}
+
+Napi::Value box_iou_js(const CallbackInfo& info) {
+  return from_tensor(info.Env(), box_iou(to_tensor(info[0]), to_tensor(info[1])));
+}
+
+Napi::Value clip_boxes_js(const CallbackInfo& info) {
+  const ImageSize size = image_size(info[1]);
+  return from_tensor(info.Env(), clip_boxes(to_tensor(info[0]), size.width, size.height));
+}
+
+Napi::Value encode_boxes_js(const CallbackInfo& info) {
+  return from_tensor(info.Env(), encode_boxes(to_tensor(info[0]), to_tensor(info[1])));
+}
+
+Napi::Value decode_boxes_js(const CallbackInfo& info) {
+  return from_tensor(info.Env(), decode_boxes(to_tensor(info[0]), to_tensor(info[1])));
+}
+
+Napi::Value batched_nms_js(const CallbackInfo& info) {
+  const Napi::Object object = info[0].As<Napi::Object>();
+  const NmsCandidates candidates{numbers<float>(object.Get("boxes")), numbers<float>(object.Get("scores")),
+                                 numbers<int32_t>(object.Get("labels"))};
+  return to_list(info.Env(), batched_nms(candidates, number(info[1])), from_number);
+}
+
+Napi::Value postprocess_js(const CallbackInfo& info) {
+  const Napi::Object options = info[5].As<Napi::Object>();
+  const Detections found = postprocess({to_tensor(info[0]), to_tensor(info[1])}, to_tensor(info[2]),
+                                       image_size(info[3]), list(info[4], image_size),
+                                       {number(options.Get("scoreThreshold")), number(options.Get("nmsThreshold")),
+                                        integer(options.Get("topkCandidates")), integer(options.Get("maxDetections"))});
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("counts", to_list(info.Env(), found.counts, from_number));
+  object.Set("boxes", to_list(info.Env(), found.boxes, from_number));
+  object.Set("scores", to_list(info.Env(), found.scores, from_number));
+  object.Set("labels", to_list(info.Env(), found.labels, from_number));
+  return object;
+}
+
+Napi::Value ssd_match_js(const CallbackInfo& info) {
+  return from_tensor(info.Env(), ssd_match(to_tensor(info[0]), to_tensor(info[1])));
+}
+
+Napi::Value multibox_loss_js(const CallbackInfo& info) {
+  const HeadOutput output{to_tensor(info[0]).requires_grad_(true), to_tensor(info[1]).requires_grad_(true)};
+  const MultiboxLoss loss = multibox_loss(output, targets(info[2].As<Napi::Object>()), to_tensor(info[3]));
+  (loss.bbox_regression + loss.classification).backward();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("boxLoss", loss.bbox_regression.item<double>());
+  object.Set("classLoss", loss.classification.item<double>());
+  object.Set("positives", loss.positives.item<double>());
+  object.Set("logitsGradient", from_tensor(info.Env(), output.cls_logits.grad()));
+  object.Set("regressionGradient", from_tensor(info.Env(), output.bbox_regression.grad()));
+  return object;
+}
+
+Napi::Value optimizer_steps_js(const CallbackInfo& info) {
+  const NamedTensors parameters = named_tensors(info[1]);
+  for (const NamedTensor& parameter : parameters) parameter.tensor.set_requires_grad(true);
+  const auto optimizer = make_optimizer(info[0].ToString(), parameters);
+  const auto gradients = list(info[2], [](const Napi::Value& step) {
+    return list(step,
+                [](const Napi::Value& gradient) { return gradient.IsNull() ? at::Tensor() : to_tensor(gradient); });
+  });
+  const std::vector<double> learning_rates = numbers<double>(info[3]);
+  for (size_t step = 0; step < gradients.size(); step++) {
+    for (size_t i = 0; i < parameters.size(); i++) parameters[i].tensor.mutable_grad() = gradients[step][i];
+    optimizer->step(learning_rates[step]);
+  }
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("parameters", from_named(info.Env(), optimizer->parameters()));
+  object.Set("state", from_named(info.Env(), optimizer->state()));
+  return object;
+}
+
+Napi::Value resize_bilinear_js(const CallbackInfo& info) {
+  const ImageSize from = image_size(info[1]), to = image_size(info[2]);
+  auto picture = Napi::Uint8Array::New(info.Env(), to.width * to.height * 3);
+  resize_bilinear(info[0].As<Napi::Uint8Array>().Data(), from.width, from.height, picture.Data(), to.width, to.height,
+                  info[3].ToBoolean());
+  return picture;
+}
+
+Napi::Value make_batch_js(const CallbackInfo& info) {
+  const auto images = list(info[1], [](const Napi::Value& value) {
+    const Napi::Object image = value.As<Napi::Object>();
+    return ImageView{image.Get("data").As<Napi::Uint8Array>().Data(), image_size(image), image.Get("flip").ToBoolean()};
+  });
+  const Batch batch = make_batch(image_size(info[0]), images, objects(info[2].As<Napi::Object>()));
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("pixels", from_tensor(info.Env(), batch.pixels));
+  object.Set("boxes", from_tensor(info.Env(), batch.targets.boxes));
+  object.Set("labels", from_tensor(info.Env(), batch.targets.labels));
+  object.Set("counts", from_tensor(info.Env(), batch.targets.counts));
+  object.Set("originals", to_list(info.Env(), batch.originals, [](Napi::Env env, const ImageSize& size) {
+               Napi::Object original = Napi::Object::New(env);
+               original.Set("width", static_cast<double>(size.width));
+               original.Set("height", static_cast<double>(size.height));
+               return original;
+             }));
+  return object;
+}
+
+Napi::Value convnext_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[1]));
+  return from_named(info.Env(), ConvNext(convnext_size(info[0].ToString()), generator).parameters());
+}
+
+Napi::Value convnext_forward_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(0);
+  ConvNext convnext(convnext_size(info[0].ToString()), generator);
+  load(convnext.parameters(), named_tensors(info[1]));
+  return to_list(info.Env(), convnext.forward(to_tensor(info[2])), from_tensor);
+}
+
+Napi::Value ssd_head_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(0);
+  const SsdHead head(numbers<int64_t>(info[0]), numbers<int64_t>(info[1]), integer(info[2]), generator);
+  load(head.parameters(), named_tensors(info[3]));
+  const HeadOutput output = head.forward(list(info[4], to_tensor));
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("clsLogits", from_tensor(info.Env(), output.cls_logits));
+  object.Set("bboxRegression", from_tensor(info.Env(), output.bbox_regression));
+  return object;
+}
+
+std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& each) {
+    const Napi::Object span = each.As<Napi::Object>();
+    return TensorSpan{span.Get("name").ToString(), span.Get("dtype").ToString(), numbers<int64_t>(span.Get("shape")),
+                      integer(span.Get("offset")), integer(span.Get("byteLength"))};
+  });
+}
+
+Napi::Value read_tensors_js(const CallbackInfo& info) {
+  const NamedTensors tensors = named_tensors(info[2]);
+  read_tensors(info[0].ToString(), tensor_spans(info[1]), tensors);
+  return from_named(info.Env(), tensors);
+}
+
+Napi::Value write_tensors_js(const CallbackInfo& info) {
+  write_tensors(info[0].ToString(), tensor_spans(info[1]), named_tensors(info[2]));
+  return info.Env().Undefined();
+}
+
+// The core's exceptions as JavaScript errors, with the code of those that have one.
+template <Napi::Value (*function)(const CallbackInfo&)>
+Napi::Value guarded(const CallbackInfo& info) {
+  try {
+    return function(info);
+  } catch (const Error& typed) {
+    Napi::Error error = Napi::Error::New(info.Env(), typed.what());
+    error.Set("code", typed.code());
+    throw error;
+  } catch (const c10::Error& torch_error) {
+    throw Napi::Error::New(info.Env(), torch_error.what_without_backtrace());
+  }
+}
+
+}  // namespace
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  const auto add = [&](const char* name, Napi::Value (*function)(const CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("defaultBoxScales", guarded<default_box_scales_js>);
+  add("defaultBoxes", guarded<default_boxes_js>);
+  add("boxIou", guarded<box_iou_js>);
+  add("clipBoxes", guarded<clip_boxes_js>);
+  add("encodeBoxes", guarded<encode_boxes_js>);
+  add("decodeBoxes", guarded<decode_boxes_js>);
+  add("batchedNms", guarded<batched_nms_js>);
+  add("postprocess", guarded<postprocess_js>);
+  add("ssdMatch", guarded<ssd_match_js>);
+  add("multiboxLoss", guarded<multibox_loss_js>);
+  add("optimizerSteps", guarded<optimizer_steps_js>);
+  add("resizeBilinear", guarded<resize_bilinear_js>);
+  add("makeBatch", guarded<make_batch_js>);
+  add("convnextParameters", guarded<convnext_parameters_js>);
+  add("convnextForward", guarded<convnext_forward_js>);
+  add("ssdHead", guarded<ssd_head_js>);
+  add("readTensors", guarded<read_tensors_js>);
+  add("writeTensors", guarded<write_tensors_js>);
+  return exports;
+}
+
+NODE_API_MODULE(dinov3_det_test, init)
+
+}  // namespace dinov3_det

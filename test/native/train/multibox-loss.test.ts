@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+
+import { fixture } from '../../support/shared.ts';
+import { expectClose, golden, loadTestAddon, matrix, padTargets, pattern, tensor } from '../support.ts';
+
+const addon = await loadTestAddon();
+const cases = await golden('multibox_loss.json');
+const { tiny_ssd: tiny } = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
+const none = { boxes: [], labels: [] };
+
+interface LossCase {
+  name: string;
+  targets: { boxes: number[][]; labels: number[] }[];
+  anchors: number;
+  classes: number;
+  boxLoss: number;
+  classLoss: number;
+  positives: number;
+  logitsGradient: number[];
+  regressionGradient: number[];
+}
+
+const tinyOutput = {
+  logits: tensor(tiny.cls_logits.flat(2), [2, tiny.anchors.length, tiny.num_classes]),
+  regression: tensor(tiny.bbox_regression.flat(2), [2, tiny.anchors.length, 4]),
+};
+
+describe('multibox_loss', () => {
+  it('equals the tiny SSD of the reference', () => {
+    const { logits, regression } = tinyOutput;
+    const loss = addon.multiboxLoss(logits, regression, padTargets(tiny.targets), matrix(tiny.anchors));
+    expectClose([loss.boxLoss, loss.classLoss], [tiny.loss.bbox_regression, tiny.loss.classification], 1e-6);
+    expect(loss.positives).toBe(tiny.matched_idxs.flat().filter((index: number) => index >= 0).length);
+  });
+
+  it('equals it with a second image without objects', () => {
+    const { logits, regression } = tinyOutput;
+    const loss = addon.multiboxLoss(logits, regression, padTargets([tiny.targets[0], none]), matrix(tiny.anchors));
+    const expected = tiny.loss_second_image_empty;
+    expectClose([loss.boxLoss, loss.classLoss], [expected.bbox_regression, expected.classification], 1e-6);
+  });
+
+  it.each<LossCase>(cases)('equals torchvision, gradients too: $name', (expected) => {
+    const { name, targets, anchors, classes } = expected;
+    const { logits, regression } =
+      name === 'tiny_ssd'
+        ? tinyOutput
+        : {
+            logits: pattern(`${name}.logits`, [targets.length, anchors, classes], 6),
+            regression: pattern(`${name}.regression`, [targets.length, anchors, 4], 6),
+          };
+    const boxes = matrix(tiny.anchors.slice(0, anchors));
+    const loss = addon.multiboxLoss(logits, regression, padTargets(targets), boxes);
+    expect(loss.positives).toBe(expected.positives);
+    expectClose([loss.boxLoss, loss.classLoss], [expected.boxLoss, expected.classLoss], 1e-6);
+    expectClose(loss.logitsGradient.data, expected.logitsGradient, 1e-6);
+    expectClose(loss.regressionGradient.data, expected.regressionGradient, 1e-6);
+  });
+
+  it('is what hand and paper say: one positive, three hardest of five negatives', () => {
+    const boxes = Array.from({ length: 6 }, (_, i) => [20 * i, 0, 20 * i + 10, 10]);
+    // Cross entropy of logits (0, x): background ln(1 + e^x), object ln(1 + e^-x).
+    const logits = [1, 5, -5, 4, 3, -4];
+    const entropy = (x: number) => Math.log1p(Math.exp(x));
+    const loss = addon.multiboxLoss(
+      tensor(
+        logits.flatMap((x) => [0, x]),
+        [1, 6, 2],
+      ),
+      tensor([0.5, 0, 3, 0, ...new Array(20).fill(9)], [1, 6, 4]),
+      padTargets([{ boxes: [boxes[0]!], labels: [1] }]),
+      matrix(boxes),
+    );
+    expect(loss.positives).toBe(1);
+    expectClose([loss.boxLoss], [0.5 * 0.5 ** 2 + (3 - 0.5)], 1e-6); // smooth L1, beta 1
+    expectClose([loss.classLoss], [entropy(-1) + entropy(5) + entropy(4) + entropy(3)], 1e-6);
+    const touched = [...loss.logitsGradient.data].map((value) => value !== 0);
+    expect(touched).toEqual([true, true, true, true, false, false, true, true, true, true, false, false]);
+    expectClose(loss.regressionGradient.data, [0.5, 0, 1, 0, ...new Array(20).fill(0)], 1e-6);
+  });
+
+  it('is zero, with gradients of zero, for a batch without objects', () => {
+    const { logits, regression } = tinyOutput;
+    const loss = addon.multiboxLoss(logits, regression, padTargets([none, none]), matrix(tiny.anchors));
+    expect(loss).toMatchObject({ boxLoss: 0, classLoss: 0, positives: 0 });
+    expect(loss.logitsGradient.data.every((value) => value === 0)).toBe(true);
+    expect(loss.regressionGradient.data.every((value) => value === 0)).toBe(true);
+  });
+
+  it('does not depend on what the padding holds', () => {
+    const { logits, regression } = tinyOutput;
+    const targets = padTargets([tiny.targets[0], none]);
+    const before = addon.multiboxLoss(logits, regression, targets, matrix(tiny.anchors));
+    targets.boxes.data.set([0, 0, 64, 64], targets.boxes.data.length - 4);
+    targets.labels.data.set([3], targets.labels.data.length - 1);
+    expect(addon.multiboxLoss(logits, regression, targets, matrix(tiny.anchors))).toEqual(before);
+  });
+
+  it('refuses a label that the model has no class for', () => {
+    const { logits, regression } = tinyOutput;
+    const targets = padTargets([{ boxes: [[0, 0, 30, 30]], labels: [tiny.num_classes] }, none]);
+    expect(() => addon.multiboxLoss(logits, regression, targets, matrix(tiny.anchors))).toThrow(/out of bounds/);
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+
+import { expectClose, golden, loadTestAddon, type NamedTensor, pattern, tensor } from '../support.ts';
+
+const addon = await loadTestAddon();
+const reference = await golden('optimizer.json');
+const shapes = Object.entries<number[]>(reference.shapes);
+
+function expectTensors(actual: NamedTensor[], expected: Record<string, number[] | number>) {
+  expect(actual.map(({ name }) => name).sort()).toEqual(Object.keys(expected).sort());
+  for (const { name, tensor } of actual) expectClose(tensor.data, [expected[name]!].flat(), 1e-6);
+}
+
+describe.each(['adamw', 'sgd'])('%s', (kind) => {
+  it('equals five steps of torch.optim, with a parameter that has no gradient in two of them', () => {
+    const parameters = shapes.map(([name, shape]) => ({ name, tensor: pattern(name, shape, 2) }));
+    const gradients = [0, 1, 2, 3, 4].map((step) =>
+      shapes.map(([name, shape]) =>
+        name === 'rare' && (step === 0 || step === 3) ? null : pattern(`${kind}.${name}.${step}`, shape, 10 ** -step),
+      ),
+    );
+    const result = addon.optimizerSteps(kind, parameters, gradients, reference.learningRates);
+    expectTensors(result.parameters, reference[kind].parameters);
+    expectTensors(result.state, reference[kind].state);
+  });
+
+  it('leaves a parameter without a gradient alone', () => {
+    const parameters = [{ name: 'w', tensor: tensor([1, -2], [2]) }];
+    const result = addon.optimizerSteps(kind, parameters, [[null], [null]], [0.1, 0.1]);
+    expect([...result.parameters[0]!.tensor.data]).toEqual([1, -2]);
+    expect(result.state.flatMap(({ tensor }) => [...tensor.data]).every((value) => value === 0)).toBe(true);
+  });
+});
+
+describe('one step by hand', () => {
+  const parameters = () => [{ name: 'w', tensor: tensor([2], [1]) }];
+
+  it('AdamW: decay by lr * .01, then lr in the direction of the gradient', () => {
+    const result = addon.optimizerSteps('adamw', parameters(), [[tensor([-5], [1])]], [0.1]);
+    expectClose(result.parameters[0]!.tensor.data, [2 * (1 - 0.1 * 0.01) + 0.1], 1e-6);
+  });
+
+  it('SGD: Nesterov momentum adds nine tenths of the gradient, nothing decays', () => {
+    const result = addon.optimizerSteps('sgd', parameters(), [[tensor([-5], [1])]], [0.1]);
+    expectClose(result.parameters[0]!.tensor.data, [2 + 0.1 * 5 * 1.9], 1e-6);
+  });
+});
+
+it('refuses another kind', () => {
+  expect(() => addon.optimizerSteps('lion', [], [], [])).toThrow('unknown optimizer "lion"');
+});

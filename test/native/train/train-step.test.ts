@@ -1,0 +1,264 @@
+import { describe, expect, it } from 'vitest';
+
+import type { DetectorHandle, StepResult } from '../../../lib/binding.ts';
+import { expectError } from '../../support/voc.ts';
+import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
+import { expectClose, golden, picture, type Tensor, weight } from '../support.ts';
+
+const runs = await golden('training.json');
+
+interface Run {
+  name: string;
+  targets: { boxes: number[][]; labels: number[] }[];
+  learningRates: number[];
+  steps: StepResult[];
+}
+
+/** The settings of the runs of test/reference/make_models.py. */
+const settings: Record<string, { optimizer: string; fineTune: boolean; clipGradNorm?: number }> = {
+  'adamw, fine-tuned': { optimizer: 'adamw', fineTune: true },
+  'adamw, frozen': { optimizer: 'adamw', fineTune: false },
+  'sgd, fine-tuned': { optimizer: 'sgd', fineTune: true },
+  'sgd, frozen, clipped': { optimizer: 'sgd', fineTune: false, clipGradNorm: 3 },
+};
+
+/** Weights that do not depend on a random generator, as test/reference makes them. */
+async function weighted(): Promise<DetectorHandle> {
+  const detector = await addon.createDetector(options);
+  const infos = await addon.describeState(detector, 'model');
+  await writeFloats(detector, 'model', new Map(infos.map(({ name, shape }) => [name, weight(name, shape)])));
+  return detector;
+}
+
+async function trained(
+  training: { optimizer: string; fineTune: boolean; clipGradNorm?: number },
+  steps = 1,
+  lr = 1e-3,
+) {
+  const detector = await addon.createDetector(options);
+  await addon.startTraining(detector, training);
+  const batch = await batchOf();
+  const results: StepResult[] = [];
+  for (let step = 0; step < steps; step++) results.push(await addon.trainStep(detector, batch, lr));
+  return { detector, results };
+}
+
+describe('training step', () => {
+  it.each<Run>(runs)('equals five steps of torch: $name', async ({ name, targets, learningRates, steps }) => {
+    const detector = await weighted();
+    await addon.startTraining(detector, settings[name]!);
+    const batch = await batchOf(targets);
+    for (const [step, expected] of steps.entries()) {
+      const result = await addon.trainStep(detector, batch, learningRates[step]!);
+      expect(result.positives).toBe(expected.positives);
+      const numbers = ({ loss, boxLoss, classLoss, gradientNorm }: StepResult) => [
+        loss,
+        boxLoss,
+        classLoss,
+        gradientNorm,
+      ];
+      expectClose(numbers(result), numbers(expected), 2e-5);
+    }
+  });
+
+  it.each(['adamw', 'sgd'])('lowers the loss on one batch: %s', async (optimizer) => {
+    const { results } = await trained({ optimizer, fineTune: true }, 20);
+    const losses = results.map(({ loss }) => loss);
+    expect(losses.at(-1)).toBeLessThan(0.5 * losses[0]!);
+    for (const { loss, boxLoss, classLoss } of results) expect(loss).toBeCloseTo(boxLoss + classLoss, 4);
+  });
+
+  it('is the same every time', async () => {
+    const first = await trained({ optimizer: 'adamw', fineTune: true }, 3);
+    const second = await trained({ optimizer: 'adamw', fineTune: true }, 3);
+    expect(second.results).toEqual(first.results);
+    expect(changed(await readBytes(first.detector, 'model'), await readBytes(second.detector, 'model'))).toEqual([]);
+  });
+
+  it('leaves a frozen backbone as it is, bit for bit, and the head entries that have no map', async () => {
+    const before = await readBytes(await addon.createDetector(options), 'model');
+    const { detector } = await trained({ optimizer: 'adamw', fineTune: false }, 5);
+    expect(changed(before, await readBytes(detector, 'model'))).toEqual([
+      'head.classification_head.module_list.0.bias',
+      'head.classification_head.module_list.0.weight',
+      'head.regression_head.module_list.0.bias',
+      'head.regression_head.module_list.0.weight',
+    ]);
+  });
+
+  it('changes every tensor of the backbone when it is fine-tuned, and still no unused head entry', async () => {
+    const before = await readBytes(await addon.createDetector(options), 'model');
+    const { detector } = await trained({ optimizer: 'adamw', fineTune: true }, 2);
+    const expected = [...before.keys()].filter((name) => !/module_list\.[1-5]\./.test(name)).sort();
+    expect(changed(before, await readBytes(detector, 'model'))).toEqual(expected);
+  });
+
+  it('with a learning rate of 0 changes nothing', async () => {
+    const before = await readBytes(await addon.createDetector(options), 'model');
+    const { detector } = await trained({ optimizer: 'adamw', fineTune: true }, 2, 0);
+    expect(changed(before, await readBytes(detector, 'model'))).toEqual([]);
+  });
+
+  it('goes on from a saved state as if never interrupted', async () => {
+    const whole = await trained({ optimizer: 'adamw', fineTune: true }, 4);
+    const half = await trained({ optimizer: 'adamw', fineTune: true }, 2);
+    const { detector: resumed } = await trained({ optimizer: 'adamw', fineTune: true }, 0);
+    const batch = await batchOf();
+    for (const part of ['model', 'optimizer'] as const) {
+      const infos = await addon.describeState(half.detector, part);
+      const values = await readFloats(half.detector, part);
+      const tensors = infos.map(({ name, shape }) => [name, { data: values.get(name)!, shape }] as [string, Tensor]);
+      await writeFloats(resumed, part, new Map(tensors));
+    }
+    const results = [await addon.trainStep(resumed, batch, 1e-3), await addon.trainStep(resumed, batch, 1e-3)];
+    expect(results).toEqual(whole.results.slice(2));
+    expect(changed(await readBytes(whole.detector, 'model'), await readBytes(resumed, 'model'))).toEqual([]);
+  });
+});
+
+describe('gradient clipping', () => {
+  // The first SGD step moves a weight by lr * 1.9 * gradient. With a rate that dwarfs the weights the move is the gradient.
+  const learningRate = 1e6;
+
+  async function moves(clipGradNorm?: number) {
+    const before = await readFloats(await addon.createDetector(options), 'model');
+    const training = { optimizer: 'sgd', fineTune: true, ...(clipGradNorm === undefined ? {} : { clipGradNorm }) };
+    const { detector, results } = await trained(training, 1, learningRate);
+    const after = await readFloats(detector, 'model');
+    const gradient = [...before].flatMap(([name, values]) =>
+      Array.from(values, (value, i) => (value - after.get(name)![i]!) / (1.9 * learningRate)),
+    );
+    return { gradient, norm: results[0]!.gradientNorm };
+  }
+
+  const length = (values: number[]) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+
+  it("is torch's clip_grad_norm_: all gradients together scaled to the bound, the norm told as it was", async () => {
+    const free = await moves();
+    expectClose([length(free.gradient)], [free.norm], 1e-4);
+    const bound = free.norm / 8;
+    const clipped = await moves(bound);
+    expect(clipped.norm).toBe(free.norm);
+    const scaled = free.gradient.map((value) => (value * bound) / (free.norm + 1e-6));
+    expectClose(clipped.gradient, scaled, 1e-4 * bound);
+  });
+
+  it('leaves gradients within the bound alone', async () => {
+    const free = await moves();
+    expect((await moves(2 * free.norm)).gradient).toEqual(free.gradient);
+  });
+});
+
+describe('a batch without objects', () => {
+  it('gives a loss of 0, and SGD then changes nothing', async () => {
+    const detector = await addon.createDetector(options);
+    await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
+    const before = await readBytes(detector, 'model');
+    const batch = await batchOf([{ boxes: [], labels: [] }]);
+    expect(await addon.trainStep(detector, batch, 1)).toEqual({
+      loss: 0,
+      boxLoss: 0,
+      classLoss: 0,
+      gradientNorm: 0,
+      positives: 0,
+    });
+    expect(changed(before, await readBytes(detector, 'model'))).toEqual([]);
+  });
+});
+
+describe('a loss that is not finite', () => {
+  async function poisoned(name: string, value: number) {
+    const detector = await addon.createDetector(options);
+    await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
+    await addon.trainStep(detector, await batchOf(), 1e-3);
+    const { shape } = (await addon.describeState(detector, 'model')).find((info) => info.name === name)!;
+    const values = (await readFloats(detector, 'model')).get(name)!;
+    values[0] = value;
+    await writeFloats(detector, 'model', new Map([[name, { data: values, shape }]]));
+    return detector;
+  }
+
+  it.each([
+    ['head.classification_head.module_list.0.weight', Number.NaN, 'class loss'],
+    ['head.regression_head.module_list.0.bias', Number.POSITIVE_INFINITY, 'box loss inf'],
+    ['backbone.stages.2.1.pwconv1.weight', Number.NaN, 'nan'],
+  ])('ends the step with its parts shown, weights and optimizer as they were: %s', async (name, value, words) => {
+    const detector = await poisoned(name, value);
+    const [model, optimizer] = [await readBytes(detector, 'model'), await readBytes(detector, 'optimizer')];
+    const step = addon.trainStep(detector, await batchOf(), 1e-3);
+    await expectError(step, 'LOSS_NOT_FINITE', 'The loss is not finite', 'box loss', 'class loss', 'matched', words);
+    expect(changed(model, await readBytes(detector, 'model'))).toEqual([]);
+    expect(changed(optimizer, await readBytes(detector, 'optimizer'))).toEqual([]);
+  });
+
+  it('is told apart from a gradient that overflows behind a finite loss', async () => {
+    const detector = await addon.createDetector(options);
+    await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
+    // The head takes the map back down: the loss stays finite, the gradient of the norm's weight does not.
+    const infos = await addon.describeState(detector, 'model');
+    const fill = (name: string, value: number): [string, Tensor] => {
+      const { shape } = infos.find((info) => info.name === name)!;
+      return [name, { data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value), shape }];
+    };
+    await writeFloats(
+      detector,
+      'model',
+      new Map([
+        fill('backbone.norm.weight', 1e-38),
+        fill('backbone.norm.bias', 0),
+        fill('head.classification_head.module_list.0.weight', 3e38),
+      ]),
+    );
+    const before = await readBytes(detector, 'model');
+    const step = addon.trainStep(detector, await batchOf(), 1e-3);
+    await expectError(step, 'LOSS_NOT_FINITE', 'The gradient is not finite', 'gradient norm');
+    expect(changed(before, await readBytes(detector, 'model'))).toEqual([]);
+  });
+
+  it('lets training go on with good weights', async () => {
+    const name = 'head.classification_head.module_list.0.bias';
+    const detector = await poisoned(name, Number.NaN);
+    await expect(addon.trainStep(detector, await batchOf(), 1e-3)).rejects.toThrow('not finite');
+    await writeFloats(detector, 'model', new Map([[name, { data: new Float32Array(16), shape: [16] }]]));
+    const result = await addon.trainStep(detector, await batchOf(), 1e-3);
+    expect(result.loss).toBeGreaterThan(0);
+    const { scores } = await addon.detect(detector, await batchOf(), allDetections);
+    expect(scores.every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe('wrong use', () => {
+  it('refuses a step before training has started', async () => {
+    const detector = await addon.createDetector(options);
+    await expectError(addon.trainStep(detector, await batchOf(), 1e-3), 'NATIVE_ERROR', 'before startTraining');
+  });
+
+  it('refuses an optimizer that it does not know', async () => {
+    const detector = await addon.createDetector(options);
+    await expectError(addon.startTraining(detector, { optimizer: 'lion', fineTune: true }), 'NATIVE_ERROR', '"lion"');
+  });
+
+  it('refuses pictures of another size', async () => {
+    const { detector } = await trained({ optimizer: 'sgd', fineTune: true });
+    const size = { width: 32, height: 128 }; // as many cells, and so default boxes, as 64x64
+    const images = [{ data: picture('tall', size), ...size, flip: false }];
+    const batch = await addon.createBatch({
+      size,
+      images,
+      counts: Int32Array.of(0),
+      boxes: new Float32Array(0),
+      labels: new Int32Array(0),
+    });
+    const words = ['expected pictures of 64x64', '32x128'];
+    await expectError(addon.trainStep(detector, batch, 1e-3), 'NATIVE_ERROR', ...words);
+    await expectError(addon.detect(detector, batch, allDetections), 'NATIVE_ERROR', ...words);
+  });
+
+  it('refuses a label beyond the classes, weights as they were', async () => {
+    const { detector } = await trained({ optimizer: 'sgd', fineTune: true });
+    const before = await readBytes(detector, 'model');
+    const batch = await batchOf([{ boxes: [[1, 1, 20, 20]], labels: [4] }]);
+    await expectError(addon.trainStep(detector, batch, 1e-3), 'NATIVE_ERROR', 'out of bounds');
+    expect(changed(before, await readBytes(detector, 'model'))).toEqual([]);
+  });
+});
