@@ -8,8 +8,8 @@
 
 namespace dinov3_det {
 
-// Builds a batch on one of libuv's threads, beside the native lane, so that the next batch is ready when a step ends. Holds on to
-// the pictures' JavaScript buffers meanwhile.
+// Builds a batch on one of libuv's threads, beside the native lane, so that the next batch is ready when a step ends.
+// Holds on to the pictures' JavaScript buffers meanwhile.
 Napi::Value start_batch_worker(Napi::Env env, const Napi::Object& spec);
 
 }  // namespace dinov3_det

@@ -9,9 +9,11 @@
 #include "data/batch.h"
 #include "io/tensor_file.h"
 #include "models/detector_model.h"
+#include "ops/postprocess.h"
 #include "train/train_step.h"
 
-// Between JavaScript values and the core's plain structs. lib/ has checked the values; a wrong type still throws, never crashes.
+// Between JavaScript values and the core's plain structs. lib/ has checked the values; a wrong type still throws, never
+// crashes.
 namespace dinov3_det {
 
 DetectorConfig detector_config(const Napi::Object& options);

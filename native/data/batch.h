@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ops/postprocess.h"
+#include "image_size.h"
 #include "train/multibox_loss.h"
 
 namespace dinov3_det {

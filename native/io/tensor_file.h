@@ -19,7 +19,8 @@ struct TensorSpan {
 
 std::string dtype_name(at::ScalarType dtype);
 
-// Reads each span into the tensor of its name, converting floating point types. The header has been checked by the caller.
+// Reads each span into the tensor of its name, converting floating point types. The header has been checked by the
+// caller.
 void read_tensors(const std::string& path, const std::vector<TensorSpan>& spans, const NamedTensors& tensors);
 
 // Writes each span's tensor at its place in an existing file, whose header the caller has written.

@@ -16,7 +16,8 @@ struct ConvNextSize {
   std::vector<int64_t> dims;
 };
 
-// "convnext_tiny", "_small", "_base", "_large" as released with DINOv3, or "convnext_test", a small one for tests and demos.
+// "convnext_tiny", "_small", "_base", "_large" as released with DINOv3, or "convnext_test", a small one for tests and
+// demos.
 ConvNextSize convnext_size(const std::string& name);
 
 struct LayerNorm {
@@ -29,8 +30,9 @@ struct Affine {
   at::Tensor bias;    // [C_out]
 };
 
-// DINOv3's ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"): the last stage, stride 32, through the final LayerNorm.
-// Parameter names are the keys of the released state_dict; the second name of the final norm, `norms.3`, is left out.
+// DINOv3's ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"): the last stage, stride 32, through the final
+// LayerNorm. Parameter names are the keys of the released state_dict; the second name of the final norm, `norms.3`, is
+// left out.
 class ConvNext : public Backbone {
  public:
   // Initialised as the reference: weights normal with std .02, biases 0, LayerNorm 1 and 0, layer scale 1e-6.

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "image_size.h"
 #include "models/backbone.h"
 #include "models/ssd_head.h"
 #include "ops/default_boxes.h"
-#include "ops/postprocess.h"
 
 namespace dinov3_det {
 

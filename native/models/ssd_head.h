@@ -14,13 +14,14 @@ struct HeadOutput {
   at::Tensor bbox_regression;  // [N, A, 4]
 };
 
-// torchvision's SSDHead: per feature map one 3x3 convolution for classes and one for boxes. It may have more entries than the
-// backbone has maps (the article's has six for one); the first maps.size() are used and the rest never get a gradient.
+// torchvision's SSDHead: per feature map one 3x3 convolution for classes and one for boxes. It may have more entries
+// than the backbone has maps (the article's has six for one); the first maps.size() are used and the rest never get a
+// gradient.
 class SsdHead {
  public:
   // Initialised as the reference: Xavier uniform weights, zero biases.
-  SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location, int64_t num_classes,
-          at::Generator& generator);
+  SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location,
+          int64_t num_classes, at::Generator& generator);
 
   // maps [N, C_k, h_k, w_k] -> cells row-major, anchors innermost: A = sum of h_k * w_k * anchors_k
   HeadOutput forward(const std::vector<at::Tensor>& maps) const;

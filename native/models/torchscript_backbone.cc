@@ -15,9 +15,10 @@ namespace dinov3_det {
 namespace {
 
 [[noreturn]] void refuse(const std::string& found) {
-  throw Error("WEIGHTS_MISMATCH",
-              "The TorchScript backbone must return one map [N, C, h, w] or a tuple or list of such maps, but it returned " +
-                  found + "; export it so that forward([N, 3, H, W]) gives feature maps");
+  throw Error(
+      "WEIGHTS_MISMATCH",
+      "The TorchScript backbone must return one map [N, C, h, w] or a tuple or list of such maps, but it returned " +
+          found + "; export it so that forward([N, 3, H, W]) gives feature maps");
 }
 
 at::Tensor as_map(const c10::IValue& value) {

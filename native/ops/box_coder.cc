@@ -28,9 +28,9 @@ Centered to_centered(const at::Tensor& boxes) {
 at::Tensor encode_boxes(const at::Tensor& boxes, const at::Tensor& default_boxes) {
   const Centered target = to_centered(boxes);
   const Centered anchor = to_centered(default_boxes);
-  return at::cat({kCenterWeight * (target.center - anchor.center) / anchor.size,
-                  kSizeWeight * at::log(target.size / anchor.size)},
-                 -1);
+  return at::cat(
+      {kCenterWeight * (target.center - anchor.center) / anchor.size, kSizeWeight * at::log(target.size / anchor.size)},
+      -1);
 }
 
 at::Tensor decode_boxes(const at::Tensor& codes, const at::Tensor& default_boxes) {

@@ -8,7 +8,8 @@ namespace dinov3_det {
 // boxes [..., 4], default_boxes [..., 4] -> (dx, dy, dw, dh) [..., 4]
 at::Tensor encode_boxes(const at::Tensor& boxes, const at::Tensor& default_boxes);
 
-// codes [..., 4], default_boxes [..., 4] -> boxes [..., 4]; dw and dh are clamped from above at ln(1000 / 16) before exp.
+// codes [..., 4], default_boxes [..., 4] -> boxes [..., 4]; dw and dh are clamped from above at ln(1000 / 16) before
+// exp.
 at::Tensor decode_boxes(const at::Tensor& codes, const at::Tensor& default_boxes);
 
 }  // namespace dinov3_det

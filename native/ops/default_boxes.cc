@@ -6,16 +6,6 @@
 
 namespace dinov3_det {
 
-std::vector<double> default_box_scales(size_t maps, double min_ratio, double max_ratio) {
-  if (maps == 1) return {min_ratio, max_ratio};
-  std::vector<double> scales;
-  for (size_t k = 0; k < maps; k++) {
-    scales.push_back(min_ratio + (max_ratio - min_ratio) * static_cast<double>(k) / static_cast<double>(maps - 1));
-  }
-  scales.push_back(1.0);
-  return scales;
-}
-
 std::vector<int64_t> default_boxes_per_location(const DefaultBoxConfig& config) {
   std::vector<int64_t> counts;
   for (const auto& ratios : config.aspect_ratios) counts.push_back(2 + 2 * static_cast<int64_t>(ratios.size()));

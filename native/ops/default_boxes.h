@@ -14,9 +14,6 @@ struct DefaultBoxConfig {
   bool clip = true;                                // clamp width and height (not the corners) to the image
 };
 
-// Scales spread evenly from min_ratio to max_ratio, then 1; one map alone gets [min_ratio, max_ratio].
-std::vector<double> default_box_scales(size_t maps, double min_ratio, double max_ratio);
-
 // 2 + 2 * ratios for each entry.
 std::vector<int64_t> default_boxes_per_location(const DefaultBoxConfig& config);
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "image_size.h"
 #include "models/ssd_head.h"
 
 namespace dinov3_det {
@@ -16,11 +17,6 @@ struct PostprocessOptions {
   int64_t max_detections = 200;   // per image
 };
 
-struct ImageSize {
-  int64_t width;
-  int64_t height;
-};
-
 // Detections of a batch, image after image: counts[i] rows belong to image i.
 struct Detections {
   std::vector<int32_t> counts;
@@ -29,8 +25,9 @@ struct Detections {
   std::vector<int32_t> labels;  // 1..K-1
 };
 
-// torchvision's SSD.postprocess_detections followed by its resize_boxes: softmax, decode, clip to the input, per class the best
-// candidates above the threshold, NMS, best of the image, boxes scaled from the input's size to each image's own.
+// torchvision's SSD.postprocess_detections followed by its resize_boxes: softmax, decode, clip to the input, per class
+// the best candidates above the threshold, NMS, best of the image, boxes scaled from the input's size to each image's
+// own.
 Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
                        const std::vector<ImageSize>& originals, const PostprocessOptions& options);
 

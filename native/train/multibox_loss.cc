@@ -14,12 +14,11 @@ namespace {
 
 constexpr int64_t kNegativesPerPositive = 3;
 
-// cls_loss [N, A], foreground [N, A] -> mask of each image's hardest negatives. As in torchvision, an image with too few
-// negatives gets positives in this mask, whose loss then counts twice.
+// cls_loss [N, A], foreground [N, A] -> mask of each image's hardest negatives. As in torchvision, an image with too
+// few negatives gets positives in this mask, whose loss then counts twice.
 at::Tensor hardest_negatives(const at::Tensor& cls_loss, const at::Tensor& foreground) {
   const at::Tensor wanted = kNegativesPerPositive * foreground.sum(1, /*keepdim=*/true);
-  const at::Tensor negative_loss =
-      cls_loss.detach().masked_fill(foreground, -std::numeric_limits<double>::infinity());
+  const at::Tensor negative_loss = cls_loss.detach().masked_fill(foreground, -std::numeric_limits<double>::infinity());
   const at::Tensor order = std::get<1>(negative_loss.sort(1, /*descending=*/true));
   const at::Tensor rank = std::get<1>(order.sort(1));
   return rank < wanted;

@@ -19,8 +19,9 @@ struct MultiboxLoss {
   at::Tensor positives;        // scalar, int64
 };
 
-// torchvision's SSD.compute_loss: smooth L1 (beta 1) on the encoded boxes of the positives, softmax cross entropy on positives and,
-// image by image, three times as many hardest negatives; both summed and divided by max(1, positives of the batch).
+// torchvision's SSD.compute_loss: smooth L1 (beta 1) on the encoded boxes of the positives, softmax cross entropy on
+// positives and, image by image, three times as many hardest negatives; both summed and divided by max(1, positives of
+// the batch).
 MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const at::Tensor& default_boxes);
 
 }  // namespace dinov3_det

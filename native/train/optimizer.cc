@@ -22,7 +22,9 @@ void append_state(NamedTensors& all, const NamedTensors& parameters, const std::
 class AdamW : public Optimizer {
  public:
   explicit AdamW(NamedTensors parameters)
-      : Optimizer(std::move(parameters)), exp_avg_(zeros_like_all(parameters_)), exp_avg_sq_(zeros_like_all(parameters_)) {
+      : Optimizer(std::move(parameters)),
+        exp_avg_(zeros_like_all(parameters_)),
+        exp_avg_sq_(zeros_like_all(parameters_)) {
     for (const NamedTensor& parameter : parameters_) step_.push_back(at::zeros({}, parameter.tensor.options()));
   }
 
@@ -36,9 +38,10 @@ class AdamW : public Optimizer {
       gradients.push_back(gradient);
       exp_avg.push_back(exp_avg_[i]);
       exp_avg_sq.push_back(exp_avg_sq_[i]);
-      steps.push_back(step_[i].add_(1));
+      steps.push_back(step_[i]);
     }
     if (parameters.empty()) return;
+    at::_foreach_add_(steps, 1);
     at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
                       /*beta1=*/0.9, /*beta2=*/0.999, /*weight_decay=*/0.01, /*eps=*/1e-8, /*amsgrad=*/false,
                       /*maximize=*/false);

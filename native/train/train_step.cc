@@ -22,8 +22,8 @@ NamedTensors trainable(const NamedTensors& parameters) {
 
 [[noreturn]] void throw_not_finite(const std::string& what, const StepResult& result) {
   throw Error("LOSS_NOT_FINITE", "The " + what + " is not finite: box loss " + std::to_string(result.bbox_regression) +
-                                     ", class loss " + std::to_string(result.classification) + ", gradient norm " +
-                                     std::to_string(result.gradient_norm) + ", " + std::to_string(result.positives) +
+                                     ", class loss " + std::to_string(result.classification) + ", " +
+                                     std::to_string(result.positives) +
                                      " matched default boxes. The weights keep their last good values; lower the "
                                      "learning rate or clip gradients");
 }
@@ -73,11 +73,7 @@ double TrainStep::clip_gradients(const StepResult& result) {
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
   if (gradients.empty()) return 0;
   const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
-  if (!std::isfinite(norm)) {
-    StepResult shown = result;
-    shown.gradient_norm = norm;
-    throw_not_finite("gradient", shown);
-  }
+  if (!std::isfinite(norm)) throw_not_finite("gradient (norm " + std::to_string(norm) + ")", result);
   if (clip_grad_norm_) at::_foreach_mul_(gradients, std::min(1.0, *clip_grad_norm_ / (norm + 1e-6)));
   return norm;
 }

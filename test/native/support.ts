@@ -33,7 +33,6 @@ export interface Detections {
 
 /** What test/native/test_addon.cc exports: the core's operations, synchronous, on plain values. */
 export interface TestAddon {
-  defaultBoxScales(maps: number, minRatio: number, maxRatio: number): number[];
   defaultBoxes(options: DefaultBoxOptions, grids: Size[], image: Size): Tensor;
   boxIou(boxes1: Tensor, boxes2: Tensor): Tensor;
   clipBoxes(boxes: Tensor, image: Size): Tensor;

@@ -142,10 +142,6 @@ Targets targets(const Napi::Object& object) {
   return {to_tensor(object.Get("boxes")), to_tensor(object.Get("labels")), to_tensor(object.Get("counts"))};
 }
 
-Napi::Value default_box_scales_js(const CallbackInfo& info) {
-  return to_list(info.Env(), default_box_scales(integer(info[0]), number(info[1]), number(info[2])), from_number);
-}
-
 Napi::Value default_boxes_js(const CallbackInfo& info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   const DefaultBoxConfig config{list(options.Get("aspectRatios"), numbers<double>),
@@ -323,7 +319,6 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   const auto add = [&](const char* name, Napi::Value (*function)(const CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
-  add("defaultBoxScales", guarded<default_box_scales_js>);
   add("defaultBoxes", guarded<default_boxes_js>);
   add("boxIou", guarded<box_iou_js>);
   add("clipBoxes", guarded<clip_boxes_js>);

@@ -13,20 +13,6 @@ function sha256(data: Float32Array): string {
   return createHash('sha256').update(new Uint8Array(data.buffer)).digest('hex');
 }
 
-describe('default box scales', () => {
-  it('are those of the article for six maps', () => {
-    expect(addon.defaultBoxScales(6, 0.15, 0.9)).toEqual(reference.article_anchors.scales);
-  });
-
-  it('are the two ratios for one map', () => {
-    expect(addon.defaultBoxScales(1, 0.2, 0.8)).toEqual([0.2, 0.8]);
-  });
-
-  it('go evenly from the smallest to the largest, then 1', () => {
-    expect(addon.defaultBoxScales(3, 0.25, 0.75)).toEqual([0.25, 0.5, 0.75, 1]);
-  });
-});
-
 describe('default boxes', () => {
   it('are those of the article, bit for bit: one map of 20x20 at 640x640', () => {
     const { scales, n, first16, last4, sha256_f32le } = reference.article_anchors;

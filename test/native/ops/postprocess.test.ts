@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
 import type { PostprocessOptions, Size } from '../../../lib/binding.ts';
+import { defaultBoxScales } from '../../../lib/config.ts';
 import { fixture } from '../../support/shared.ts';
 import { type Detections, expectClose, golden, loadTestAddon, matrix, pattern, tensor } from '../support.ts';
 
@@ -77,7 +78,7 @@ describe('postprocess', () => {
     'equals torchvision: $name ($candidates candidates)',
     ({ name, classes, scale, options, originals, detections }) => {
       const aspectRatios = [[2], [2, 3], [2, 3], [2, 3], [2], [2]];
-      const scales = addon.defaultBoxScales(6, 0.15, 0.9);
+      const scales = defaultBoxScales(6, 0.15, 0.9);
       const grids = [
         { width: 6, height: 4 },
         { width: 3, height: 2 },
