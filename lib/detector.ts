@@ -106,7 +106,8 @@ export class Detector {
 
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript);
     const own = await build(config, classes, device, seed, program);
-    const weightReport = weights === undefined ? undefined : await readBackboneWeights(own.addon, own.handle, weights);
+    const reading = weights === undefined ? undefined : readBackboneWeights(own.addon, own.handle, weights);
+    const weightReport = await orDispose(own, reading);
     return new Detector({ config, classes, device, weightReport }, own);
   }
 
@@ -123,7 +124,7 @@ export class Detector {
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript')) : undefined;
     const own = await build(config, classes, checkedDevice, 0, program);
-    await readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors'));
+    await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
     return new Detector({ config, classes, device: checkedDevice, weightReport: undefined }, own);
   }
 
@@ -237,6 +238,16 @@ async function build(
     ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),
   };
   return { addon, handle, files };
+}
+
+/** A model whose weights cannot be had is given up at once: it may be large. */
+async function orDispose<T>({ addon, handle }: DetectorInternals, reading: Promise<T> | undefined) {
+  try {
+    return await reading;
+  } catch (error) {
+    addon.disposeDetector(handle);
+    throw error;
+  }
 }
 
 /** The bytes that were looked into are the bytes that are loaded: the file is read once. */

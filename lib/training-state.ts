@@ -1,4 +1,5 @@
 import type { StepResult } from './binding.ts';
+import { DetectorError } from './errors.ts';
 import type { RunOptions } from './trainer-options.ts';
 
 /** How far a run has come: everything beside weights and optimizer that going on needs. Plain JSON, kept in its checkpoints. */
@@ -33,9 +34,10 @@ export function addStep(state: TrainingState, step: number, { loss, boxLoss, cla
   };
 }
 
-/** The means of the epoch's losses; NaN when no batch could be read. */
+/** The means of the epoch's losses; throws `DATASET_EMPTY` when no batch could be read. */
 export function meanLosses({ sums }: TrainingState): { trainLoss: number; boxLoss: number; classLoss: number } {
   const { loss, boxLoss, classLoss, steps } = sums;
+  if (steps === 0) throw new DetectorError('DATASET_EMPTY', 'None of the training pictures could be read any more');
   return { trainLoss: loss / steps, boxLoss: boxLoss / steps, classLoss: classLoss / steps };
 }
 

@@ -19,6 +19,10 @@ describe('TrainingState', () => {
     expect(meanLosses(state)).toEqual({ trainLoss: 3, boxLoss: 0.75, classLoss: 2.25 });
   });
 
+  it('an epoch without a single step is an error, not NaN', () => {
+    expect(() => meanLosses(freshState({} as RunOptions))).toThrow('None of the training pictures');
+  });
+
   it('the first epoch is the best, a later one only when it is better', () => {
     const state = freshState({} as RunOptions);
     expect([0, 0.5, 0.5, 0.4, 0.6].map((score) => finishEpoch(state, score))).toEqual([true, true, false, false, true]);
