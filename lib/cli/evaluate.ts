@@ -1,0 +1,74 @@
+import { Command, Option } from 'commander';
+import { type DatasetConfig, loadDatasetConfig } from '../dataset-config.ts';
+import { Detector } from '../detector.ts';
+import { type EvaluationResult, Evaluator } from '../evaluator.ts';
+import { formatEvaluation } from './evaluation-text.ts';
+import { interruptible } from './interruption.ts';
+import { openDataset } from './open-dataset.ts';
+import { device, integer } from './option-values.ts';
+import { createProgress } from './progress.ts';
+import { UsageError } from './usage-error.ts';
+
+const splits = ['train', 'valid', 'test'] as const;
+
+interface Flags {
+  checkpoint: string;
+  config: string;
+  split: (typeof splits)[number];
+  batch?: number;
+  workers?: number;
+  device: string;
+  json?: true;
+}
+
+const examples = `
+Examples:
+  dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
+  dinov3-det evaluate --checkpoint runs/bccd/best --config configs/bccd.yaml --split test --json > scores.json`;
+
+/** `dinov3-det evaluate`: COCO's, VOC's and the article's numbers of a checkpoint. */
+export function evaluateCommand(): Command {
+  return new Command('evaluate')
+    .description('measure a trained detector on a data set')
+    .requiredOption('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best')
+    .requiredOption('--config <yaml>', 'the data set file')
+    .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'))
+    .option('--batch <n>', 'pictures that go through the model together (default: 8)', integer(1))
+    .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
+    .addOption(new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'))
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async (flags: Flags) => {
+      const result = await interruptible('Stopping', (signal) => evaluate(flags, signal));
+      console.log(flags.json ? JSON.stringify(result) : formatEvaluation(result));
+    });
+}
+
+async function evaluate(flags: Flags, signal: AbortSignal): Promise<EvaluationResult> {
+  const { checkpoint, config: path, split, batch, workers, device } = flags;
+  const config = await loadDatasetConfig(path);
+  const source = sourceOf(config, split);
+  const detector = await Detector.load(checkpoint, { device });
+  try {
+    const dataset = await openDataset(split, { ...source, classes: config.classes, signal });
+    const evaluator = new Evaluator(dataset, {
+      ...(batch !== undefined && { batchSize: batch }),
+      ...(workers !== undefined && { workers }),
+    });
+    const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Evaluating' });
+    const onWarning = (message: string) => console.error(`Warning: ${message}`);
+    try {
+      return await evaluator.evaluate(detector, { onProgress: (done) => progress.update(done), onWarning, signal });
+    } finally {
+      progress.stop();
+    }
+  } finally {
+    detector.dispose();
+  }
+}
+
+function sourceOf(config: DatasetConfig, split: Flags['split']) {
+  const source = config[split];
+  if (source !== undefined) return source;
+  throw new UsageError(`--split ${split}: ${config.path} has no TEST_SPLIT`);
+}

@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander';
+import { messageOf } from '../errors.ts';
+import { version } from '../version.ts';
+import { detectCommand } from './detect.ts';
+import { doctorCommand } from './doctor.ts';
+import { evaluateCommand } from './evaluate.ts';
+import { installCommand } from './install.ts';
+import { Interrupted } from './interruption.ts';
+import { summaryCommand } from './summary.ts';
+import { trainCommand } from './train.ts';
+import { UsageError } from './usage-error.ts';
+
+const examples = `
+Examples:
+  dinov3-det install
+  dinov3-det train --config configs/voc.yaml --fine-tune --epochs 20
+  dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
+  dinov3-det detect --checkpoint runs/train/best photo.jpg
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. DEBUG=1 shows where an error came from.`;
+
+/** The command line, not yet parsed. */
+export function createProgram(): Command {
+  const program = new Command('dinov3-det')
+    .description('Train and run DINOv3 object detectors in Node.js, without Python')
+    .version(version, '--version', 'print the version')
+    .addHelpText('after', examples)
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride();
+  const commands = [trainCommand, evaluateCommand, detectCommand, summaryCommand, doctorCommand, installCommand];
+  for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
+  return program;
+}
+
+/** Runs a command line; resolves with the exit code, after one clear message for what went wrong. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    // The parser has printed its own.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof Interrupted) {
+      console.error(error.message);
+      return 130;
+    }
+    console.error(process.env.DEBUG ? error : `Error: ${messageOf(error)}`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}

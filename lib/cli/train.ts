@@ -1,0 +1,143 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { loadDatasetConfig } from '../dataset-config.ts';
+import { Detector } from '../detector.ts';
+import { Trainer } from '../trainer.ts';
+import type { OptimizerName, TrainerOptions } from '../trainer-options.ts';
+import { Interrupted, interruptible } from './interruption.ts';
+import { addModelOptions, checkSameModel, type ModelFlags, type ModelOptions, modelOptions } from './model-options.ts';
+import { openDataset } from './open-dataset.ts';
+import { device, integer, integers, oneOf, positiveNumber } from './option-values.ts';
+import { freshDirectory, resumableRun } from './out-dir.ts';
+import { readRunOptions } from './run-options.ts';
+import { jsonLog, textLog } from './training-log.ts';
+import { writeTransformedImages } from './transformed-images.ts';
+import { UsageError } from './usage-error.ts';
+
+interface Flags extends ModelFlags {
+  config: string;
+  lr?: number;
+  fineTune?: true;
+  epochs?: number;
+  schedulerEpochs?: number[];
+  workers?: number;
+  batch?: number;
+  optimizer?: OptimizerName;
+  outDir?: string;
+  device: string;
+  resume?: true;
+  seed?: number;
+  json?: true;
+}
+
+const DEFAULT_OUT_DIR = join('runs', 'train');
+
+const examples = `
+Examples:
+  dinov3-det train --config configs/voc.yaml --weights dinov3_convnext_tiny.safetensors --model-name dinov3_convnext_tiny \\
+    --imgsz 640 640 --lr 0.0001 --fine-tune --epochs 20 --scheduler-epochs 15 --workers 8 --batch 8
+  dinov3-det train --config configs/bccd.yaml --backbone convnext_tiny --fine-tune --imgsz 256 256 --out-dir runs/bccd
+  dinov3-det train --config configs/bccd.yaml --out-dir runs/bccd --resume
+Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the options of the run where none are given.`;
+
+/** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
+export function trainCommand(): Command {
+  return addModelOptions(new Command('train').description('train a detector on a data set in Pascal VOC format'))
+    .requiredOption('--config <yaml>', 'the data set file')
+    .option('--lr <number>', 'learning rate (default: 0.0001)', positiveNumber)
+    .option('--fine-tune', 'train the backbone too, not the head alone')
+    .option('--epochs <n>', 'how often to go through the training data (default: 20)', integer(1))
+    .option(
+      '--scheduler-epochs <n...>',
+      'epochs after which the learning rate falls to a tenth (default: 15)',
+      integers(1),
+    )
+    .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
+    .option('--batch <n>', 'pictures in a step (default: 8)', integer(1))
+    .addOption(
+      new Option('--optimizer <name>', 'SGD or AdamW (default: AdamW)').argParser((name) =>
+        oneOf(['SGD', 'AdamW'])(name).toLowerCase(),
+      ),
+    )
+    .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
+    .addOption(new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'))
+    .option('--resume', 'go on with the run in --out-dir, or with the newest one')
+    .option('--seed <n>', 'of weights, order and flips (default: 42)', integer(0))
+    .option('--json', 'print one JSON object a line instead of text')
+    .addHelpText('after', examples)
+    .action((flags: Flags) => interruptible('Finishing the step and saving', (signal) => train(flags, signal)));
+}
+
+async function train(flags: Flags, signal: AbortSignal): Promise<void> {
+  const outDir = await chooseOutDir(flags);
+  const model = await modelOptions(flags);
+  const config = await loadDatasetConfig(flags.config);
+  const { classes } = config;
+  const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...runOptions(flags) };
+  const train = await openDataset('training', { ...config.train, classes, signal });
+  const valid = await openDataset('validation', { ...config.valid, classes, signal });
+
+  const create = () => Detector.create({ ...model, classes, device: flags.device, ...pick(flags.seed, 'seed') });
+  const detector = flags.resume ? await Detector.load(join(outDir, 'last'), { device: flags.device }) : await create();
+  const log = flags.json ? jsonLog() : textLog();
+  try {
+    if (flags.resume) checkSameModel(model, detector.config);
+    const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume: flags.resume ?? false });
+    const summary = await detector.summary({ fineTune: options.fineTune ?? false });
+    const origin = describeOrigin(flags, outDir, model.backbone);
+    log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
+    if (config.visualizeTransformedImages)
+      await writeTransformedImages(outDir, train, detector.config.imageSize, options);
+    log.end(await trainer.run({ ...log.hooks, signal }));
+  } catch (error) {
+    log.stop();
+    if (error instanceof Interrupted && existsSync(join(outDir, 'last'))) {
+      throw new Interrupted(`Interrupted: saved ${join(outDir, 'last')}; go on with --resume --out-dir ${outDir}`);
+    }
+    throw error;
+  } finally {
+    detector.dispose();
+  }
+}
+
+function describeOrigin({ resume }: Flags, outDir: string, backbone: ModelOptions['backbone']): string {
+  if (resume) return `Going on with ${join(outDir, 'last')}`;
+  if (typeof backbone === 'object') return `Backbone: the TorchScript file ${backbone.torchscript}`;
+  return 'No pretrained weights path given. Loading with random weights.';
+}
+
+async function chooseOutDir({ outDir, resume }: Flags): Promise<string> {
+  if (resume) return resumableRun(DEFAULT_OUT_DIR, outDir);
+  if (outDir === undefined) return freshDirectory(DEFAULT_OUT_DIR);
+  if (existsSync(join(outDir, 'last'))) {
+    throw new UsageError(
+      `--out-dir: ${outDir} already holds a run. Go on with it by --resume, or name another directory`,
+    );
+  }
+  return outDir;
+}
+
+type RunFlags = Pick<
+  TrainerOptions,
+  'learningRate' | 'fineTune' | 'epochs' | 'milestones' | 'workers' | 'batchSize' | 'optimizer' | 'seed'
+>;
+
+/** The flags that were given, under the names of the library; its defaults are the article's. */
+function runOptions(flags: Flags): RunFlags {
+  return {
+    ...pick(flags.lr, 'learningRate'),
+    ...pick(flags.fineTune, 'fineTune'),
+    ...pick(flags.epochs, 'epochs'),
+    ...pick(flags.schedulerEpochs, 'milestones'),
+    ...pick(flags.workers, 'workers'),
+    ...pick(flags.batch, 'batchSize'),
+    ...pick(flags.optimizer, 'optimizer'),
+    ...pick(flags.seed, 'seed'),
+  };
+}
+
+/** `{ [name]: value }`, or nothing where there is no value. */
+function pick<K extends string, T>(value: T | undefined, name: K): { [key in K]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [key in K]: T });
+}

@@ -1,0 +1,255 @@
+import { existsSync } from 'node:fs';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
+import { Detector } from '../../lib/detector.ts';
+import { decodeImage } from '../../lib/image.ts';
+import { cli, type Run } from '../support/cli.ts';
+
+let folder: string;
+let config: string;
+let run: string;
+let training: Run;
+
+const small = ['--backbone', 'convnext_test', '--imgsz', '64', '64', '--fine-tune', '--batch', '4', '--lr', '0.001'];
+const train = (outDir: string, ...args: string[]) => cli(['train', '--config', config, '--out-dir', outDir, ...args]);
+const lines = (text: string) => text.trim().split('\n');
+const events = (text: string) => lines(text).map((line) => JSON.parse(line));
+
+/** Everything here looks at one run of two epochs. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'dinov3-det-test-'));
+  config = await writeDrawnScenes(join(folder, 'scenes'), { train: 10, valid: 4, test: 3, seed: 1 });
+  run = join(folder, 'run');
+  training = await train(run, ...small, '--epochs', '2', '--scheduler-epochs', '1');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('train', () => {
+  it('prints what the article prints', () => {
+    expect(training.code, training.error).toBe(0);
+    const { out, error } = training;
+    expect(out).toMatch(/^Total params: [\d,]+\nTrainable params: [\d,]+\nNon-trainable params: 0\n/);
+    expect(out).toMatch(/Training images: 10 with \d+ objects\nValidation images: 4 with \d+ objects/);
+    for (const epoch of [1, 2]) {
+      expect(out).toContain(`EPOCH ${epoch} of 2\nTraining\nValidating\n`);
+      expect(out).toMatch(new RegExp(`Epoch #${epoch} train loss: \\d+\\.\\d{3}\n`));
+      expect(out).toMatch(
+        new RegExp(`Epoch #${epoch} mAP@0\\.50:0\\.95: 0\\.\\d{4}\nEpoch #${epoch} mAP@0\\.50: 0\\.\\d{4}\n`),
+      );
+      expect(out).toMatch(new RegExp(`Took \\d+\\.\\d{3} minutes for epoch ${epoch - 1}\n`));
+    }
+    expect(out).toMatch(
+      /BEST VALIDATION mAP: 0\.\d{4}\n\nSAVING BEST MODEL FOR EPOCH: 1\n\nSAVING PLOTS COMPLETE\.\.\.\n/,
+    );
+    expect(out.match(/LR for next epoch: .*/g)).toEqual(['LR for next epoch: [0.0001]', 'LR for next epoch: [0.0001]']);
+    expect(error).toMatch(/Training: 100% 3\/3 step Loss: \d+\.\d{4}\n/);
+  });
+
+  it('leaves checkpoints, metrics, plots and the configuration', async () => {
+    expect((await readdir(run)).sort()).toEqual(
+      ['best', 'config.json', 'last', 'map.png', 'metrics.jsonl', 'results.csv', 'train_loss.png'].sort(),
+    );
+    expect(lines(await readFile(join(run, 'results.csv'), 'utf8'))).toHaveLength(3);
+    const records = events(await readFile(join(run, 'metrics.jsonl'), 'utf8'));
+    expect(records.map(({ type }) => type).join(' ')).toBe('step step step epoch step step step epoch');
+    for (const plot of ['map.png', 'train_loss.png']) {
+      expect((await decodeImage(join(run, plot))).width).toBeGreaterThan(300);
+    }
+  });
+
+  it('will not run over it, and goes on with it when asked', async () => {
+    const again = await train(run, ...small);
+    expect(again).toMatchObject({ code: 2, out: '', error: expect.stringContaining('already holds a run') });
+
+    const other = await train(run, '--resume', '--imgsz', '96', '96');
+    expect(other).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('--imgsz 96 96: the run to resume has 64 64'),
+    });
+
+    // Options that are not given are those of the run.
+    const { code, out, error } = await train(run, '--resume', '--epochs', '3', '--json');
+    expect(code, error).toBe(0);
+    const found = events(out);
+    expect(found.map(({ event }) => event)).toEqual(['start', 'step', 'step', 'step', 'epoch', 'result']);
+    expect(found[0]).toMatchObject({ event: 'start', outDir: run, train: { images: 10, issues: [] } });
+    expect(found[1]).toMatchObject({ epoch: 3, epochs: 3, step: 1, steps: 3, learningRate: expect.closeTo(1e-4, 12) });
+    expect(found[4]).toMatchObject({ epoch: 3, evaluation: { images: 4 } });
+    expect(found[5]).toMatchObject({ epochs: 3, outDir: run });
+    expect(lines(await readFile(join(run, 'results.csv'), 'utf8'))).toHaveLength(4);
+  });
+
+  it('saves "last" and ends with 130 at Ctrl-C, and can go on', async () => {
+    const outDir = join(folder, 'interrupted');
+    const { code, out, error } = await cli(
+      ['train', '--config', config, '--out-dir', outDir, ...small, '--epochs', '1000', '--json'],
+      {
+        onStart: (child) => {
+          const onData = (text: Buffer) => {
+            if (!String(text).includes('"event":"step"')) return;
+            child.stdout!.off('data', onData);
+            child.kill('SIGINT');
+          };
+          child.stdout!.on('data', onData);
+        },
+      },
+    );
+    expect(code, error).toBe(130);
+    expect(error).toContain(`Interrupted: saved ${join(outDir, 'last')}; go on with --resume --out-dir ${outDir}`);
+    const steps = events(out).filter(({ event }) => event === 'step');
+    const detector = await Detector.load(join(outDir, 'last'));
+    expect(detector.classes).toContain('star');
+    detector.dispose();
+
+    const resumed = await train(outDir, '--resume', '--epochs', String(steps.at(-1).epoch), '--json');
+    expect(resumed.code, resumed.error).toBe(0);
+    const next = events(resumed.out).find(({ event }) => event === 'step');
+    // The step after the last one: nothing is done twice.
+    if (next) expect(3 * next.epoch + next.step).toBe(3 * steps.at(-1).epoch + steps.at(-1).step + 1);
+    expect(lines(await readFile(join(outDir, 'results.csv'), 'utf8'))).toHaveLength(1 + steps.at(-1).epoch);
+  });
+
+  it('shows transformed pictures when the data set file asks for it', async () => {
+    const asking = join(folder, 'asking.yaml');
+    await writeFile(asking, `${await readFile(config, 'utf8')}VISUALIZE_TRANSFORMED_IMAGES: true\n`);
+    const outDir = join(folder, 'shown');
+    const { code, error } = await cli(['train', '--config', asking, '--out-dir', outDir, ...small, '--epochs', '1']);
+    expect(code, error).toBe(0);
+    expect(await decodeImage(join(outDir, 'transformed_images.png'))).toMatchObject({ width: 1280, height: 320 });
+  });
+
+  it('says that the output directory cannot be written', async () => {
+    const file = join(folder, 'a-file');
+    await writeFile(file, 'mine');
+    const { code, error } = await train(file, ...small, '--epochs', '1');
+    expect(code).toBe(1);
+    expect(error).toMatch(/Error: Cannot write .*a-file/);
+    expect(await readFile(file, 'utf8')).toBe('mine');
+  });
+});
+
+describe('evaluate', () => {
+  it('prints the numbers of a split', async () => {
+    const { code, out, error } = await cli([
+      'evaluate',
+      '--checkpoint',
+      join(run, 'best'),
+      '--config',
+      config,
+      '--split',
+      'test',
+    ]);
+    expect(code, error).toBe(0);
+    expect(out.match(/Average (Precision|Recall) .* = -?\d\.\d{3}/g)).toHaveLength(12);
+    expect(out).toContain('VOC mAP@0.50:');
+    expect(out).toContain('3 images in');
+  });
+
+  it('prints one JSON document', async () => {
+    const { code, out, error } = await cli([
+      'evaluate',
+      '--checkpoint',
+      join(run, 'last'),
+      '--config',
+      config,
+      '--json',
+    ]);
+    expect(code, error).toBe(0);
+    const result = JSON.parse(out);
+    expect(result.coco.stats).toHaveLength(12);
+    expect(result).toMatchObject({ images: 4, torchmetrics: { map: expect.any(Number) } });
+  });
+
+  it('names a checkpoint that is damaged', async () => {
+    const broken = join(folder, 'broken');
+    await train(broken, ...small, '--epochs', '1');
+    const weights = join(broken, 'best', 'model.safetensors');
+    const bytes = await readFile(weights);
+    bytes[bytes.length - 1]! ^= 1;
+    await writeFile(weights, bytes);
+    const { code, error } = await cli(['evaluate', '--checkpoint', join(broken, 'best'), '--config', config]);
+    expect(code).toBe(1);
+    expect(error).toContain(`Error: ${weights} has the SHA-256`);
+  });
+});
+
+describe('detect', () => {
+  it('draws boxes, lists them, skips what it cannot read, and loses no picture', async () => {
+    const input = join(folder, 'pictures');
+    const pictures = join(folder, 'scenes', 'JPEGImages');
+    await writeDrawnScenes(input, { train: 0, valid: 0, test: 0 });
+    await rm(join(input, 'scenes.yaml'));
+    await copyFile(join(pictures, '000001.jpg'), join(input, 'a.jpg'));
+    await copyFile(join(pictures, '000002.jpg'), join(input, 'JPEGImages', 'A.jpg'));
+    await writeFile(join(input, 'text.jpg'), 'this is text');
+    const outDir = join(folder, 'detected');
+    const args = ['detect', '--checkpoint', join(run, 'best'), '--threshold', '0', '--max-detections', '3'];
+    const { code, out, error } = await cli([
+      ...args,
+      '--recursive',
+      '--out-dir',
+      outDir,
+      input,
+      join(input, 'none.png'),
+    ]);
+    expect(code, error).toBe(0);
+    expect(error).toContain(`Skipped ${join(input, 'none.png')}: it does not exist`);
+    expect(error).toMatch(/Skipped .*text\.jpg: Cannot read image/);
+    expect(out).toMatch(/a\.jpg: .*\d+ ms\) -> .*a-2\.jpg\n/);
+    expect(out).toMatch(/Average FPS: \d+\.\d\n/);
+    expect((await readdir(outDir)).sort()).toEqual(['A.jpg', 'a-2.jpg', 'detections.json']);
+    const found = JSON.parse(await readFile(join(outDir, 'detections.json'), 'utf8'));
+    expect(found).toHaveLength(2);
+    for (const { file, annotated, width, height, detections } of found) {
+      expect(existsSync(file)).toBe(true);
+      expect(await decodeImage(join(outDir, annotated))).toMatchObject({ width, height });
+      expect({ width, height }).toEqual({ width: 160, height: 128 });
+      expect(detections).toHaveLength(3);
+      expect(Object.keys(detections[0])).toEqual(['label', 'score', 'box']);
+    }
+  });
+
+  it('prints the list as JSON, and never draws over the pictures that it reads', async () => {
+    const here = join(folder, 'here');
+    await writeDrawnScenes(here, { train: 1, valid: 0, test: 0 });
+    const pictures = join(here, 'JPEGImages');
+    await writeFile(join(pictures, 'detections.json'), '[]'); // as if it were the place of earlier results
+    const original = await readFile(join(pictures, '000001.jpg'));
+    const { code, out, error } = await cli([
+      'detect',
+      '--checkpoint',
+      join(run, 'best'),
+      '--json',
+      '--out-dir',
+      pictures,
+      pictures,
+    ]);
+    expect(code, error).toBe(0);
+    expect(JSON.parse(out)).toMatchObject([{ annotated: '000001-2.jpg' }]);
+    expect(await readFile(join(pictures, '000001.jpg'))).toEqual(original);
+  });
+
+  it('fails when nothing could be read', async () => {
+    const outDir = join(folder, 'nothing');
+    const text = join(folder, 'nothing.jpg');
+    await writeFile(text, '');
+    const { code, error } = await cli(['detect', '--checkpoint', join(run, 'best'), '--out-dir', outDir, text]);
+    expect(code).toBe(1);
+    expect(error).toContain('it is empty (0 bytes)');
+    expect(error).toContain('Error: None of the pictures could be read');
+  });
+});
+
+describe('summary', () => {
+  it("prints the article's numbers, without the article's pictures", async () => {
+    const args = ['--config', 'configs/voc.yaml', '--preset', 'article', '--imgsz', '640', '640'];
+    const { code, out, error } = await cli(['summary', ...args]);
+    expect(code, error).toBe(0);
+    expect(out).toContain('Total params: 33,004,878\nTrainable params: 5,184,750\nNon-trainable params: 27,820,128\n');
+    expect(out).toMatch(/default boxes +\[1, 3, 640, 640\] +\[1600, 4\]/);
+    expect(out).toMatch(/regression_head +\[1, 768, 20, 20\] +\[1, 1600, 4\] +829,560/);
+  });
+});

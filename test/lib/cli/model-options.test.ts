@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { checkSameModel, modelOptions } from '../../../lib/cli/model-options.ts';
+import { UsageError } from '../../../lib/cli/usage-error.ts';
+import { presetConfig } from '../../../lib/config.ts';
+import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
+import { temporaryFolder, writeFiles } from '../../support/voc.ts';
+
+let folder: string;
+let weights: string;
+let program: string;
+
+beforeEach(async () => {
+  vi.stubEnv('DINOv3_WEIGHTS', undefined);
+  folder = await temporaryFolder();
+  weights = join(folder, 'w.safetensors');
+  program = join(folder, 'backbone.pt');
+  const archive = Buffer.from('PK\x03\x04 backbone/constants.pkl', 'latin1');
+  await writeFiles(folder, { 'w.safetensors': layoutSafetensors([]).header, 'backbone.pt': archive });
+});
+
+describe('modelOptions', () => {
+  it('leaves to the library what is not said', async () => {
+    expect(await modelOptions({})).toEqual({});
+  });
+
+  it("maps the article's options", async () => {
+    const flags = { weights, modelName: 'dinov3_convnext_small', imgsz: [640, 480], preset: 'article' } as const;
+    expect(await modelOptions({ ...flags, imgsz: [...flags.imgsz] })).toEqual({
+      preset: 'article',
+      backbone: 'convnext_small',
+      imageSize: { width: 640, height: 480 },
+      weights,
+    });
+  });
+
+  it('takes a TorchScript file for the backbone, by either option', async () => {
+    const expected = { backbone: { torchscript: program } };
+    expect(await modelOptions({ backbone: program })).toEqual(expected);
+    // The article's command always names a model as well.
+    expect(await modelOptions({ weights: program, modelName: 'dinov3_convnext_tiny' })).toEqual(expected);
+  });
+
+  it.each([
+    ['weights beside a TorchScript backbone', () => ({ backbone: program, weights }), 'has its weights in it'],
+    ['a second backbone', () => ({ backbone: 'convnext_tiny', weights: program }), 'is itself a backbone'],
+    ['weights as the backbone', () => ({ backbone: weights }), 'give it with --weights'],
+    ['an unknown backbone', () => ({ backbone: 'resnet50' }), 'found "resnet50"'],
+  ])('refuses %s', async (_, flags, message) => {
+    const result = modelOptions(flags());
+    await expect(result).rejects.toThrow(UsageError);
+    await expect(result).rejects.toThrow(message);
+  });
+});
+
+describe('checkSameModel', () => {
+  const config = presetConfig('article', 'convnext_tiny', { width: 640, height: 480 });
+
+  it('takes the same model, and none', () => {
+    checkSameModel({}, config);
+    checkSameModel({ backbone: 'convnext_tiny', imageSize: { width: 640, height: 480 } }, config);
+  });
+
+  it('refuses another', () => {
+    const turned = { imageSize: { width: 480, height: 640 } };
+    expect(() => checkSameModel(turned, config)).toThrow('--imgsz 480 640: the run to resume has 640 480');
+    expect(() => checkSameModel({ backbone: 'convnext_base' }, config)).toThrow('convnext_tiny, not convnext_base');
+    expect(() => checkSameModel({ backbone: { torchscript: 'a.pt' } }, config)).toThrow('not torchscript');
+  });
+});
