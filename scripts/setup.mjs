@@ -1,7 +1,7 @@
 // npm packages, TypeScript, LibTorch and the addon: does what is missing or out of date, and nothing else.
 // Plain Node.js without packages: it runs before there are any. `--tests` builds the test addon too.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -54,6 +54,7 @@ async function compileTypeScript() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   if ((await run(tool('tsc'), '-p', 'tsconfig.build.json')) !== 0)
     throw new Error('TypeScript did not compile: see above');
+  chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755); // npx runs it as it is
   writeStamp({ dist: sources });
 }
 

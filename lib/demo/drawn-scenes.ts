@@ -111,8 +111,8 @@ function composeObject(draw: Draw, width: number, height: number): SceneObject {
     ymax: Math.min(height, whole.ymax),
   };
   const isTruncated = area(box) < 0.98 * area(whole);
-  // Each kind has its own range of hues, which overlaps those of others: a hint, as in road signs, and no more.
-  const hue = (shapeNames.indexOf(label) * 360) / shapeNames.length + draw(-45, 45);
+  // Each kind has its own fifth of the hues: a backbone that starts from nothing learns shapes too slowly for a demo.
+  const hue = ((shapeNames.indexOf(label) + draw(0, 1)) * 360) / shapeNames.length;
   const colour = `hsl(${Math.floor(hue)} ${Math.floor(draw(45, 100))}% ${Math.floor(draw(40, 68))}%)`;
   return { label, points, box, colour, isTruncated, isDifficult: false };
 }
