@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { letThreadsSleep } from './openmp.ts';
 import { runProgram } from './program.ts';
 
 // The reader went away, as in `dinov3-det train --json | head`: nobody is left to write for.
@@ -8,5 +7,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
-letThreadsSleep();
 process.exitCode = await runProgram(process.argv.slice(2));

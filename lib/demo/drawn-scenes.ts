@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeDirectory } from '../atomic-file.ts';
 import { BACKGROUND } from '../class-list.ts';
 import type { Box } from '../detection.ts';
 import { random } from '../random.ts';
@@ -53,8 +54,7 @@ const MAX_TRIES = 20;
 export async function writeDrawnScenes(dir: string, options: DrawnScenesOptions): Promise<string> {
   const { train, valid, test, seed = 1, width = 160, height = 128 } = options;
   const root = resolve(dir);
-  for (const folder of ['JPEGImages', 'Annotations', 'ImageSets/Main'])
-    await mkdir(join(root, folder), { recursive: true });
+  for (const folder of ['JPEGImages', 'Annotations', 'ImageSets/Main']) await makeDirectory(join(root, folder));
   let index = 0;
   for (const [split, count] of Object.entries({ train, val: valid, test })) {
     const ids: string[] = [];
@@ -112,7 +112,7 @@ function composeObject(draw: Draw, width: number, height: number): SceneObject {
   };
   const isTruncated = area(box) < 0.98 * area(whole);
   // Each kind has its own fifth of the hues: a backbone that starts from nothing learns shapes too slowly for a demo.
-  const hue = ((shapeNames.indexOf(label) + draw(0, 1)) * 360) / shapeNames.length;
+  const hue = ((shapeNames.indexOf(label) + draw(0.12, 0.88)) * 360) / shapeNames.length;
   const colour = `hsl(${Math.floor(hue)} ${Math.floor(draw(45, 100))}% ${Math.floor(draw(40, 68))}%)`;
   return { label, points, box, colour, isTruncated, isDifficult: false };
 }

@@ -1,23 +1,24 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { makeDirectory } from '../atomic-file.ts';
 import { scaleBox } from '../augment.ts';
 import { formatEvaluation } from '../cli/evaluation-text.ts';
 import { Interrupted, interruptible } from '../cli/interruption.ts';
-import { letThreadsSleep } from '../cli/openmp.ts';
 import { integer } from '../cli/option-values.ts';
 import { freshDirectory } from '../cli/out-dir.ts';
 import { createProgress } from '../cli/progress.ts';
 import { textLog } from '../cli/training-log.ts';
+import { UsageError } from '../cli/usage-error.ts';
 import { messageOf } from '../errors.ts';
 import { Detector, type EvaluationResult, Evaluator, loadDatasetConfig, Trainer, VocDataset } from '../index.ts';
 import { writeDrawnScenes } from './drawn-scenes.ts';
 
 /** What fits into four minutes on two cores. */
 const SCENES = { train: 1600, valid: 60, test: 200 };
-const IMAGE_SIZE = { width: 128, height: 128 };
+const IMAGE_SIZE = { width: 192, height: 160 };
 /** Random weights of a small backbone need a higher rate than the article's pretrained ones. */
-const TRAINING = { epochs: 18, batchSize: 16, learningRate: 2e-3, milestones: [14], fineTune: true };
+const TRAINING = { epochs: 8, batchSize: 16, learningRate: 2e-3, milestones: [6], fineTune: true };
 const PICTURES = 8;
 /** The scenes are small: enlarged, labels do not hide them. */
 const ZOOM = 4;
@@ -30,7 +31,7 @@ interface Flags {
 /** The whole job on drawn scenes: data set, training, evaluation, detection. */
 async function demo({ seed, outDir }: Flags, signal: AbortSignal): Promise<void> {
   const began = performance.now();
-  const folder = outDir ?? (await freshDirectory(join('demo', 'run')));
+  const folder = outDir === undefined ? await freshDirectory(join('demo', 'run')) : await emptyDirectory(outDir);
   const data = join(folder, 'data');
   console.log(`Drawing ${SCENES.train + SCENES.valid + SCENES.test} scenes into ${data}`);
   const { classes, train, valid, test } = await loadDatasetConfig(await writeDrawnScenes(data, { ...SCENES, seed }));
@@ -48,6 +49,13 @@ async function demo({ seed, outDir }: Flags, signal: AbortSignal): Promise<void>
     detector.dispose();
   }
   console.log(describeEnd(folder, (performance.now() - began) / 1000));
+}
+
+/** The data set has names such as 000001.jpg, which must not replace anybody's. */
+async function emptyDirectory(path: string): Promise<string> {
+  const entries = await readdir(path).catch(() => []);
+  if (entries.length > 0) throw new UsageError(`--out-dir: ${path} is not empty. Name a new or empty directory`);
+  return path;
 }
 
 async function trainDetector(train: VocDataset, valid: VocDataset, outDir: string, seed: number, signal: AbortSignal) {
@@ -78,7 +86,7 @@ async function evaluate(detector: Detector, dataset: VocDataset, signal: AbortSi
 /** Enlarged pictures of the first scenes, with the boxes that were found in them. */
 async function drawDetections(detector: Detector, { samples }: VocDataset, folder: string): Promise<void> {
   const { default: sharp } = await import('sharp');
-  await mkdir(folder, { recursive: true });
+  await makeDirectory(folder);
   for (const { imagePath, width, height } of samples.slice(0, PICTURES)) {
     const found = await detector.detect(imagePath, { scoreThreshold: 0.4 });
     const enlarged = await sharp(imagePath)
@@ -116,9 +124,9 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     console.error(process.env.DEBUG ? error : `Error: ${messageOf(error)}`);
-    return error instanceof Interrupted ? 130 : 1;
+    if (error instanceof Interrupted) return 130;
+    return error instanceof UsageError ? 2 : 1;
   }
 }
 
-letThreadsSleep();
 process.exitCode = await main(process.argv.slice(2));
