@@ -1,0 +1,69 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { DetectorError, messageOf } from '../errors.ts';
+
+/** Bytes that are read piece by piece: a file need not be in memory. */
+export interface ByteSource {
+  readonly size: number;
+  /** `length` bytes from `offset`, in `target` where that is given and a copy is needed. @throws RangeError beyond the end */
+  read(offset: number, length: number, target?: Buffer): Promise<Buffer>;
+}
+
+export function bufferSource(bytes: Buffer): ByteSource {
+  return {
+    size: bytes.length,
+    read: async (offset, length) => {
+      if (offset + length > bytes.length) throw new RangeError('Read beyond the end');
+      return bytes.subarray(offset, offset + length);
+    },
+  };
+}
+
+/**
+ * Opens a weights file for as long as `use` runs.
+ * @throws DetectorError WEIGHTS_NOT_FOUND for what cannot be opened or is no file
+ */
+export async function withWeightsFile<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  let handle: FileHandle;
+  try {
+    // Not waiting for a writer, should this be a pipe.
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (error) {
+    throw new DetectorError(
+      'WEIGHTS_NOT_FOUND',
+      `Cannot open the weights ${path}: ${messageOf(error)}. Check the path.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) {
+      throw new DetectorError(
+        'WEIGHTS_INVALID',
+        `The weights ${path} are not a file. Give the path of a weights file.`,
+      );
+    }
+    return await use(fileSource(handle, stat.size));
+  } finally {
+    await handle.close();
+  }
+}
+
+function fileSource(handle: FileHandle, size: number): ByteSource {
+  return {
+    size,
+    read: async (offset, length, target) => {
+      // Sizes come from the file itself: room is made only for what it has.
+      if (offset + length > size) throw new RangeError('Read beyond the end');
+      const buffer = (target ?? Buffer.allocUnsafe(length)).subarray(0, length);
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
+        if (bytesRead === 0) throw new RangeError('Read beyond the end');
+        done += bytesRead;
+      }
+      return buffer;
+    },
+  };
+}
