@@ -51,19 +51,32 @@ export async function withWeightsFile<T>(path: string, use: (source: ByteSource)
   }
 }
 
+/** Small reads are served from a window: the headers of many small entries lie close together. */
+const WINDOW_BYTES = 4096;
+
 function fileSource(handle: FileHandle, size: number): ByteSource {
+  let windowOffset = 0;
+  let window: Buffer = Buffer.alloc(0);
+  const readFully = async (offset: number, buffer: Buffer): Promise<Buffer> => {
+    for (let done = 0; done < buffer.length; ) {
+      const { bytesRead } = await handle.read(buffer, done, buffer.length - done, offset + done);
+      if (bytesRead === 0) throw new RangeError('Read beyond the end');
+      done += bytesRead;
+    }
+    return buffer;
+  };
   return {
     size,
     read: async (offset, length, target) => {
       // Sizes come from the file itself: room is made only for what it has.
       if (offset + length > size) throw new RangeError('Read beyond the end');
-      const buffer = (target ?? Buffer.allocUnsafe(length)).subarray(0, length);
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
-        if (bytesRead === 0) throw new RangeError('Read beyond the end');
-        done += bytesRead;
+      if (length > WINDOW_BYTES / 4 || target)
+        return await readFully(offset, (target ?? Buffer.allocUnsafe(length)).subarray(0, length));
+      if (offset < windowOffset || offset + length > windowOffset + window.length) {
+        window = await readFully(offset, Buffer.allocUnsafe(Math.min(WINDOW_BYTES, size - offset)));
+        windowOffset = offset;
       }
-      return buffer;
+      return window.subarray(offset - windowOffset, offset - windowOffset + length);
     },
   };
 }

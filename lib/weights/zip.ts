@@ -10,7 +10,8 @@ const ZIP64_END = 0x06064b50;
 const ZIP64_LOCATOR = 0x07064b50;
 /** Bit 3: sizes follow the data; bit 11: UTF-8 names. Encryption and patches have other bits. */
 const KNOWN_FLAGS = 0x0808;
-const MAX_ENTRIES = 100_000;
+/** A model with its optimizer has some thousands. */
+const MAX_ENTRIES = 20_000;
 const MAX_DIRECTORY_BYTES = 32 << 20;
 const CRC_SLICE = 1 << 20;
 
