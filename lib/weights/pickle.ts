@@ -290,7 +290,10 @@ class PickleMachine {
   }
 
   #popMany(count: number): unknown[] {
-    return Array.from({ length: count }, () => this.#pop()).reverse();
+    const values = this.#stack.slice(-count);
+    if (values.length < count || values.includes(MARK)) throw new PickleError('takes a value where there is none');
+    this.#stack.length -= count;
+    return values;
   }
 
   #popToMark(): unknown[] {

@@ -9,8 +9,8 @@ import { checkStored, readEntry, readZip, type ZipEntry, ZipError } from './zip.
 const STATE_DICT_KEYS = ['model_state_dict', 'model', 'state_dict'];
 
 /** A model with its optimizer has some thousands of tensors, and about 200 bytes of pickle for each. */
-const MAX_PICKLE_BYTES = 4 << 20;
-const PICKLE_LIMITS = { stack: 10_000, containers: 200_000 };
+const MAX_PICKLE_BYTES = 2 << 20;
+const PICKLE_LIMITS = { stack: 10_000, containers: 50_000 };
 
 export interface TorchFile {
   /** Of the state_dict, by their names there; each one's bytes lie in the file as they are. */
