@@ -13,6 +13,8 @@ export interface WeightReport {
   source: string;
   /** Tensors of the model that were filled. */
   loaded: number;
+  /** Whether the head was filled too: the file has one, and it fits. */
+  head: boolean;
   /** Tensors of the model's head that the file lacks, although it has others of a head. */
   missing: string[];
   /** Tensors of the file that the model has no use for, such as a classifier's. */
@@ -57,13 +59,13 @@ export async function readWeights(addon: NativeAddon, handle: DetectorHandle, pa
   checkBackbone(path, wantedBackbone, backbone);
   const [head, wantedHead] = [part(opened.tensors, 'head.'), part(wanted, 'head.')];
   const { missing, unexpected, wrongShape } = compare(head.length > 0 ? wantedHead : [], head);
-  const headFits = missing.length + unexpected.length + wrongShape.length === 0;
+  const headFits = head.length > 0 && missing.length + unexpected.length + wrongShape.length === 0;
   const spans = headFits ? [...backbone, ...head] : backbone;
   const integers = spans.find(({ dtype }) => !FLOATS.includes(dtype));
   if (integers) throw mismatch(path, `"${integers.name}" is of type ${integers.dtype}, expected ${FLOATS.join(', ')}`);
   await addon.readState(handle, 'model', path, spans);
   const extra = [...opened.unneeded, ...unexpected];
-  return { source: opened.source, loaded: spans.length, missing, unexpected: extra, wrongShape };
+  return { source: opened.source, loaded: spans.length, head: headFits, missing, unexpected: extra, wrongShape };
 }
 
 /** A smaller ConvNeXt is a part of a larger one: what the file has and the model has not is as wrong as the reverse. */

@@ -94,7 +94,7 @@ function describeStart({ outDir, train, valid, summary, origin, weightReport }: 
 }
 
 /** What came of a weights file. */
-export function describeWeights({ source, loaded, missing, unexpected, wrongShape }: WeightReport): string {
+export function describeWeights({ source, loaded, head, missing, unexpected, wrongShape }: WeightReport): string {
   const list = (names: readonly string[], what: string) =>
     names.length === 0
       ? ''
@@ -102,9 +102,9 @@ export function describeWeights({ source, loaded, missing, unexpected, wrongShap
   const shapes = wrongShape.map(
     ({ name, found, expected }) => `${name} (${found.join('x')}, not ${expected.join('x')})`,
   );
-  const head = missing.length + wrongShape.length === 0 ? '' : '; the head in it does not fit, a new one is trained';
+  const part = head ? 'backbone and head' : 'backbone';
   return (
-    `Weights of ${source}: ${loaded} tensors loaded${head}` +
+    `Weights of ${source}: ${loaded} tensors loaded (${part})` +
     `${list(missing, 'missing')}${list(shapes, 'of another shape')}${list(unexpected, 'not needed')}`
   );
 }

@@ -85,6 +85,7 @@ describe('weights', () => {
     expect(detector.weightReport).toEqual({
       source,
       loaded: ours.length,
+      head: false,
       missing: [],
       unexpected: naming === 'convnext' ? ['head.weight', 'head.bias'] : [],
       wrongShape: [],
@@ -103,6 +104,7 @@ describe('weights', () => {
     expect(article.weightReport).toEqual({
       source: "the article's torchvision SSD",
       loaded: state.size,
+      head: true,
       missing: [],
       unexpected: [],
       wrongShape: [],
@@ -117,8 +119,8 @@ describe('weights', () => {
     const state = await stateOf({ ...small, classes: ['__background__', 'a', 'b', 'c'] });
     const weights = await saved(saveStateDict(named(state, 'article')));
     await using detector = await Detector.create({ ...other, weights });
-    const { loaded, missing, wrongShape } = detector.weightReport!;
-    expect([loaded, missing]).toEqual([ours.length, []]);
+    const { loaded, head, missing, wrongShape } = detector.weightReport!;
+    expect([loaded, head, missing]).toEqual([ours.length, false, []]);
     expect(wrongShape).toHaveLength(12);
     expect(wrongShape[0]).toEqual({
       name: 'head.classification_head.module_list.0.weight',

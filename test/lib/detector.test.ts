@@ -201,6 +201,7 @@ describe('backbone weights', () => {
     expect(detector.weightReport).toEqual({
       source,
       loaded: tensors.length,
+      head: true,
       missing: [],
       unexpected: [],
       wrongShape: [],
