@@ -5,20 +5,18 @@ import { DataLoader, type DataLoaderOptions } from '../../lib/data-loader.ts';
 import { openSquares } from '../support/squares.ts';
 import { temporaryFolder } from '../support/voc.ts';
 
-/** An addon that keeps what it is given, so that batches can be looked at. */
+/** An addon whose handles are what it is given, so that batches can be looked at. */
 function recordingAddon() {
-  const specs: BatchSpec[] = [];
   const live = new Set<BatchHandle>();
   const addon = {
     createBatch: async (spec: BatchSpec) => {
-      const handle = {} as BatchHandle;
-      specs.push(spec);
+      const handle = spec as unknown as BatchHandle;
       live.add(handle);
       return handle;
     },
     disposeBatch: (handle: BatchHandle) => void live.delete(handle),
   } as unknown as NativeAddon;
-  return { addon, specs, live };
+  return { addon, live };
 }
 
 async function prepare(options: Partial<DataLoaderOptions> = {}, count = 10) {
@@ -31,12 +29,16 @@ async function prepare(options: Partial<DataLoaderOptions> = {}, count = 10) {
     workers: 2,
     ...options,
   });
+  const specs: BatchSpec[] = []; // of the batches as they were handed out
   const ids = async (epoch: number, first = 0) => {
     const all: string[][] = [];
-    for await (const batch of loader.epoch(epoch, first)) all.push(batch.samples.map(({ id }) => id));
+    for await (const { samples, handle } of loader.epoch(epoch, first)) {
+      all.push(samples.map(({ id }) => id));
+      specs.push(handle as unknown as BatchSpec);
+    }
     return all;
   };
-  return { folder, dataset, loader, ids, ...recording };
+  return { folder, dataset, loader, ids, specs, ...recording };
 }
 
 describe('DataLoader', () => {
