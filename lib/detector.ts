@@ -16,7 +16,7 @@ import { type AnnotateOptions, annotateImage } from './draw.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
-import { readBackboneWeights, readState, type WeightReport, writeState } from './model-state.ts';
+import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 import { version } from './version.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
@@ -30,7 +30,11 @@ export interface DetectorOptions {
   backbone?: BackboneName | { torchscript: string };
   /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Pictures are resized to it. */
   imageSize?: Size;
-  /** A safetensors file with the backbone's weights, under the names of the released state_dict. Default: random weights. */
+  /**
+   * A file with the backbone's weights, told by its content: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt
+   * repository, Hugging Face, timm, the article's training, or this library. A head in it is taken too when it fits `classes`.
+   * Default: random weights.
+   */
   weights?: string;
   /** `cpu` (default), `cuda`, or `cuda:N`. */
   device?: string;
@@ -73,7 +77,7 @@ export class Detector {
   readonly classes: readonly string[];
   readonly config: Readonly<DetectorConfig>;
   readonly device: string;
-  /** What the file of `weights` had for the backbone, if there was one. */
+  /** What the file of `weights` had for the model, if there was one. */
   readonly weightReport: WeightReport | undefined;
 
   private constructor(
@@ -88,7 +92,7 @@ export class Detector {
   }
 
   /**
-   * A detector to be trained: a backbone with the given or random weights and a random head.
+   * A detector to be trained: a backbone with the given or random weights, and a random head unless the weights have one that fits.
    *
    * Rejects with `TypeError`/`RangeError` for wrong options and with `DetectorError`: `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`,
    * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
@@ -106,7 +110,7 @@ export class Detector {
 
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript);
     const own = await build(config, classes, device, seed, program);
-    const reading = weights === undefined ? undefined : readBackboneWeights(own.addon, own.handle, weights);
+    const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
     const weightReport = await orDispose(own, reading);
     return new Detector({ config, classes, device, weightReport }, own);
   }

@@ -1,18 +1,29 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
 import { DetectorError } from './errors.ts';
-import { layoutSafetensors, readSafetensorsHeader, type TensorInfo, type TensorSpan } from './weights/safetensors.ts';
+import { backboneOf } from './weights/key-maps.ts';
+import { type OpenedWeights, openWeights } from './weights/open-weights.ts';
+import { layoutSafetensors, readSafetensorsHeader, type TensorInfo } from './weights/safetensors.ts';
 
-/** Moves a model's tensors between native memory and safetensors files: the format is TypeScript's, the bytes stay native. */
+/** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
 /** What a weights file had for a model. */
 export interface WeightReport {
+  /** What wrote the file, told by the names in it. */
+  source: string;
+  /** Tensors of the model that were filled. */
   loaded: number;
-  /** Tensors of the model that the file lacks. */
+  /** Whether the head was filled too: the file has one, and it fits. */
+  head: boolean;
+  /** Tensors of the model's head that the file lacks, although it has others of a head. */
   missing: string[];
-  /** Tensors of the file that the model lacks. */
+  /** Tensors of the file that the model has no use for, such as a classifier's. */
   unexpected: string[];
+  /** Tensors of a head for other classes; the model's own head is left as it was then. */
+  wrongShape: { name: string; found: number[]; expected: number[] }[];
 }
+
+const FLOATS = ['F64', 'F32', 'F16', 'BF16'];
 
 /** Writes one part of the state to a new file. */
 export async function writeState(addon: NativeAddon, handle: DetectorHandle, part: StatePart, path: string) {
@@ -27,73 +38,88 @@ export async function writeState(addon: NativeAddon, handle: DetectorHandle, par
 export async function readState(addon: NativeAddon, handle: DetectorHandle, part: StatePart, path: string) {
   const { tensors } = await readSafetensorsHeader(path);
   const wanted = await addon.describeState(handle, part);
-  const report = compare(wanted, tensors);
-  checkComplete(path, report, wanted, tensors);
-  if (report.unexpected.length > 0) {
-    throw mismatch(path, `it holds ${list(report.unexpected)}, which the model lacks`);
-  }
+  checkComplete(path, compare(wanted, tensors));
   await addon.readState(handle, part, path, tensors);
 }
 
 /**
- * Reads a backbone's weights from a safetensors file whose tensors have the names of the released state_dict
- * (`stages.0.0.dwconv.weight`) or of our checkpoints (the same behind `backbone.`).
+ * Fills a model from a weights file of any kind (`openWeights`): the backbone, all of it; and the head, all or nothing, when the file
+ * has one that fits. Nothing changes unless the backbone fits.
  *
- * @throws {DetectorError} `WEIGHTS_MISMATCH` when a tensor is missing or has another shape; nothing has changed then.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`; `WEIGHTS_MISMATCH` for another backbone, which it names if it knows it
  */
-export async function readBackboneWeights(
-  addon: NativeAddon,
-  handle: DetectorHandle,
-  path: string,
-): Promise<WeightReport> {
-  const { tensors } = await readSafetensorsHeader(path);
-  const wanted = (await addon.describeState(handle, 'model')).filter(({ name }) => name.startsWith('backbone.'));
-  const prefixed = tensors.some(({ name }) => name.startsWith('backbone.'));
-  const spans = prefixed
-    ? tensors
-    : tensors.filter(isNoAlias).map((span) => ({ ...span, name: `backbone.${span.name}` }));
-  const report = compare(wanted, spans);
-  checkComplete(path, report, wanted, spans);
-  const names = new Set(wanted.map(({ name }) => name));
-  await addon.readState(
-    handle,
-    'model',
-    path,
-    spans.filter(({ name }) => names.has(name)),
-  );
-  return report;
+export async function readWeights(addon: NativeAddon, handle: DetectorHandle, path: string): Promise<WeightReport> {
+  const opened = await openWeights(path);
+  if (opened.source === undefined) throw mismatch(path, describeUnknown(opened));
+  const wanted = await addon.describeState(handle, 'model');
+  const part = <T extends TensorInfo>(tensors: readonly T[], prefix: string) =>
+    tensors.filter(({ name }) => name.startsWith(prefix));
+
+  const [backbone, wantedBackbone] = [part(opened.tensors, 'backbone.'), part(wanted, 'backbone.')];
+  checkBackbone(path, wantedBackbone, backbone);
+  const [head, wantedHead] = [part(opened.tensors, 'head.'), part(wanted, 'head.')];
+  const { missing, unexpected, wrongShape } = compare(head.length > 0 ? wantedHead : [], head);
+  const headFits = head.length > 0 && missing.length + unexpected.length + wrongShape.length === 0;
+  const spans = headFits ? [...backbone, ...head] : backbone;
+  const integers = spans.find(({ dtype }) => !FLOATS.includes(dtype));
+  if (integers) throw mismatch(path, `"${integers.name}" is of type ${integers.dtype}, expected ${FLOATS.join(', ')}`);
+  await addon.readState(handle, 'model', path, spans);
+  const extra = [...opened.unneeded, ...unexpected];
+  return { source: opened.source, loaded: spans.length, head: headFits, missing, unexpected: extra, wrongShape };
 }
 
-/** The released state_dict registers its final norm a second time, with the same values. */
-function isNoAlias({ name }: TensorSpan): boolean {
-  return !name.startsWith('norms.3.');
-}
-
-function compare(wanted: readonly TensorInfo[], found: readonly TensorInfo[]): WeightReport {
-  const wantedNames = new Set(wanted.map(({ name }) => name));
-  const foundNames = new Set(found.map(({ name }) => name));
-  const missing = [...wantedNames].filter((name) => !foundNames.has(name));
-  const unexpected = [...foundNames].filter((name) => !wantedNames.has(name));
-  return { loaded: foundNames.size - unexpected.length, missing, unexpected };
-}
-
-function checkComplete(
-  path: string,
-  report: WeightReport,
-  wanted: readonly TensorInfo[],
-  found: readonly TensorInfo[],
-) {
-  if (report.missing.length > 0) {
-    throw mismatch(path, `it lacks ${list(report.missing)}`);
-  }
-  const shapes = new Map(wanted.map(({ name, shape }) => [name, shape.join(' x ')]));
-  const other = found.find(({ name, shape }) => shapes.has(name) && shapes.get(name) !== shape.join(' x '));
-  if (other) {
-    throw mismatch(
-      path,
-      `"${other.name}" is ${other.shape.join(' x ')} there and ${shapes.get(other.name)} in the model`,
+/** A smaller ConvNeXt is a part of a larger one: what the file has and the model has not is as wrong as the reverse. */
+function checkBackbone(path: string, wanted: readonly TensorInfo[], found: readonly TensorInfo[]): void {
+  const report = compare(wanted, found);
+  if (report.missing.length + report.unexpected.length + report.wrongShape.length === 0) return;
+  const [theirs, ours] = [backboneOf(found), backboneOf(wanted)];
+  if (theirs !== undefined && theirs !== ours) {
+    const model = ours ?? 'of another kind';
+    throw new DetectorError(
+      'WEIGHTS_MISMATCH',
+      `${path} does not fit this model: this file is ${theirs}, the model's backbone is ${model}. Use the backbone ${theirs} ` +
+        `(--backbone ${theirs})`,
     );
   }
+  checkComplete(path, report);
+}
+
+function describeUnknown({ unneeded }: OpenedWeights): string {
+  const isVit = unneeded.some((name) =>
+    /^(model\.)?(blocks\.0|patch_embed|cls_token|embeddings|layer\.0)\b/.test(name),
+  );
+  if (isVit) {
+    return (
+      `it holds a vision transformer (${list(unneeded)}), and this program knows ConvNeXt by name. A transformer can be used as a ` +
+      'TorchScript file'
+    );
+  }
+  return unneeded.length === 0 ? 'it holds no tensor' : `it holds ${list(unneeded)}: no names of a DINOv3 ConvNeXt`;
+}
+
+type Comparison = Pick<WeightReport, 'missing' | 'unexpected' | 'wrongShape'>;
+
+function compare(wanted: readonly TensorInfo[], found: readonly TensorInfo[]): Comparison {
+  const shapes = new Map(wanted.map(({ name, shape }) => [name, shape]));
+  const names = new Set(found.map(({ name }) => name));
+  const wrongShape = found.flatMap(({ name, shape }) => {
+    const expected = shapes.get(name);
+    return expected && expected.join() !== shape.join() ? [{ name, found: shape, expected }] : [];
+  });
+  return {
+    missing: [...shapes.keys()].filter((name) => !names.has(name)),
+    unexpected: [...names].filter((name) => !shapes.has(name)),
+    wrongShape,
+  };
+}
+
+function checkComplete(path: string, { missing, unexpected, wrongShape: [other] }: Comparison): void {
+  if (missing.length > 0) throw mismatch(path, `it lacks ${list(missing)}`);
+  if (other) {
+    const { name, found, expected } = other;
+    throw mismatch(path, `"${name}" is ${found.join(' x ')} there and ${expected.join(' x ')} in the model`);
+  }
+  if (unexpected.length > 0) throw mismatch(path, `it holds ${list(unexpected)}, which the model lacks`);
 }
 
 function mismatch(path: string, what: string): DetectorError {

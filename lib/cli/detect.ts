@@ -4,22 +4,26 @@ import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { ensureWritableDirectory, writeFileAtomic } from '../atomic-file.ts';
 import type { Detection } from '../detection.ts';
-import { Detector } from '../detector.ts';
+import type { Detector } from '../detector.ts';
 import { annotateImage } from '../draw.ts';
 import { DetectorError, messageOf } from '../errors.ts';
 import { decodeImage } from '../image.ts';
 import { listImages, type OutputName, outputNames } from './image-files.ts';
 import { interruptible } from './interruption.ts';
-import { device, fraction, integer } from './option-values.ts';
+import { fraction, integer } from './option-values.ts';
 import { freshDirectory } from './out-dir.ts';
+import {
+  addTrainedDetectorOptions,
+  checkTrainedDetectorFlags,
+  openTrainedDetector,
+  type TrainedDetectorFlags,
+} from './trained-detector.ts';
 import { UsageError } from './usage-error.ts';
 
-interface Flags {
-  checkpoint: string;
+interface Flags extends TrainedDetectorFlags {
   threshold: number;
   maxDetections: number;
   outDir?: string;
-  device: string;
   recursive?: true;
   json?: true;
 }
@@ -41,19 +45,18 @@ const examples = `
 Examples:
   dinov3-det detect --checkpoint runs/train/best photo.jpg
   dinov3-det detect --checkpoint runs/train/best --threshold 0.4 --recursive --out-dir found holiday/
+  dinov3-det detect photo.jpg --weights best_model.pth --config configs/voc.yaml --imgsz 640 640
 Writes each picture with its boxes, and ${RESULTS}. What cannot be read is reported and skipped. FPS is that of resize, model and NMS.`;
 
 /** `dinov3-det detect`: boxes on pictures. */
 export function detectCommand(): Command {
-  return new Command('detect')
-    .description('find objects in pictures, and draw their boxes')
+  return addTrainedDetectorOptions(new Command('detect').description('find objects in pictures, and draw their boxes'))
     .argument('<inputs...>', 'pictures (JPEG, PNG, WebP), and folders of them')
-    .requiredOption('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best')
+    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
     .addOption(new Option('--threshold <score>', 'show detections above this').argParser(fraction).default(0.15))
     .addOption(new Option('--max-detections <n>', 'of one picture').argParser(integer(1)).default(200))
     .option('--recursive', 'look into the folders of folders too')
     .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
-    .addOption(new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'))
     .option('--json', `print ${RESULTS} instead of text`)
     .addHelpText('after', examples)
     .action((inputs: string[], flags: Flags) =>
@@ -62,10 +65,11 @@ export function detectCommand(): Command {
 }
 
 async function detect(inputs: string[], flags: Flags, signal: AbortSignal): Promise<void> {
+  checkTrainedDetectorFlags(flags);
   const outDir = await chooseOutDir(flags.outDir);
   const files = await listImages(inputs, flags.recursive ?? false, reportSkip);
   if (files.length === 0) throw new DetectorError('IMAGE_UNREADABLE', 'No picture was found in what was given');
-  const detector = await Detector.load(flags.checkpoint, { device: flags.device });
+  const detector = await openTrainedDetector(flags);
   try {
     await ensureWritableDirectory(outDir);
     const found: FileDetections[] = [];

@@ -1,41 +1,42 @@
 import { Command, Option } from 'commander';
 import { type DatasetConfig, loadDatasetConfig } from '../dataset-config.ts';
-import { Detector } from '../detector.ts';
 import { type EvaluationResult, Evaluator } from '../evaluator.ts';
 import { formatEvaluation } from './evaluation-text.ts';
 import { interruptible } from './interruption.ts';
 import { openDataset } from './open-dataset.ts';
-import { device, integer } from './option-values.ts';
+import { integer } from './option-values.ts';
 import { createProgress } from './progress.ts';
+import {
+  addTrainedDetectorOptions,
+  checkTrainedDetectorFlags,
+  openTrainedDetector,
+  type TrainedDetectorFlags,
+} from './trained-detector.ts';
 import { UsageError } from './usage-error.ts';
 
 const splits = ['train', 'valid', 'test'] as const;
 
-interface Flags {
-  checkpoint: string;
+interface Flags extends TrainedDetectorFlags {
   config: string;
   split: (typeof splits)[number];
   batch?: number;
   workers?: number;
-  device: string;
   json?: true;
 }
 
 const examples = `
 Examples:
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
-  dinov3-det evaluate --checkpoint runs/bccd/best --config configs/bccd.yaml --split test --json > scores.json`;
+  dinov3-det evaluate --checkpoint runs/bccd/best --config configs/bccd.yaml --split test --json > scores.json
+  dinov3-det evaluate --weights best_model.pth --config configs/voc.yaml --imgsz 640 640`;
 
 /** `dinov3-det evaluate`: COCO's, VOC's and the article's numbers of a checkpoint. */
 export function evaluateCommand(): Command {
-  return new Command('evaluate')
-    .description('measure a trained detector on a data set')
-    .requiredOption('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best')
+  return addTrainedDetectorOptions(new Command('evaluate').description('measure a trained detector on a data set'))
     .requiredOption('--config <yaml>', 'the data set file')
     .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'))
     .option('--batch <n>', 'pictures that go through the model together (default: 8)', integer(1))
     .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
-    .addOption(new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'))
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
@@ -45,10 +46,11 @@ export function evaluateCommand(): Command {
 }
 
 async function evaluate(flags: Flags, signal: AbortSignal): Promise<EvaluationResult> {
-  const { checkpoint, config: path, split, batch, workers, device } = flags;
+  checkTrainedDetectorFlags(flags);
+  const { config: path, split, batch, workers } = flags;
   const config = await loadDatasetConfig(path);
   const source = sourceOf(config, split);
-  const detector = await Detector.load(checkpoint, { device });
+  const detector = await openTrainedDetector(flags);
   try {
     const dataset = await openDataset(split, { ...source, classes: config.classes, signal });
     const evaluator = new Evaluator(dataset, {

@@ -34,7 +34,7 @@ export function addModelOptions(command: Command): Command {
   return command
     .option(
       '--weight, --weights <file>',
-      'backbone weights (safetensors), or a TorchScript file that is the backbone; a bare name is looked up in DINOv3_WEIGHTS',
+      'weights (.pth or safetensors), or a TorchScript file that is the backbone; a bare name is looked up in DINOv3_WEIGHTS',
     )
     .addOption(
       new Option('--model-name <name>', `the article's name of the backbone: ${modelNames.join(', ')}`).argParser(
@@ -60,7 +60,7 @@ export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
   const options = { ...(preset && { preset }), ...size, ...(backbone && { backbone }) };
   if (weights === undefined) return options;
   const { path, kind } = await findWeights(weights);
-  if (kind === 'safetensors') {
+  if (kind !== 'torchscript') {
     if (typeof backbone === 'object') throw new UsageError('--weights: a TorchScript backbone has its weights in it');
     return { ...options, weights: path };
   }

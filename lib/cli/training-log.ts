@@ -94,12 +94,19 @@ function describeStart({ outDir, train, valid, summary, origin, weightReport }: 
 }
 
 /** What came of a weights file. */
-function describeWeights({ loaded, missing, unexpected }: WeightReport): string {
+export function describeWeights({ source, loaded, head, missing, unexpected, wrongShape }: WeightReport): string {
   const list = (names: readonly string[], what: string) =>
     names.length === 0
       ? ''
       : `; ${names.length} ${what}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`;
-  return `Backbone weights: ${loaded} tensors loaded${list(missing, 'missing')}${list(unexpected, 'not needed')}`;
+  const shapes = wrongShape.map(
+    ({ name, found, expected }) => `${name} (${found.join('x')}, not ${expected.join('x')})`,
+  );
+  const part = head ? 'backbone and head' : 'backbone';
+  return (
+    `Weights of ${source}: ${loaded} tensors loaded (${part})` +
+    `${list(missing, 'missing')}${list(shapes, 'of another shape')}${list(unexpected, 'not needed')}`
+  );
 }
 
 /** The article counts minutes "for epoch 0" in epoch #1. */

@@ -28,6 +28,8 @@ export interface PickleMeaning {
   reduce(callee: PickleGlobal, args: readonly unknown[]): unknown;
   /** An object of a class, with its state. */
   build(type: PickleGlobal, state: unknown): unknown;
+  /** Attributes set on a dictionary, as a state_dict has them; refused where this is absent. */
+  setAttributes?(dict: PickleDict, attributes: unknown): void;
   /** Something kept outside the pickle, such as a storage. */
   persistent(id: unknown): unknown;
 }
@@ -42,7 +44,15 @@ class Unfinished {
 class Tuple extends Array<unknown> {}
 const MARK = Symbol('mark');
 
-const MAX_STACK = 1_000_000;
+/** What a pickle may use; memory and time follow from these and from its length. */
+export interface PickleLimits {
+  /** Values waiting on the stack, which nesting needs. */
+  stack: number;
+  /** Tuples, lists, dictionaries and calls: a byte of the pickle can make one of a hundred bytes. */
+  containers: number;
+}
+
+const DEFAULT_LIMITS: PickleLimits = { stack: 1_000_000, containers: Number.POSITIVE_INFINITY };
 const OPCODES_PER_TURN = 20_000;
 
 export function isTuple(value: unknown): value is readonly unknown[] {
@@ -59,8 +69,12 @@ export function isList(value: unknown): value is unknown[] {
  * tuples are told by `isTuple`, lists are arrays, dictionaries are Maps.
  * @throws PickleError
  */
-export async function readPickle(bytes: Buffer, meaning: PickleMeaning): Promise<unknown> {
-  const machine = new PickleMachine(bytes, meaning);
+export async function readPickle(
+  bytes: Buffer,
+  meaning: PickleMeaning,
+  limits: PickleLimits = DEFAULT_LIMITS,
+): Promise<unknown> {
+  const machine = new PickleMachine(bytes, meaning, limits);
   try {
     for (let steps = 1; !machine.step(); steps++) {
       if (steps % OPCODES_PER_TURN === 0) await setImmediate();
@@ -75,13 +89,16 @@ export async function readPickle(bytes: Buffer, meaning: PickleMeaning): Promise
 class PickleMachine {
   readonly #bytes: Buffer;
   readonly #meaning: PickleMeaning;
+  readonly #limits: PickleLimits;
   readonly #stack: unknown[] = [];
   readonly #memo: unknown[] = [];
+  #containers = 0;
   #at = 0;
 
-  constructor(bytes: Buffer, meaning: PickleMeaning) {
+  constructor(bytes: Buffer, meaning: PickleMeaning, limits: PickleLimits) {
     this.#bytes = bytes;
     this.#meaning = meaning;
+    this.#limits = limits;
   }
 
   result(): unknown {
@@ -130,7 +147,7 @@ class PickleMachine {
         this.#push(this.#take(this.#take(4).readUInt32LE()).toString('utf8'));
         break;
       case 0x29: // EMPTY_TUPLE
-        this.#push(new Tuple());
+        this.#pushContainer(new Tuple());
         break;
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
@@ -141,7 +158,7 @@ class PickleMachine {
         this.#pushTuple(this.#popToMark());
         break;
       case 0x5d: // EMPTY_LIST
-        this.#push([]);
+        this.#pushContainer([]);
         break;
       case 0x61: // APPEND
         this.#extend(this.#popMany(1));
@@ -150,7 +167,7 @@ class PickleMachine {
         this.#extend(this.#popToMark());
         break;
       case 0x7d: // EMPTY_DICT
-        this.#push(new Map());
+        this.#pushContainer(new Map());
         break;
       case 0x73: // SETITEM
         this.#setItems(this.#popMany(2));
@@ -191,7 +208,7 @@ class PickleMachine {
         const [callee, args] = this.#popMany(2);
         if (!(callee instanceof PickleGlobal) || !isTuple(args))
           throw new PickleError('calls something that is no name');
-        this.#push(this.#meaning.reduce(callee, args));
+        this.#pushContainer(this.#meaning.reduce(callee, args));
         break;
       }
       case 0x81: {
@@ -206,8 +223,7 @@ class PickleMachine {
         // BUILD
         const state = this.#pop();
         const object = this.#pop();
-        if (!(object instanceof Unfinished)) throw new PickleError('gives a state to something that is no new object');
-        this.#push(this.#meaning.build(object.type, finished(state)));
+        this.#push(this.#build(object, finished(state)));
         break;
       }
       case 0x51: // BINPERSID
@@ -218,6 +234,14 @@ class PickleMachine {
           `has the opcode 0x${opcode.toString(16)} at byte ${this.#at - 1}, which torch does not write`,
         );
     }
+  }
+
+  #build(object: unknown, state: unknown): unknown {
+    if (object instanceof Unfinished) return this.#meaning.build(object.type, state);
+    if (!(object instanceof Map) || !this.#meaning.setAttributes)
+      throw new PickleError('gives a state to something that is no new object');
+    this.#meaning.setAttributes(object, state);
+    return object;
   }
 
   #take(length: number): Buffer {
@@ -243,14 +267,20 @@ class PickleMachine {
   }
 
   #push(value: unknown): void {
-    if (this.#stack.length >= MAX_STACK) throw new PickleError('is too deep');
+    if (this.#stack.length >= this.#limits.stack) throw new PickleError('is too deep');
     this.#stack.push(value);
+  }
+
+  #pushContainer(value: unknown): void {
+    if (++this.#containers > this.#limits.containers)
+      throw new PickleError(`makes more than ${this.#limits.containers} objects`);
+    this.#push(value);
   }
 
   /** A tuple may hold names, as the arguments of a call do. */
   #pushTuple(values: unknown[]): void {
     finished(values.find((value) => value instanceof Unfinished));
-    this.#push(Tuple.from(values));
+    this.#pushContainer(Tuple.from(values));
   }
 
   #pop(): unknown {
@@ -260,7 +290,10 @@ class PickleMachine {
   }
 
   #popMany(count: number): unknown[] {
-    return Array.from({ length: count }, () => this.#pop()).reverse();
+    const values = this.#stack.slice(-count);
+    if (values.length < count || values.includes(MARK)) throw new PickleError('takes a value where there is none');
+    this.#stack.length -= count;
+    return values;
   }
 
   #popToMark(): unknown[] {

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { DetectorError, messageOf } from '../errors.ts';
+import { withWeightsFile } from './bytes.ts';
 
 /** Bytes per element, in the reference library's order of alignment: the writer lays tensors out from the last to the first. */
 const DTYPE_BYTES = {
@@ -114,37 +114,17 @@ export function layoutSafetensors(
 }
 
 async function readHeaderText(path: string): Promise<{ text: string; dataStart: number; dataBytes: number }> {
-  let handle: Awaited<ReturnType<typeof open>>;
-  try {
-    handle = await open(path, 'r');
-  } catch (error) {
-    throw new DetectorError(
-      'WEIGHTS_NOT_FOUND',
-      `Cannot open the weights ${path}: ${messageOf(error)}. Check the path.`,
-      {
-        cause: error,
-      },
-    );
-  }
-  try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw invalidFile(path, 'it is not a file');
-    const length = Buffer.alloc(8);
-    if (stat.size < 8 || (await handle.read(length, 0, 8, 0)).bytesRead < 8)
-      throw invalidFile(path, 'it is shorter than 8 bytes');
-    const headerBytes = length.readBigUInt64LE();
+  return await withWeightsFile(path, async (source) => {
+    if (source.size < 8) throw invalidFile(path, 'it is shorter than 8 bytes');
+    const headerBytes = (await source.read(0, 8)).readBigUInt64LE();
     if (headerBytes > BigInt(MAX_HEADER_BYTES))
       throw invalidFile(path, `its header claims ${headerBytes} bytes, above the limit of 100 MB`);
     const dataStart = 8 + Number(headerBytes);
-    if (dataStart > stat.size)
-      throw invalidFile(path, `its header claims ${headerBytes} bytes, the file has ${stat.size}: it is cut short`);
-    const header = Buffer.alloc(Number(headerBytes));
-    if ((await handle.read(header, 0, header.length, 8)).bytesRead < header.length)
-      throw invalidFile(path, 'it is cut short');
-    return { text: decodeUtf8(header, path), dataStart, dataBytes: stat.size - dataStart };
-  } finally {
-    await handle.close();
-  }
+    if (dataStart > source.size)
+      throw invalidFile(path, `its header claims ${headerBytes} bytes, the file has ${source.size}: it is cut short`);
+    const text = decodeUtf8(await source.read(8, Number(headerBytes)), path);
+    return { text, dataStart, dataBytes: source.size - dataStart };
+  });
 }
 
 function decodeUtf8(bytes: Buffer, path: string): string {

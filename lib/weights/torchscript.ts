@@ -5,28 +5,14 @@ import {
   isTuple,
   type PickleDict,
   PickleError,
-  PickleGlobal,
+  type PickleGlobal,
   type PickleMeaning,
   readPickle,
 } from './pickle.ts';
+import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';
 import { checkCode, type Declarations, TorchScriptCodeError } from './torchscript-code.ts';
 import { readEntry, readZip, type ZipEntry, ZipError } from './zip.ts';
 
-/** Bytes per element of the storages that torch writes. */
-const STORAGE_BYTES: Record<string, number> = {
-  DoubleStorage: 8,
-  FloatStorage: 4,
-  HalfStorage: 2,
-  BFloat16Storage: 2,
-  LongStorage: 8,
-  IntStorage: 4,
-  ShortStorage: 2,
-  CharStorage: 1,
-  ByteStorage: 1,
-  BoolStorage: 1,
-  ComplexFloatStorage: 8,
-  ComplexDoubleStorage: 16,
-};
 const LIST_ELEMENTS: Record<string, string> = {
   build_intlist: 'int',
   build_doublelist: 'float',
@@ -81,7 +67,7 @@ async function openArchive(archive: Buffer): Promise<Map<string, ZipEntry>> {
   if (archive.length < 4 || archive.readUInt32LE(0) !== 0x04034b50) {
     throw new ZipError('is no zip archive: files of torch.save before 1.6 and other formats are not TorchScript');
   }
-  const entries = readZip(archive);
+  const entries = await readZip(archive);
   const root = `${entries[0]?.name.split('/')[0]}/`;
   const records = new Map(entries.map((entry) => [entry.name.slice(root.length), entry]));
   const stray = entries.find(({ name }) => !name.startsWith(root));
@@ -113,13 +99,6 @@ async function checkRecord(
   }
 }
 
-class Storage {
-  readonly elements: number;
-  constructor(elements: number) {
-    this.elements = elements;
-  }
-}
-class Tensor {}
 class Device {}
 class ModuleObject {
   readonly objects: number;
@@ -146,7 +125,8 @@ class ModuleMeaning implements PickleMeaning {
     const { module, name } = global;
     const known =
       this.#classes.has(`${global}`) ||
-      (module === 'torch' && (Object.hasOwn(STORAGE_BYTES, name) || name === 'device')) ||
+      isStorageType(global) ||
+      (module === 'torch' && name === 'device') ||
       (module === 'torch._utils' && name === '_rebuild_tensor_v2') ||
       (module === 'torch.jit._pickle' && (Object.hasOwn(LIST_ELEMENTS, name) || name === 'restore_type_tag')) ||
       (module === 'collections' && name === 'OrderedDict');
@@ -187,49 +167,9 @@ class ModuleMeaning implements PickleMeaning {
     return object;
   }
 
-  persistent(id: unknown): Storage {
-    const [tag, type, key, device, elements] = isTuple(id) && id.length === 5 ? id : [];
-    const bytes = type instanceof PickleGlobal && type.module === 'torch' ? STORAGE_BYTES[type.name] : undefined;
-    if (
-      tag !== 'storage' ||
-      bytes === undefined ||
-      typeof key !== 'string' ||
-      !isDeviceName(device) ||
-      !isCount(elements)
-    ) {
-      throw new PickleError('names a storage in a way that torch does not');
-    }
-    const record = this.#records.get(this.#prefix + key);
-    if (elements > 0 && record?.size !== elements * bytes) {
-      throw new PickleError(
-        `claims ${elements * bytes} bytes in ${this.#prefix}${key}, which has ${record?.size ?? 'none'}`,
-      );
-    }
-    return new Storage(elements);
+  persistent(id: unknown): TorchStorage {
+    return readStorageId(id, (key) => this.#records.get(this.#prefix + key), isDeviceName);
   }
-}
-
-/** `(storage, offset, size, stride, requires_grad, hooks)`; C++ sets sizes and strides as they are, so they are checked here. */
-function rebuildTensor(args: readonly unknown[]): Tensor {
-  const [storage, offset, size, stride, requiresGrad, hooks] = args;
-  const sound =
-    args.length === 6 &&
-    storage instanceof Storage &&
-    isCount(offset) &&
-    isTuple(size) &&
-    isTuple(stride) &&
-    size.length === stride.length &&
-    size.every(isCount) &&
-    stride.every(isCount) &&
-    typeof requiresGrad === 'boolean' &&
-    hooks instanceof Map &&
-    hooks.size === 0;
-  if (!sound) throw new PickleError('rebuilds a tensor in a way that torch does not');
-  const last = size.reduce<number>((sum, length, i) => sum + ((length as number) - 1) * (stride[i] as number), offset);
-  const count = size.reduce<number>((product, length) => product * (length as number), 1);
-  if (!Number.isSafeInteger(count) || (count > 0 && last >= storage.elements))
-    throw new PickleError('has a tensor that reaches beyond its storage');
-  return new Tensor();
 }
 
 interface Type {
@@ -271,7 +211,7 @@ function isOfType(value: unknown, { name, of }: Type): boolean {
     case 'str':
       return typeof value === 'string';
     case 'Tensor':
-      return value instanceof Tensor;
+      return value instanceof TorchTensor;
     case 'Optional':
       return of.length === 1 && (value === null || isOfType(value, of[0]!));
     case 'List':
@@ -291,8 +231,4 @@ function isOfType(value: unknown, { name, of }: Type): boolean {
 
 function isDeviceName(value: unknown): boolean {
   return typeof value === 'string' && /^(cpu|cuda(:\d{1,2})?)$/.test(value);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

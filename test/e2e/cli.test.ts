@@ -232,6 +232,29 @@ describe('detect', () => {
     expect(await readFile(join(pictures, '000001.jpg'))).toEqual(original);
   });
 
+  it('takes a weights file with a head in it for a checkpoint', async () => {
+    const picture = join(folder, 'scenes', 'JPEGImages', '000001.jpg');
+    const detections = async (name: string, ...args: string[]) => {
+      const outDir = join(folder, name);
+      const { code, out, error } = await cli(['detect', picture, '--json', '--out-dir', outDir, ...args]);
+      expect(code, error).toBe(0);
+      return JSON.parse(out);
+    };
+    const weights = ['--weights', join(run, 'best', 'model.safetensors'), '--backbone', 'convnext_test'];
+    expect(await detections('by-weights', ...weights, '--config', config, '--imgsz', '64', '64')).toEqual(
+      await detections('by-checkpoint', '--checkpoint', join(run, 'best')),
+    );
+
+    const other = join(folder, 'other.yaml');
+    await writeFile(
+      other,
+      (await readFile(config, 'utf8')).replace(/CLASSES:[\s\S]*?\]/, "CLASSES: ['__background__', 'cat']"),
+    );
+    const { code, error } = await cli(['detect', picture, ...weights, '--config', other, '--imgsz', '64', '64']);
+    expect(code).toBe(1);
+    expect(error).toContain('its head is for other classes than the 2');
+  });
+
   it('fails when nothing could be read', async () => {
     const outDir = join(folder, 'nothing');
     const text = join(folder, 'nothing.jpg');

@@ -193,13 +193,30 @@ describe('backbone weights', () => {
     return join(dir, 'model.safetensors');
   }
 
-  it('come from a file with our names; what is not the backbone is reported', async () => {
+  it('come from a file with our names, the head too', async () => {
     const weights = await savedModel();
     await using detector = await Detector.create({ ...small, weights });
     const { tensors } = await readSafetensorsHeader(weights);
+    const source = 'dinov3-det';
+    expect(detector.weightReport).toEqual({
+      source,
+      loaded: tensors.length,
+      head: true,
+      missing: [],
+      unexpected: [],
+      wrongShape: [],
+    });
+  });
+
+  it('leave the head alone when the file has one for other classes', async () => {
+    const weights = await savedModel({ classes: ['__background__', 'a', 'b', 'c', 'd'] });
+    await using detector = await Detector.create({ ...small, weights });
+    const { tensors } = await readSafetensorsHeader(weights);
     const backbone = tensors.filter(({ name }) => name.startsWith('backbone.'));
-    expect(detector.weightReport).toMatchObject({ loaded: backbone.length, missing: [] });
-    expect(detector.weightReport!.unexpected.every((name) => name.startsWith('head.'))).toBe(true);
+    expect(detector.weightReport).toMatchObject({ loaded: backbone.length, missing: [], unexpected: [] });
+    const { wrongShape } = detector.weightReport!;
+    expect(wrongShape).toHaveLength(12);
+    expect(wrongShape.every(({ name }) => name.startsWith('head.classification_head.'))).toBe(true);
   });
 
   it('come from a file with the released names, whose second name for the norm is an alias', async () => {
@@ -238,7 +255,7 @@ describe('backbone weights', () => {
   it('of another size, of none, and what is no safetensors file are refused', async () => {
     const weights = await savedModel();
     const tiny = Detector.create({ ...small, backbone: 'convnext_tiny', weights });
-    await expectError(tiny, 'WEIGHTS_MISMATCH', 'lacks', 'stages');
+    await expectError(tiny, 'WEIGHTS_MISMATCH', 'this file is convnext_test', '--backbone convnext_test');
     await expectError(Detector.create({ ...small, weights: `${weights}.not` }), 'WEIGHTS_NOT_FOUND', `${weights}.not`);
     const text = `${weights}.txt`;
     await writeFile(text, 'these are no weights, only words');

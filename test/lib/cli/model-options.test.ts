@@ -4,6 +4,7 @@ import { checkSameModel, modelOptions } from '../../../lib/cli/model-options.ts'
 import { UsageError } from '../../../lib/cli/usage-error.ts';
 import { presetConfig } from '../../../lib/config.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
+import { storedZip } from '../../support/stored-zip.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 
 let folder: string;
@@ -15,7 +16,7 @@ beforeEach(async () => {
   folder = await temporaryFolder();
   weights = join(folder, 'w.safetensors');
   program = join(folder, 'backbone.pt');
-  const archive = Buffer.from('PK\x03\x04 backbone/constants.pkl', 'latin1');
+  const archive = storedZip([['backbone/constants.pkl', Buffer.from('N.')]]);
   await writeFiles(folder, { 'w.safetensors': layoutSafetensors([]).header, 'backbone.pt': archive });
 });
 

@@ -95,7 +95,11 @@ describe('a wrong command line ends with 2 and one clear message', () => {
 
   it.each([
     [['train'], "required option '--config <yaml>' not specified"],
-    [['evaluate', '--config', 'a.yaml'], "required option '--checkpoint <dir>' not specified"],
+    [['evaluate', '--config', 'a.yaml'], 'Give --checkpoint, or --weights with --config'],
+    [['detect', 'a.jpg'], 'Give --checkpoint, or --weights with --config'],
+    [['detect', 'a.jpg', '--weights', 'a.pth'], 'give --config too'],
+    [['detect', 'a.jpg', '--checkpoint', 'a', '--weights', 'a.pth'], 'cannot be used with option'],
+    [['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--imgsz', '64', '64'], 'cannot be used with option'],
     [
       ['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--split', 'val'],
       'Allowed choices are train, valid, test.',

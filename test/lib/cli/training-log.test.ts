@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { describeEpoch, jsonLog, textLog } from '../../../lib/cli/training-log.ts';
+import { describeEpoch, describeWeights, jsonLog, textLog } from '../../../lib/cli/training-log.ts';
 import type { EpochEvent, StepEvent } from '../../../lib/trainer.ts';
 
 const epochEvent = {
@@ -47,6 +47,25 @@ LR for next epoch: [1e-05]`);
     const text = describeEpoch({ ...epochEvent, epoch: 18, best: false });
     expect(text).toContain('Took 10.061 minutes for epoch 17\nSAVING PLOTS COMPLETE...');
     expect(text).not.toContain('BEST');
+  });
+});
+
+describe('describeWeights', () => {
+  const report = { source: 'timm', loaded: 180, head: false, missing: [], unexpected: [], wrongShape: [] };
+
+  it('says what came from where', () => {
+    expect(describeWeights(report)).toBe('Weights of timm: 180 tensors loaded (backbone)');
+    expect(describeWeights({ ...report, head: true, loaded: 204 })).toBe(
+      'Weights of timm: 204 tensors loaded (backbone and head)',
+    );
+  });
+
+  it('says what did not fit', () => {
+    const wrongShape = [{ name: 'head.a', found: [84, 3], expected: [8, 3] }];
+    expect(describeWeights({ ...report, unexpected: ['a', 'b', 'c', 'd', 'e', 'f'], wrongShape })).toBe(
+      'Weights of timm: 180 tensors loaded (backbone); 1 of another shape: head.a (84x3, not 8x3); 6 not needed: a, b, c, d, e, ...',
+    );
+    expect(describeWeights({ ...report, missing: ['head.a'] })).toContain('; 1 missing: head.a');
   });
 });
 

@@ -63,6 +63,24 @@ describe('readPickle', () => {
     expect(await read(`${word('key')}Q`)).toEqual({ id: 'key' });
   });
 
+  it('takes attributes of a dictionary only where they have a meaning', async () => {
+    const given: unknown[] = [];
+    const setAttributes = (...args: unknown[]) => given.push(...args);
+    const bytes = Buffer.from('\x80\x02}}K\x01K\x02sb.', 'latin1');
+    expect(await readPickle(bytes, { ...meaning, setAttributes })).toEqual(new Map());
+    expect(given).toEqual([new Map(), new Map([[1, 2]])]);
+    await expect(readPickle(bytes, meaning)).rejects.toThrow('no new object');
+  });
+
+  it('keeps to the limits that it is given', async () => {
+    const limited = (body: string) =>
+      readPickle(Buffer.from(`\x80\x02${body}.`, 'latin1'), meaning, { stack: 4, containers: 3 });
+    expect(await limited('](]]e')).toEqual([[], []]);
+    await expect(limited(']]]]')).rejects.toThrow('makes more than 3 objects');
+    await expect(limited(')\x85\x85\x85')).rejects.toThrow('makes more than 3 objects');
+    await expect(limited('NNNNN')).rejects.toThrow('too deep');
+  });
+
   it.each<[string, string, string]>([
     ['an opcode that torch does not write', `${word('os')}${word('system')}\x93`, 'opcode 0x93'],
     ['an old opcode', 'I1\n', 'opcode 0x49'],

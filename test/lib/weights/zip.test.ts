@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { crc32, deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { readEntry, readZip, ZipError } from '../../../lib/weights/zip.ts';
+import { checkStored, readEntry, readZip, ZipError } from '../../../lib/weights/zip.ts';
 import { fixture } from '../../support/shared.ts';
 import { storedZip } from '../../support/stored-zip.ts';
 
@@ -23,7 +23,7 @@ function deflated(content: Buffer, claimedSize: number): Buffer {
 
 describe('readZip', () => {
   it('reads an archive as torch writes it', async () => {
-    const entries = readZip(readFileSync(fixture('torchscript/wrong_rank.pt')));
+    const entries = await readZip(readFileSync(fixture('torchscript/wrong_rank.pt')));
     const byName = new Map(entries.map((entry) => [entry.name, entry]));
     expect(byName.get('wrong_rank/data/0')).toMatchObject({ method: 'stored', size: 8 * 3 * 4 * 4 * 4 });
     const code = byName.get('wrong_rank/code/__torch__.py')!;
@@ -33,10 +33,10 @@ describe('readZip', () => {
   });
 
   it('reads stored and deflated entries', async () => {
-    const contents = await Promise.all(readZip(storedZip([a, b])).map((entry) => readEntry(entry, MAX)));
+    const contents = await Promise.all((await readZip(storedZip([a, b]))).map((entry) => readEntry(entry, MAX)));
     expect(contents.map(String)).toEqual(['alpha', 'beta!']);
     const text = Buffer.from('again and again and again');
-    expect(await readEntry(readZip(deflated(text, text.length))[0]!, MAX)).toEqual(text);
+    expect(await readEntry((await readZip(deflated(text, text.length)))[0]!, MAX)).toEqual(text);
   });
 
   const at = (value: number, offset: number) => (central: Buffer, index: number) => {
@@ -59,24 +59,28 @@ describe('readZip', () => {
     ['a stored entry of two sizes', storedZip([a, b], at(4, 20)), 'of two sizes'],
     ['a tail', Buffer.concat([storedZip([a]), Buffer.from('x')]), 'cut short or has a tail'],
     ['zip64 without its field', storedZip([a, b], at(0xffffffff, 20)), 'lacks a zip64 field'],
-  ])('refuses %s', (_, archive, rule) => {
-    expect(() => readZip(archive)).toThrow(ZipError);
-    expect(() => readZip(archive)).toThrow(rule);
+  ])('refuses %s', async (_, archive, rule) => {
+    await expect(readZip(archive)).rejects.toThrow(ZipError);
+    await expect(readZip(archive)).rejects.toThrow(rule);
   });
 
-  it('refuses entries that share bytes', () => {
+  it('refuses more entries than it is told to take', async () => {
+    await expect(readZip(storedZip([a, b]), 1)).rejects.toThrow('2 entries, above the limit of 1');
+  });
+
+  it('refuses entries that share bytes', async () => {
     // "m/b" as the content of "m/a" holds a whole local entry, which the directory points into.
     const inner = storedZip([b]).subarray(0, 30 + 3 + 5);
     const archive = storedZip([['m/a', inner], b], (central, index) => {
       if (index === 1) central.writeUInt32LE(30 + 3, 42);
     });
-    expect(() => readZip(archive)).toThrow('overlap');
+    await expect(readZip(archive)).rejects.toThrow('overlap');
   });
 
-  it('refuses every archive that is cut short', () => {
+  it('refuses every archive that is cut short', async () => {
     const archive = readFileSync(fixture('torchscript/wrong_rank.pt'));
     for (let length = 0; length < archive.length; length += 7) {
-      expect(() => readZip(archive.subarray(0, length)), `${length} bytes`).toThrow(ZipError);
+      await expect(readZip(archive.subarray(0, length)), `${length} bytes`).rejects.toThrow(ZipError);
     }
   });
 
@@ -86,7 +90,7 @@ describe('readZip', () => {
       const broken = Buffer.from(archive);
       broken[at]! ^= 0xff;
       try {
-        for (const entry of readZip(broken)) await readEntry(entry, MAX);
+        for (const entry of await readZip(broken)) await readEntry(entry, MAX);
       } catch (error) {
         expect(error, `byte ${at}`).toBeInstanceOf(ZipError);
       }
@@ -94,22 +98,39 @@ describe('readZip', () => {
   });
 });
 
+describe('checkStored', () => {
+  it('sums an entry of several slices, and finds a flipped bit in the last one', async () => {
+    const archive = storedZip([['m/a', Buffer.alloc((2 << 20) + 5, 'alpha')]]);
+    await expect(checkStored((await readZip(archive))[0]!)).resolves.toBeUndefined();
+    archive[30 + 3 + (2 << 20) + 4]! ^= 1;
+    await expect(checkStored((await readZip(archive))[0]!)).rejects.toThrow('CRC-32');
+  });
+
+  it('refuses a packed entry', async () => {
+    await expect(checkStored((await readZip(deflated(Buffer.from('alpha'), 5)))[0]!)).rejects.toThrow('packed');
+  });
+});
+
 describe('readEntry', () => {
   it('refuses a flipped bit', async () => {
     const archive = storedZip([a]);
     archive[33]! ^= 1;
-    await expect(readEntry(readZip(archive)[0]!, MAX)).rejects.toThrow('CRC-32');
+    await expect(readEntry((await readZip(archive))[0]!, MAX)).rejects.toThrow('CRC-32');
   });
 
   it('refuses more than is asked for, before unpacking it', async () => {
-    await expect(readEntry(readZip(storedZip([a]))[0]!, 4)).rejects.toThrow('above the limit of 4');
+    await expect(readEntry((await readZip(storedZip([a])))[0]!, 4)).rejects.toThrow('above the limit of 4');
   });
 
   it.each([4, 6])('refuses an entry that unpacks to another size than it claims (%i)', async (claimed) => {
-    await expect(readEntry(readZip(deflated(Buffer.from('alpha'), claimed))[0]!, MAX)).rejects.toThrow('claims');
+    await expect(readEntry((await readZip(deflated(Buffer.from('alpha'), claimed)))[0]!, MAX)).rejects.toThrow(
+      'claims',
+    );
   });
 
   it('stops unpacking a bomb at the size that it claims', async () => {
-    await expect(readEntry(readZip(deflated(Buffer.alloc(MAX), 10))[0]!, MAX)).rejects.toThrow('cannot be inflated');
+    await expect(readEntry((await readZip(deflated(Buffer.alloc(MAX), 10)))[0]!, MAX)).rejects.toThrow(
+      'cannot be inflated',
+    );
   });
 });

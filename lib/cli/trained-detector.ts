@@ -1,0 +1,53 @@
+import { type Command, Option } from 'commander';
+import { loadDatasetConfig } from '../dataset-config.ts';
+import { Detector } from '../detector.ts';
+import { DetectorError } from '../errors.ts';
+import { addModelOptions, type ModelFlags, modelOptions } from './model-options.ts';
+import { device } from './option-values.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface TrainedDetectorFlags extends ModelFlags {
+  checkpoint?: string;
+  config?: string;
+  device: string;
+}
+
+/** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
+export function addTrainedDetectorOptions(command: Command): Command {
+  const checkpoint = new Option('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best');
+  command.addOption(checkpoint.conflicts(['weights', 'modelName', 'backbone', 'imgsz']));
+  return addModelOptions(command).addOption(
+    new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'),
+  );
+}
+
+/** Refuses flags that name no detector, before anything is read. @throws UsageError */
+export function checkTrainedDetectorFlags({ checkpoint, config, weights }: TrainedDetectorFlags): void {
+  if (checkpoint !== undefined) return;
+  if (weights === undefined) throw new UsageError('Give --checkpoint, or --weights with --config');
+  if (config === undefined) throw new UsageError('--weights: such a file has no names of classes; give --config too');
+}
+
+/**
+ * A detector that has been trained: a checkpoint, or a weights file with a head in it, such as the article's best_model.pth, whose
+ * classes are those of `--config`.
+ * @throws UsageError; DetectorError WEIGHTS_MISMATCH for a file without a head that fits
+ */
+export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
+  checkTrainedDetectorFlags(flags);
+  const { checkpoint, config = '', weights, device } = flags;
+  if (checkpoint !== undefined) return await Detector.load(checkpoint, { device });
+  const options = await modelOptions(flags);
+  const { classes } = await loadDatasetConfig(config);
+  const detector = await Detector.create({ ...options, classes, device });
+  const { weightReport } = detector;
+  if (weightReport?.head) return detector;
+  detector.dispose();
+  const why = weightReport?.wrongShape.length
+    ? `its head is for other classes than the ${classes.length} of ${config}, background included`
+    : 'it has no head';
+  throw new DetectorError(
+    'WEIGHTS_MISMATCH',
+    `${weights} cannot detect: ${why}. Give the file of a trained detector, or train one with dinov3-det train`,
+  );
+}

@@ -1,0 +1,135 @@
+import type { TensorInfo } from './safetensors.ts';
+
+/**
+ * The names that weight files give to the tensors of a DINOv3 ConvNeXt and of the SSD around it, as data: one map for each program
+ * that writes them. Our names are `backbone.` + the names of the official code (`stages.0.0.dwconv.weight`), and `head.` + those of
+ * torchvision's SSD head.
+ */
+export interface KeyMap {
+  /** What wrote the file, for messages. */
+  source: string;
+  /** A file is of this kind when each of these is found in one of its names. */
+  signature: readonly RegExp[];
+  /** Our name for a name, from the first pattern that matches it whole; a name that none matches is not needed. */
+  rules: readonly (readonly [pattern: RegExp, ours: string])[];
+  /** Second names of tensors that the file also has under a first one. */
+  alias?: RegExp;
+}
+
+const LEAF = '(weight|bias)';
+const HEAD = /^head\.(classification|regression)_head\.module_list\.(\d+)\.(weight|bias)$/;
+const OUR_HEAD = 'head.$1_head.module_list.$2.$3';
+
+/** The names of the official ConvNeXt, DINOv3's and the first one alike, behind a prefix. */
+function official(prefix: string): KeyMap['rules'] {
+  const pattern = (text: string) => new RegExp(`^${prefix}${text}$`);
+  return [
+    [pattern(`downsample_layers\\.([0-3])\\.([01])\\.${LEAF}`), 'backbone.downsample_layers.$1.$2.$3'],
+    [pattern(`stages\\.([0-3])\\.(\\d+)\\.(dwconv|norm|pwconv1|pwconv2)\\.${LEAF}`), 'backbone.stages.$1.$2.$3.$4'],
+    [pattern('stages\\.([0-3])\\.(\\d+)\\.gamma'), 'backbone.stages.$1.$2.gamma'],
+    [pattern(`norm\\.${LEAF}`), 'backbone.norm.$1'],
+  ];
+}
+
+/** From the most particular to the least: the first whose signature is found is the file's. */
+export const keyMaps: readonly KeyMap[] = [
+  {
+    // train_detection.py: torchvision's SSD; its backbone module holds the model of the hub as `backbone_model`.
+    source: "the article's torchvision SSD",
+    signature: [/^backbone\.backbone_model\./],
+    rules: [...official('backbone\\.backbone_model\\.'), [HEAD, OUR_HEAD]],
+    alias: /^backbone\.backbone_model\.norms\.3\./,
+  },
+  {
+    source: 'dinov3-det',
+    signature: [/^backbone\./],
+    rules: [
+      [/^backbone\.(.+)$/, 'backbone.$1'],
+      [HEAD, OUR_HEAD],
+    ],
+  },
+  {
+    // transformers/models/dinov3_convnext: the first releases had no `model.` before the stages.
+    source: 'Hugging Face DINOv3ConvNext',
+    signature: [/^(model\.)?stages\.0\.layers\.0\.depthwise_conv\./],
+    rules: [
+      [
+        new RegExp(`^(?:model\\.)?stages\\.([0-3])\\.downsample_layers\\.([01])\\.${LEAF}$`),
+        'backbone.downsample_layers.$1.$2.$3',
+      ],
+      ...(
+        [
+          ['depthwise_conv', 'dwconv'],
+          ['layer_norm', 'norm'],
+          ['pointwise_conv1', 'pwconv1'],
+          ['pointwise_conv2', 'pwconv2'],
+        ] as const
+      ).map(
+        ([theirs, ours]) =>
+          [
+            new RegExp(`^(?:model\\.)?stages\\.([0-3])\\.layers\\.(\\d+)\\.${theirs}\\.${LEAF}$`),
+            `backbone.stages.$1.$2.${ours}.$3`,
+          ] as const,
+      ),
+      [/^(?:model\.)?stages\.([0-3])\.layers\.(\d+)\.gamma$/, 'backbone.stages.$1.$2.gamma'],
+      [new RegExp(`^layer_norm\\.${LEAF}$`), 'backbone.norm.$1'],
+    ],
+  },
+  {
+    // timm/models/convnext.py: the stem is no stage, and the final norm belongs to the head.
+    source: 'timm',
+    signature: [/^stages\.0\.blocks\.0\.conv_dw\./],
+    rules: [
+      [new RegExp(`^stem\\.([01])\\.${LEAF}$`), 'backbone.downsample_layers.0.$1.$2'],
+      [new RegExp(`^stages\\.([1-3])\\.downsample\\.([01])\\.${LEAF}$`), 'backbone.downsample_layers.$1.$2.$3'],
+      [new RegExp(`^stages\\.([0-3])\\.blocks\\.(\\d+)\\.conv_dw\\.${LEAF}$`), 'backbone.stages.$1.$2.dwconv.$3'],
+      [new RegExp(`^stages\\.([0-3])\\.blocks\\.(\\d+)\\.norm\\.${LEAF}$`), 'backbone.stages.$1.$2.norm.$3'],
+      [
+        new RegExp(`^stages\\.([0-3])\\.blocks\\.(\\d+)\\.mlp\\.fc([12])\\.${LEAF}$`),
+        'backbone.stages.$1.$2.pwconv$3.$4',
+      ],
+      [/^stages\.([0-3])\.blocks\.(\d+)\.gamma$/, 'backbone.stages.$1.$2.gamma'],
+      [new RegExp(`^head\\.norm\\.${LEAF}$`), 'backbone.norm.$1'],
+    ],
+  },
+  {
+    // facebookresearch/ConvNeXt: `head` is its classifier of ImageNet's classes, which no rule takes.
+    source: 'facebookresearch/ConvNeXt',
+    signature: [/^stages\.0\.0\.dwconv\./, /^head\.weight$/],
+    rules: official(''),
+  },
+  {
+    // facebookresearch/dinov3, dinov3/models/convnext.py: the final norm is registered a second time, as the last of `norms`.
+    source: 'facebookresearch/dinov3',
+    signature: [/^stages\.0\.0\.dwconv\./],
+    rules: official(''),
+    alias: /^norms\.3\./,
+  },
+];
+
+/** The map for a file with these names; undefined for a file of something else. */
+export function findKeyMap(names: readonly string[]): KeyMap | undefined {
+  return keyMaps.find(({ signature }) => signature.every((pattern) => names.some((name) => pattern.test(name))));
+}
+
+/** Our name of a tensor; undefined for one that a detector does not need. */
+export function mapKey({ rules }: KeyMap, name: string): string | undefined {
+  const rule = rules.find(([pattern]) => pattern.test(name));
+  return rule && name.replace(rule[0], rule[1]);
+}
+
+/** Channels of the stem and blocks of the third stage, which tell DINOv3's sizes apart. */
+const SIZES: Record<string, readonly [channels: number, blocks: number]> = {
+  convnext_test: [24, 2],
+  convnext_tiny: [96, 9],
+  convnext_small: [96, 27],
+  convnext_base: [128, 27],
+  convnext_large: [192, 27],
+};
+
+/** The backbone that tensors of our names belong to, by its size; undefined when it is none of ours. */
+export function backboneOf(tensors: readonly TensorInfo[]): string | undefined {
+  const channels = tensors.find(({ name }) => name === 'backbone.downsample_layers.0.0.weight')?.shape[0];
+  const blocks = tensors.filter(({ name }) => /^backbone\.stages\.2\.\d+\.gamma$/.test(name)).length;
+  return Object.keys(SIZES).find((name) => SIZES[name]![0] === channels && SIZES[name]![1] === blocks);
+}
