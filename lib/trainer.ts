@@ -91,7 +91,7 @@ export class Trainer {
    * `map.png`, `config.json`.
    *
    * Rejects with what a hook throws, with the signal's reason, and with `DetectorError`: `LOSS_NOT_FINITE` (its message shows the
-   * parts of the loss; the detector keeps its last good weights), `OUTPUT_NOT_WRITABLE`, `CHECKPOINT_MISMATCH`.
+   * parts of the loss; detector and `last` have the last good weights), `OUTPUT_NOT_WRITABLE`, `CHECKPOINT_MISMATCH`.
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStep, onEpoch, onEvaluate, onWarning, signal } = checkHooks(hooks);
@@ -142,7 +142,8 @@ export class Trainer {
         signal?.throwIfAborted();
       }
     } catch (error) {
-      if (signal?.aborted) await this.#save('last', state);
+      const notFinite = error instanceof DetectorError && error.code === 'LOSS_NOT_FINITE';
+      if (signal?.aborted || notFinite) await this.#save('last', state);
       throw error;
     }
     return { epochs, bestEpoch: state.bestEpoch!, bestScore: state.bestScore!, outDir, seconds: secondsSince(began) };

@@ -144,6 +144,21 @@ describe('Trainer.run', () => {
     expect((await metrics(outDir)).filter(({ type }) => type === 'epoch')).toHaveLength(1);
   });
 
+  it('a loss that is not finite ends the run; the weights before that step are in the detector and in last', async () => {
+    const { options, outDir } = await prepare();
+    await using detector = await createDetector();
+    const steps: StepEvent[] = [];
+    const run = new Trainer(detector, { ...options, learningRate: 1e30 }).run({ onStep: (event) => steps.push(event) });
+    await expectError(run, 'LOSS_NOT_FINITE', 'box loss', 'class loss', 'lower the learning rate');
+    expect(steps.length).toBeGreaterThan(0);
+    const manifest = JSON.parse(await readFile(join(outDir, 'last', 'checkpoint.json'), 'utf8'));
+    expect(manifest.training).toMatchObject({ epoch: 0, step: steps.length });
+    await detector.save(join(outDir, 'now'));
+    expect(await sha(join(outDir, 'now'), 'model.safetensors')).toBe(
+      await sha(join(outDir, 'last'), 'model.safetensors'),
+    );
+  });
+
   it('passes on what a hook throws', async () => {
     const { options } = await prepare();
     await using detector = await createDetector();
