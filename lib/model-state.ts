@@ -1,9 +1,8 @@
-import { truncate, writeFile } from 'node:fs/promises';
 import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
 import { DetectorError } from './errors.ts';
 import { backboneOf } from './weights/key-maps.ts';
 import { type OpenedWeights, openWeights } from './weights/open-weights.ts';
-import { layoutSafetensors, readSafetensorsHeader, type TensorInfo } from './weights/safetensors.ts';
+import { readSafetensorsHeader, type TensorInfo, writeSafetensors } from './weights/safetensors.ts';
 
 /** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
@@ -28,10 +27,7 @@ const FLOATS = ['F64', 'F32', 'F16', 'BF16'];
 /** Writes one part of the state to a new file. */
 export async function writeState(addon: NativeAddon, handle: DetectorHandle, part: StatePart, path: string) {
   const tensors = await addon.describeState(handle, part);
-  const { header, tensors: spans, totalBytes } = layoutSafetensors(tensors);
-  await writeFile(path, header);
-  await truncate(path, totalBytes);
-  await addon.writeState(handle, part, path, spans);
+  await writeSafetensors(path, tensors, {}, (spans) => addon.writeState(handle, part, path, spans));
 }
 
 /** Reads one part of the state, all of it: a file of another model is refused before anything changes. */

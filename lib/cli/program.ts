@@ -4,6 +4,7 @@ import { version } from '../version.ts';
 import { detectCommand } from './detect.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
+import { exportCommand } from './export.ts';
 import { installCommand } from './install.ts';
 import { Interrupted } from './interruption.ts';
 import { summaryCommand } from './summary.ts';
@@ -16,6 +17,7 @@ Examples:
   dinov3-det train --config configs/voc.yaml --fine-tune --epochs 20
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
   dinov3-det detect --checkpoint runs/train/best photo.jpg
+  dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
 Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. DEBUG=1 shows where an error came from.`;
 
 /** The command line, not yet parsed. */
@@ -26,7 +28,15 @@ export function createProgram(): Command {
     .addHelpText('after', examples)
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride();
-  const commands = [trainCommand, evaluateCommand, detectCommand, summaryCommand, doctorCommand, installCommand];
+  const commands = [
+    trainCommand,
+    evaluateCommand,
+    detectCommand,
+    exportCommand,
+    summaryCommand,
+    doctorCommand,
+    installCommand,
+  ];
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
   return program;
 }

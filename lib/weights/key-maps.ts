@@ -107,6 +107,21 @@ export const keyMaps: readonly KeyMap[] = [
   },
 ];
 
+/**
+ * The names that the state_dict of the official ConvNeXt has for a tensor of ours; none for a head's. It registers its final norm
+ * twice, and `load_state_dict` wants both names.
+ */
+export function releasedNames(ours: string): string[] {
+  const [, name] = /^backbone\.(.+)$/.exec(ours) ?? [];
+  if (name === undefined) return [];
+  return name.startsWith('norm.') ? [name, `norms.3.${name.slice('norm.'.length)}`] : [name];
+}
+
+/** The names that the state_dict of the article's model has for a tensor of ours. */
+export function articleNames(ours: string): string[] {
+  return HEAD.test(ours) ? [ours] : releasedNames(ours).map((name) => `backbone.backbone_model.${name}`);
+}
+
 /** The map for a file with these names; undefined for a file of something else. */
 export function findKeyMap(names: readonly string[]): KeyMap | undefined {
   return keyMaps.find(({ signature }) => signature.every((pattern) => names.some((name) => pattern.test(name))));

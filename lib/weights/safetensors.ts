@@ -1,3 +1,4 @@
+import { truncate, writeFile } from 'node:fs/promises';
 import { DetectorError, messageOf } from '../errors.ts';
 import { withWeightsFile } from './bytes.ts';
 
@@ -113,6 +114,22 @@ export function layoutSafetensors(
   return { header, tensors, totalBytes: header.length + end };
 }
 
+/**
+ * Writes a new file of these tensors, without their bytes: `fill` puts those at the spans that it is given.
+ * @throws as `layoutSafetensors`
+ */
+export async function writeSafetensors(
+  path: string,
+  infos: readonly TensorInfo[],
+  metadata: Record<string, string>,
+  fill: (spans: TensorSpan[]) => Promise<void>,
+): Promise<void> {
+  const { header, tensors, totalBytes } = layoutSafetensors(infos, metadata);
+  await writeFile(path, header);
+  await truncate(path, totalBytes);
+  await fill(tensors);
+}
+
 async function readHeaderText(path: string): Promise<{ text: string; dataStart: number; dataBytes: number }> {
   return await withWeightsFile(path, async (source) => {
     if (source.size < 8) throw invalidFile(path, 'it is shorter than 8 bytes');
@@ -168,7 +185,7 @@ function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: In
 }
 
 /** Element count times element size, or undefined when the shape is no shape or the product is not exact. */
-function tensorBytes(dtype: SafetensorsDtype, shape: unknown): number | undefined {
+export function tensorBytes(dtype: SafetensorsDtype, shape: unknown): number | undefined {
   if (!Array.isArray(shape) || !shape.every(isCount)) return undefined;
   // As the reference library multiplies: an overflow on the way counts, even when a later dimension is 0.
   const bytes = shape.reduce<number>((product, size) => product * size, 1) * DTYPE_BYTES[dtype];

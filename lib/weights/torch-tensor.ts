@@ -20,6 +20,18 @@ const STORAGES: Record<string, { bytes: number; dtype?: SafetensorsDtype }> = {
   ComplexDoubleStorage: { bytes: 16 },
 };
 
+/** The name of the storage that torch has for elements of this type. @throws TypeError where it has none */
+export function storageType(dtype: SafetensorsDtype): string {
+  const type = Object.keys(STORAGES).find((name) => STORAGES[name]!.dtype === dtype);
+  if (type === undefined) throw new TypeError(`torch has no storage of the type ${dtype}`);
+  return type;
+}
+
+/** In elements, of a tensor whose elements follow each other in row-major order. */
+export function rowMajorStrides(shape: readonly number[]): number[] {
+  return shape.map((_, axis) => shape.slice(axis + 1).reduce((product, length) => product * length, 1));
+}
+
 export class TorchStorage {
   readonly dtype: SafetensorsDtype | undefined;
   readonly elementBytes: number;

@@ -13,6 +13,7 @@ it('exports what README names', () => {
     'VocDataset',
     'backboneNames',
     'cocoAveragePrecision',
+    'exportDetector',
     'formatIssues',
     'loadDatasetConfig',
     'presetNames',

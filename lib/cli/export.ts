@@ -1,0 +1,75 @@
+import { lstat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { openCheckpoint } from '../checkpoint.ts';
+import { type ExportFormat, type ExportPart, exportDetector, exportFormats, exportParts } from '../export.ts';
+import { thousands } from './text.ts';
+import {
+  addTrainedDetectorOptions,
+  checkTrainedDetectorFlags,
+  openTrainedDetector,
+  type TrainedDetectorFlags,
+} from './trained-detector.ts';
+import { UsageError } from './usage-error.ts';
+
+interface Flags extends TrainedDetectorFlags {
+  format: ExportFormat;
+  part: ExportPart;
+  out: string;
+  force?: true;
+}
+
+const examples = `
+Examples:
+  dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
+  dinov3-det export --checkpoint runs/train/best --format safetensors --out detector.safetensors
+  dinov3-det export --checkpoint runs/train/best --format safetensors --part backbone --out backbone.safetensors
+  dinov3-det export --weights best_model.pth --config configs/voc.yaml --format safetensors --out detector.safetensors
+In Python: model.load_state_dict(torch.load('best_model.pth', weights_only=True)['model_state_dict']), with the article's model; the
+backbone alone fits the load_state_dict of DINOv3's own ConvNeXt.`;
+
+/** `dinov3-det export`: the weights of a trained detector in one file for other programs. */
+export function exportCommand(): Command {
+  return addTrainedDetectorOptions(
+    new Command('export').description('write the weights to one file that PyTorch and other programs read'),
+  )
+    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
+    .addOption(
+      new Option('--format <name>', "pth: torch.save, by the article's names; safetensors: by ours")
+        .choices(exportFormats)
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--part <name>', "the whole model, or the backbone by the names of DINOv3's release")
+        .choices(exportParts)
+        .default('model'),
+    )
+    .requiredOption('--out <file>', 'the file to write')
+    .option('--force', 'replace the file if it is there')
+    .addHelpText('after', examples)
+    .action(exportFile);
+}
+
+async function exportFile(flags: Flags): Promise<void> {
+  const { checkpoint, format, part, out, force } = flags;
+  checkTrainedDetectorFlags(flags);
+  await checkOut(out, checkpoint, force ?? false);
+  const detector = await openTrainedDetector(flags);
+  try {
+    const training = checkpoint === undefined ? undefined : (await openCheckpoint(checkpoint)).manifest.training;
+    const { tensors, bytes } = await exportDetector(detector, out, { format, part, epoch: training?.epoch ?? 0 });
+    console.log(`Wrote ${out}: ${tensors} tensors, ${thousands(bytes)} bytes`);
+  } finally {
+    detector.dispose();
+  }
+}
+
+/** Nothing of the user's is replaced unasked, and a checkpoint never: it would no longer be whole. @throws UsageError */
+async function checkOut(out: string, checkpoint: string | undefined, force: boolean): Promise<void> {
+  if (checkpoint !== undefined && dirname(resolve(out)) === resolve(checkpoint))
+    throw new UsageError(`--out: ${out} is in the directory of the checkpoint. Name a file elsewhere`);
+  const found = await lstat(out).catch(() => undefined);
+  if (found?.isDirectory()) throw new UsageError(`--out: ${out} is a directory. Name a file`);
+  if (found && !force)
+    throw new UsageError(`--out: ${out} is there already. Name another file, or replace it with --force`);
+}

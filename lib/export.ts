@@ -1,0 +1,111 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ensureWritableDirectory, replaceFile } from './atomic-file.ts';
+import { checkInteger, checkKeys, checkOneOf, checkString } from './check.ts';
+import { type Detector, internalsOf } from './detector.ts';
+import { version } from './version.ts';
+import { articleNames, releasedNames } from './weights/key-maps.ts';
+import { type TorchFileTensor, writeTorchFile } from './weights/pth-writer.ts';
+import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
+
+export const exportFormats = ['safetensors', 'pth'] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+export const exportParts = ['model', 'backbone'] as const;
+export type ExportPart = (typeof exportParts)[number];
+
+export interface ExportOptions {
+  /**
+   * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone and preset in the metadata.
+   * `pth`: a file of `torch.save` as the article's training writes it, `{'epoch', 'model_state_dict'}`, for the `load_state_dict` of
+   * its model and `torch.load(weights_only=True)`.
+   */
+  format: ExportFormat;
+  /** `model` (default), or `backbone`: that alone, under the names of DINOv3's released state_dict, which other tools read. */
+  part?: ExportPart;
+  /** What a whole `pth` says of the epochs trained; default 0. */
+  epoch?: number;
+}
+
+export interface ExportReport {
+  /** Names in the file; the article's and the released models have two for each tensor of the final norm. */
+  tensors: number;
+  /** Of the file. */
+  bytes: number;
+}
+
+/**
+ * Writes a detector's weights to one file for other programs: whole or not at all, in the place of what has that name.
+ *
+ * A detector with a TorchScript backbone can be written as whole safetensors alone (`backbone.` + the names in its program, without
+ * the program): neither the article nor the release has names for it.
+ *
+ * Rejects with `TypeError`/`RangeError` for wrong options, with `OUTPUT_NOT_WRITABLE`, or with `DISPOSED`.
+ */
+export async function exportDetector(detector: Detector, path: string, options: ExportOptions): Promise<ExportReport> {
+  const { format, part, epoch } = checkOptions(options);
+  checkString('path', path);
+  const { addon, handle } = internalsOf(detector);
+  checkExportable(detector, format, part);
+  const namesOf = part === 'backbone' ? releasedNames : format === 'pth' ? articleNames : (name: string) => [name];
+  const state = await addon.describeState(handle, 'model');
+  const tensors = state
+    .map((tensor) => ({ ...tensor, stateDictNames: namesOf(tensor.name) }))
+    .filter(({ stateDictNames }) => stateDictNames.length > 0);
+
+  await ensureWritableDirectory(dirname(path));
+  await replaceFile(path, async (temporary) => {
+    const fill = (spans: TensorSpan[]) => addon.writeState(handle, 'model', temporary, spans);
+    if (format === 'pth') await writeTorchFile(temporary, tensors, part === 'model' ? { epoch } : {}, fill);
+    else await writeNamed(temporary, tensors, describe(detector), fill);
+  });
+  return { tensors: tensors.flatMap(({ stateDictNames }) => stateDictNames).length, bytes: (await stat(path)).size };
+}
+
+/** @throws RangeError for a format or part that has no names for this detector's tensors */
+function checkExportable({ config }: Detector, format: ExportFormat, part: ExportPart): void {
+  if (config.backbone !== 'torchscript' || (format === 'safetensors' && part === 'model')) return;
+  const names = part === 'backbone' ? "DINOv3's release" : "the article's model";
+  throw new RangeError(
+    `Expected a ConvNeXt for the ${part} as ${format}, found a TorchScript backbone, whose tensors have no names in ${names}. ` +
+      'Export the whole model as safetensors',
+  );
+}
+
+function checkOptions(options: ExportOptions): Required<ExportOptions> {
+  const { format, part, epoch } = checkKeys('options', options, ['format', 'part', 'epoch']);
+  return {
+    format: checkOneOf('format', format, exportFormats),
+    part: checkOneOf('part', part ?? 'model', exportParts),
+    epoch: checkInteger('epoch', epoch ?? 0, 0),
+  };
+}
+
+/** safetensors cannot share bytes: a tensor of two names is there twice. */
+async function writeNamed(
+  path: string,
+  tensors: readonly TorchFileTensor[],
+  metadata: Record<string, string>,
+  fill: (spans: TensorSpan[]) => Promise<void>,
+): Promise<void> {
+  const ours = new Map(tensors.flatMap(({ name, stateDictNames }) => stateDictNames.map((theirs) => [theirs, name])));
+  const infos = tensors.flatMap(({ dtype, shape, stateDictNames }) =>
+    stateDictNames.map((name) => ({ name, dtype, shape })),
+  );
+  await writeSafetensors(path, infos, metadata, (spans) =>
+    fill(spans.map((span) => ({ ...span, name: ours.get(span.name)! }))),
+  );
+}
+
+/** Values are text, as the format wants; lists and sizes are JSON. `format: pt` is what Hugging Face's loaders look for. */
+function describe({ classes, config }: Detector): Record<string, string> {
+  const { preset, backbone, imageSize } = config;
+  return {
+    format: 'pt',
+    created_by: `dinov3-det ${version}`,
+    classes: JSON.stringify(classes),
+    image_size: JSON.stringify(imageSize),
+    preset,
+    backbone,
+  };
+}

@@ -1,0 +1,175 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { type ExportOptions, exportDetector } from '../../lib/export.ts';
+import { version } from '../../lib/version.ts';
+import { openWeights } from '../../lib/weights/open-weights.ts';
+import { readTorchFile } from '../../lib/weights/pth.ts';
+import { readSafetensorsHeader, type TensorSpan } from '../../lib/weights/safetensors.ts';
+import { backboneKeys, depths, extraKeys, headKeys } from '../support/convnext-keys.ts';
+import { fixture } from '../support/shared.ts';
+import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+
+const small = {
+  classes: ['__background__', 'a "quoted" one', 'b'],
+  backbone: 'convnext_test',
+  imageSize: { width: 64, height: 96 },
+  seed: 3,
+} satisfies DetectorOptions;
+const other = { ...small, seed: 4 };
+const all = { scoreThreshold: 0, maxDetections: 1000 };
+const picture = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+const backbone = backboneKeys('dinov3-det', depths.convnext_test);
+const released = [...backboneKeys('dinov3', depths.convnext_test), ...extraKeys.dinov3];
+
+async function exported(options: ExportOptions, from: DetectorOptions = small) {
+  const path = join(await temporaryFolder(), 'new', 'weights.bin');
+  await using detector = await Detector.create(from);
+  const report = await exportDetector(detector, path, options);
+  return { path, report, names: (await openWeights(path)).tensors.map(({ name }) => name) };
+}
+
+/** The bytes of the tensors by their names in the file. */
+async function contents(path: string, tensors: readonly TensorSpan[]): Promise<Map<string, Buffer>> {
+  const file = await readFile(path);
+  return new Map(
+    tensors.map(({ name, offset, byteLength }) => [name, Buffer.from(file.subarray(offset, offset + byteLength))]),
+  );
+}
+
+async function contentsOfCheckpoint(options: DetectorOptions): Promise<Map<string, Buffer>> {
+  const dir = join(await temporaryFolder(), 'model');
+  await using detector = await Detector.create(options);
+  await detector.save(dir);
+  const path = join(dir, 'model.safetensors');
+  return contents(path, (await readSafetensorsHeader(path)).tensors);
+}
+
+describe('exportDetector', () => {
+  it.each([
+    ['safetensors', 'dinov3-det', 0],
+    ['pth', "the article's torchvision SSD", extraKeys.article.length],
+  ] as const)('%s: the whole model comes back, and detects the same bit for bit', async (format, source, seconds) => {
+    const { path, report } = await exported({ format });
+    const tensors = backbone.length + headKeys.length;
+    expect(report).toEqual({ tensors: tensors + seconds, bytes: (await readFile(path)).length });
+    await using original = await Detector.create(small);
+    await using loaded = await Detector.create({ ...other, weights: path });
+    expect(loaded.weightReport).toEqual({
+      source,
+      loaded: tensors,
+      head: true,
+      missing: [],
+      unexpected: [],
+      wrongShape: [],
+    });
+    const found = await loaded.detect(picture, all);
+    expect(found.length).toBeGreaterThan(0);
+    expect(found).toEqual(await original.detect(picture, all));
+    await using another = await Detector.create(other);
+    expect(found).not.toEqual(await another.detect(picture, all));
+  });
+
+  it.each([
+    ['safetensors', async (path: string) => (await readSafetensorsHeader(path)).tensors],
+    ['pth', async (path: string) => (await readTorchFile(path)).tensors],
+  ] as const)('%s: the backbone alone has the released names, and its values', async (format, read) => {
+    const { path, report } = await exported({ format, part: 'backbone' });
+    const tensors = await read(path);
+    expect(tensors.map(({ name }) => name).sort()).toEqual([...released].sort());
+    expect(report.tensors).toBe(released.length);
+
+    const [found, state] = [await contents(path, tensors), await contentsOfCheckpoint(small)];
+    for (const [index, name] of backboneKeys('dinov3', depths.convnext_test).entries()) {
+      expect(found.get(name)!.equals(state.get(backbone[index]!)!), name).toBe(true);
+    }
+    expect(found.get('norms.3.weight')).toEqual(state.get('backbone.norm.weight'));
+    expect(found.get('norms.3.bias')).toEqual(state.get('backbone.norm.bias'));
+
+    await using loaded = await Detector.create({ ...other, weights: path });
+    expect(loaded.weightReport).toMatchObject({ source: 'facebookresearch/dinov3', head: false, unexpected: [] });
+  });
+
+  it("pth: has the article's names under model_state_dict, and the epoch", async () => {
+    const { path } = await exported({ format: 'pth', epoch: 17 });
+    const { key, tensors } = await readTorchFile(path);
+    expect(key).toBe('model_state_dict');
+    const article = [...backboneKeys('article', depths.convnext_test), ...extraKeys.article, ...headKeys];
+    expect(tensors.map(({ name }) => name).sort()).toEqual(article.sort());
+    const names = new Map(tensors.map((tensor) => [tensor.name, tensor.offset]));
+    expect(names.get('backbone.backbone_model.norms.3.bias')).toBe(names.get('backbone.backbone_model.norm.bias'));
+    expect((await readFile(path)).includes('X\x05\0\0\0epochK\x11')).toBe(true);
+  });
+
+  it('safetensors: says in its metadata what the model is', async () => {
+    const { path } = await exported({ format: 'safetensors' });
+    expect((await readSafetensorsHeader(path)).metadata).toEqual({
+      format: 'pt',
+      created_by: `dinov3-det ${version}`,
+      classes: '["__background__","a \\"quoted\\" one","b"]',
+      image_size: '{"width":64,"height":96}',
+      preset: 'article',
+      backbone: 'convnext_test',
+    });
+  });
+
+  it('writes the same bytes for the same model', async () => {
+    for (const format of ['pth', 'safetensors'] as const) {
+      const [first, second] = [await exported({ format }), await exported({ format })];
+      expect((await readFile(first.path)).equals(await readFile(second.path)), format).toBe(true);
+    }
+  });
+
+  it('of a TorchScript backbone writes its tensors as safetensors, and refuses names that nobody has', async () => {
+    const options = { ...small, backbone: { torchscript: fixture('torchscript/one_map.pt') } };
+    const { names } = await exported({ format: 'safetensors' }, options);
+    expect(names.filter((name) => name.startsWith('head.')).sort()).toEqual([...headKeys].sort());
+    expect(names.some((name) => name.startsWith('backbone.'))).toBe(true);
+    await expect(exported({ format: 'pth' }, options)).rejects.toThrow(
+      "Expected a ConvNeXt for the model as pth, found a TorchScript backbone, whose tensors have no names in the article's model",
+    );
+    await expect(exported({ format: 'safetensors', part: 'backbone' }, options)).rejects.toThrow(RangeError);
+  });
+
+  it('replaces a file, whole', async () => {
+    const path = join(await temporaryFolder(), 'weights.pth');
+    await writeFile(path, Buffer.alloc(10_000_000, 'x'));
+    await using detector = await Detector.create(small);
+    const { bytes } = await exportDetector(detector, path, { format: 'pth' });
+    expect((await readFile(path)).length).toBe(bytes);
+    expect((await openWeights(path)).tensors).toHaveLength(backbone.length + headKeys.length);
+  });
+
+  it.each(['pth', 'safetensors'] as const)(
+    '%s: where it cannot write, it says so and leaves nothing',
+    async (format) => {
+      const folder = await temporaryFolder();
+      await mkdir(join(folder, 'taken'));
+      await writeFile(join(folder, 'file'), 'mine');
+      await using detector = await Detector.create(small);
+      const taken = exportDetector(detector, join(folder, 'taken'), { format });
+      await expectError(taken, 'OUTPUT_NOT_WRITABLE', join(folder, 'taken'), 'A directory already has this name');
+      const under = join(folder, 'file', 'a.pth');
+      await expectError(exportDetector(detector, under, { format }), 'OUTPUT_NOT_WRITABLE', join(folder, 'file'));
+      expect((await readdir(folder)).sort()).toEqual(['file', 'taken']);
+      expect(await readFile(join(folder, 'file'), 'utf8')).toBe('mine');
+    },
+  );
+
+  it.each([
+    [{ format: 'onnx' }, 'Expected one of safetensors, pth for format but received "onnx" of type string'],
+    [{}, 'for format but received undefined'],
+    [{ format: 'pth', part: 'head' }, 'Expected one of model, backbone for part'],
+    [{ format: 'pth', epoch: 1.5 }, 'Expected integer >= 0 for epoch'],
+    [{ format: 'pth', epochs: 1 }, 'did you mean "epoch"?'],
+  ])('refuses the options %j', async (options, message) => {
+    await expect(exported(options as ExportOptions)).rejects.toThrow(message);
+  });
+
+  it('refuses a detector that was given up', async () => {
+    const detector = await Detector.create(small);
+    detector.dispose();
+    await expectError(exportDetector(detector, 'never.pth', { format: 'pth' }), 'DISPOSED');
+  });
+});
