@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backboneOf, findKeyMap, keyMaps, mapKey } from '../../../lib/weights/key-maps.ts';
+import { articleNames, backboneOf, findKeyMap, keyMaps, mapKey, releasedNames } from '../../../lib/weights/key-maps.ts';
 import { backboneKeys, depths, extraKeys, headKeys, type Naming } from '../../support/convnext-keys.ts';
 
 const sources: [Naming, string][] = [
@@ -38,6 +38,14 @@ describe('key maps', () => {
   it.each(['dinov3-det', 'article'] as const)('know the head (%s)', (naming) => {
     const map = findKeyMap([...backboneKeys(naming, depths.convnext_tiny), ...headKeys])!;
     expect(headKeys.map((name) => mapKey(map, name))).toEqual(headKeys);
+  });
+
+  it.each([
+    ['article', articleNames, headKeys],
+    ['dinov3', releasedNames, []],
+  ] as const)('give the names back that %s writes', (naming, namesOf, head) => {
+    const theirs = [...backboneKeys(naming, depths.convnext_tiny), ...extraKeys[naming], ...head];
+    expect([...ours, ...headKeys].flatMap(namesOf).sort()).toEqual(theirs.sort());
   });
 
   it("leave timm's and torchvision's classifiers out", () => {
