@@ -29,7 +29,7 @@ export interface DefaultBoxOptions {
 export interface NativeDetectorOptions {
   /** A ConvNeXt's name, or "torchscript". */
   backbone: string;
-  /** The archive, vetted, when backbone is "torchscript". */
+  /** The archive, vetted or trusted by the user, when backbone is "torchscript". */
   torchscript?: Uint8Array;
   /** Background included. */
   numClasses: number;

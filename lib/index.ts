@@ -9,7 +9,7 @@ export { type BackboneName, backboneNames, type DetectorConfig, type PresetName,
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
 export type { Box, Detection, GroundTruth } from './detection.ts';
-export { type DetectOptions, Detector, type DetectorOptions } from './detector.ts';
+export { type DetectOptions, Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';
 export { DetectorError, type DetectorErrorCode } from './errors.ts';
 export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorOptions } from './evaluator.ts';

@@ -9,7 +9,7 @@ import {
   type PresetName,
   presetNames,
 } from '../config.ts';
-import type { DetectorOptions } from '../detector.ts';
+import type { DetectorOptions, LoadOptions } from '../detector.ts';
 import { messageOf } from '../errors.ts';
 import { integers, oneOf } from './option-values.ts';
 import { UsageError } from './usage-error.ts';
@@ -22,9 +22,10 @@ export interface ModelFlags {
   backbone?: string;
   imgsz?: number[];
   preset?: PresetName;
+  trustTorchscript?: true;
 }
 
-export type ModelOptions = Pick<DetectorOptions, 'preset' | 'backbone' | 'imageSize' | 'weights'>;
+export type ModelOptions = Pick<DetectorOptions, 'preset' | 'backbone' | 'imageSize' | 'weights' | 'trustTorchScript'>;
 
 /** The article's names, as the DINOv3 repository has them. */
 const modelNames = backboneNames.filter((name) => name !== 'convnext_test').map((name) => `dinov3_${name}`);
@@ -49,7 +50,11 @@ export function addModelOptions(command: Command): Command {
     )
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
     .addOption(new Option('--preset <name>', 'the shape of the detector').choices(presetNames).default('article'))
-    .addOption(new Option('--head <name>', 'the detection head').choices(['ssd']).default('ssd'));
+    .addOption(new Option('--head <name>', 'the detection head').choices(['ssd']).default('ssd'))
+    .option(
+      '--trust-torchscript',
+      'load a TorchScript file without looking into it: it is a program, and can write files while it is loaded',
+    );
 }
 
 /** What the flags say about the model. @throws UsageError, or DetectorError for the weights file */
@@ -57,7 +62,8 @@ export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
   const { preset, imgsz, weights } = flags;
   const size = imgsz === undefined ? {} : { imageSize: imageSize(imgsz) };
   const backbone = await backboneOf(flags);
-  const options = { ...(preset && { preset }), ...size, ...(backbone && { backbone }) };
+  const trust = trustTorchScript(flags);
+  const options = { ...(preset && { preset }), ...size, ...(backbone && { backbone }), ...trust };
   if (weights === undefined) return options;
   const { path, kind } = await findWeights(weights);
   if (kind !== 'torchscript') {
@@ -67,6 +73,11 @@ export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
   if (flags.backbone !== undefined)
     throw new UsageError(`--weights: ${path} is itself a backbone; leave --backbone out`);
   return { ...options, backbone: { torchscript: path } };
+}
+
+/** The option of `Detector.create` and `Detector.load`, when the flag is given. */
+export function trustTorchScript({ trustTorchscript }: ModelFlags): Pick<LoadOptions, 'trustTorchScript'> {
+  return trustTorchscript ? { trustTorchScript: true } : {};
 }
 
 /** Refuses flags that contradict the model of a run that goes on. */

@@ -6,7 +6,14 @@ import { Detector } from '../detector.ts';
 import { Trainer } from '../trainer.ts';
 import type { OptimizerName, TrainerOptions } from '../trainer-options.ts';
 import { Interrupted, interruptible } from './interruption.ts';
-import { addModelOptions, checkSameModel, type ModelFlags, type ModelOptions, modelOptions } from './model-options.ts';
+import {
+  addModelOptions,
+  checkSameModel,
+  type ModelFlags,
+  type ModelOptions,
+  modelOptions,
+  trustTorchScript,
+} from './model-options.ts';
 import { openDataset } from './open-dataset.ts';
 import { device, integer, integers, oneOf, positiveNumber } from './option-values.ts';
 import { freshDirectory, resumableRun } from './out-dir.ts';
@@ -79,7 +86,8 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const valid = await openDataset('validation', { ...config.valid, classes, signal });
 
   const create = () => Detector.create({ ...model, classes, device: flags.device, ...pick(flags.seed, 'seed') });
-  const detector = flags.resume ? await Detector.load(join(outDir, 'last'), { device: flags.device }) : await create();
+  const load = () => Detector.load(join(outDir, 'last'), { device: flags.device, ...trustTorchScript(flags) });
+  const detector = await (flags.resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();
   try {
     if (flags.resume) checkSameModel(model, detector.config);

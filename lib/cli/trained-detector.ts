@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { DetectorError } from '../errors.ts';
-import { addModelOptions, type ModelFlags, modelOptions } from './model-options.ts';
+import { addModelOptions, type ModelFlags, modelOptions, trustTorchScript } from './model-options.ts';
 import { device } from './option-values.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -36,7 +36,7 @@ export function checkTrainedDetectorFlags({ checkpoint, config, weights }: Train
 export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
   checkTrainedDetectorFlags(flags);
   const { checkpoint, config = '', weights, device } = flags;
-  if (checkpoint !== undefined) return await Detector.load(checkpoint, { device });
+  if (checkpoint !== undefined) return await Detector.load(checkpoint, { device, ...trustTorchScript(flags) });
   const options = await modelOptions(flags);
   const { classes } = await loadDatasetConfig(config);
   const detector = await Detector.create({ ...options, classes, device });

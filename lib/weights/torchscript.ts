@@ -56,7 +56,8 @@ export async function vetTorchScript(archive: Buffer, name: string): Promise<voi
     throw new DetectorError(
       'TORCHSCRIPT_REFUSED',
       `Refused to load ${name}: ${part} ${error.message}. Expected a file written by torch.jit.save from a model of plain tensor ` +
-        'operators; write it again with torch.jit.save, or get it from a source that does.',
+        'operators; write it again with torch.jit.save, or get it from a source that does. A file whose author you trust as you ' +
+        'would that of a program is loaded unseen with trustTorchScript (--trust-torchscript).',
       { cause: error },
     );
   }

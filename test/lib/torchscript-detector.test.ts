@@ -1,17 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
+import { Detector, type DetectorOptions } from '../../lib/detector.ts';
 import { Trainer } from '../../lib/trainer.ts';
 import { fixture } from '../support/shared.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 import { expectError, noise, temporaryFolder } from '../support/voc.ts';
 
-const create = (file: string, side = 64) =>
+const create = (file: string, more: Partial<DetectorOptions> = {}) =>
   Detector.create({
     classes: squareClasses,
     backbone: { torchscript: file },
-    imageSize: { width: side, height: side },
+    imageSize: { width: 64, height: 64 },
+    ...more,
   });
 const script = (name: string) => fixture(`torchscript/${name}.pt`);
 
@@ -52,6 +53,31 @@ describe('a TorchScript backbone', () => {
 
   it.each(['set_state', 'writes_file'])('%s is refused before anything of it runs', async (name) => {
     await expectError(create(script(name)), 'TORCHSCRIPT_REFUSED', script(name));
+  });
+
+  it('with an operator that is not on the list is loaded when it is trusted, and from a checkpoint when that is trusted too', async () => {
+    const path = script('unlisted_operator');
+    const words = [path, 'aten::digamma', 'trustTorchScript'];
+    await expectError(create(path), 'TORCHSCRIPT_REFUSED', ...words);
+    await expectError(create(path, { trustTorchScript: false }), 'TORCHSCRIPT_REFUSED', ...words);
+    await using detector = await create(path, { trustTorchScript: true });
+    expect((await detector.summary()).defaultBoxes).toBe(2 * 2 * 4);
+
+    const dir = join(await temporaryFolder(), 'checkpoint');
+    await detector.save(dir);
+    await expectError(Detector.load(dir), 'TORCHSCRIPT_REFUSED', 'aten::digamma');
+    await using loaded = await Detector.load(dir, { trustTorchScript: true });
+    const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+    const all = { scoreThreshold: 0 };
+    expect(await loaded.detect(image, all)).toEqual(await detector.detect(image, all));
+  });
+
+  it('that is trusted and broken gives an error that can be caught', async () => {
+    const path = join(await temporaryFolder(), 'a.pt');
+    await writeFile(path, 'text');
+    await expectError(create(path, { trustTorchScript: true }), 'NATIVE_ERROR');
+    await expect(create(path, { trustTorchScript: 1 as never })).rejects.toThrow(TypeError);
+    await expect(Detector.load(path, { trustTorchScript: 'yes' as never })).rejects.toThrow(TypeError);
   });
 
   it('that is damaged, no archive, or not there is refused', async () => {

@@ -49,6 +49,13 @@ class WrongRank(nn.Module):
         return self.stem(x).mean([2, 3])
 
 
+class UnlistedOperator(nn.Module):
+    """[N, 3, H, W] -> [N, 3, H/32, W/32] by an operator that does no harm and is not on the list of allowed ones."""
+
+    def forward(self, x):
+        return torch.digamma(nn.functional.avg_pool2d(x, 32).abs() + 1)
+
+
 class SetState(nn.Module):
     """[N, 3, H, W] -> [N, 3, H/32, W/32], and does something at load: here it only prints, others write files."""
 
@@ -87,6 +94,16 @@ def rewrite(source, target, path, change):
             new.writestr(name, change(content) if name.endswith(path) else content)
 
 
+def without_debug(name):
+    """Drops the records that hold source paths of the machine."""
+    path = OUT / f"{name}.pt"
+    with zipfile.ZipFile(path) as old:
+        records = [(record, old.read(record)) for record in old.namelist() if not record.endswith(".debug_pkl")]
+    with zipfile.ZipFile(path, "w") as new:
+        for record, content in records:
+            new.writestr(record, content)
+
+
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     torch.manual_seed(1)
@@ -95,6 +112,8 @@ if __name__ == "__main__":
     save("three_maps_traced", ThreeMaps(), traced=True)
     save("wrong_rank", WrongRank())
     save("set_state", SetState())
+    save("unlisted_operator", UnlistedOperator())
+    without_debug("unlisted_operator")
     # aten::save cannot be reached from Python source, but from the code in an archive it can: this file, loaded and run, writes one.
     line = b'    _9 = torch.save(x, "written-by-a-model")\n    return '
     rewrite("wrong_rank", "writes_file", "code/__torch__.py", lambda code: code.replace(b"    return ", line, 1))

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { checkSameModel, modelOptions } from '../../../lib/cli/model-options.ts';
+import { addModelOptions, checkSameModel, modelOptions, trustTorchScript } from '../../../lib/cli/model-options.ts';
 import { UsageError } from '../../../lib/cli/usage-error.ts';
 import { presetConfig } from '../../../lib/config.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
@@ -40,6 +41,16 @@ describe('modelOptions', () => {
     expect(await modelOptions({ backbone: program })).toEqual(expected);
     // The article's command always names a model as well.
     expect(await modelOptions({ weights: program, modelName: 'dinov3_convnext_tiny' })).toEqual(expected);
+  });
+
+  it('trusts a TorchScript file only when told to', async () => {
+    expect(await modelOptions({ backbone: program, trustTorchscript: true })).toEqual({
+      backbone: { torchscript: program },
+      trustTorchScript: true,
+    });
+    const parsed = addModelOptions(new Command()).parse(['--trust-torchscript'], { from: 'user' });
+    expect(trustTorchScript(parsed.opts())).toEqual({ trustTorchScript: true });
+    expect(trustTorchScript(addModelOptions(new Command()).parse([], { from: 'user' }).opts())).toEqual({});
   });
 
   it.each([
