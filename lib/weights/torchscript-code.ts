@@ -125,12 +125,19 @@ function checkStatement(statement: readonly Token[], members: ReadonlySet<string
   for (let i = 0; i < statement.length; i++) {
     const { kind, text } = statement[i]!;
     if (text === '.' && statement[i + 1]?.kind !== 'name') throw new TorchScriptCodeError('has a dot without a name');
+    if (text === '[' && statement[i + 1]?.text === ']' && isOperand(statement[i - 1]))
+      throw new TorchScriptCodeError('has brackets without an index, which end the process that loads it');
     if (kind !== 'name') continue;
     if (HOOKS.has(text)) throw new TorchScriptCodeError(hookMessage(text));
     if (i === declares) continue;
     if (statement[i - 1]?.text === '.') checkMember(text, members);
     else i = checkRoot(statement, i, members);
   }
+}
+
+/** Whether brackets after this token are an index and not a list. */
+function isOperand(token: Token | undefined): boolean {
+  return token !== undefined && (token.kind === 'mark' ? ')]}'.includes(token.text) : !KEYWORDS.has(token.text));
 }
 
 /** Checks a name that stands alone or begins a dotted one; returns the position of its last token that is checked with it. */

@@ -32,6 +32,7 @@ describe('checkCode', () => {
     'for i in range(torch.len(torch.size(x))):\n  y = torch.slice(x, 0, 0, 9223372036854775807)',
     'a = torch.scaled_dot_product_attention(x, x, x)',
     'y = torch.upsample_bicubic2d(x, [7, 7], False, None)',
+    'return []\nfor i in []:\n  y = [[], x]',
     'z : Optional[bool] = True\nprint("hi")',
   ])('takes what torch writes: %s', async (statements) => {
     const { classes, members } = await check(statements);
@@ -72,6 +73,11 @@ describe('checkCode', () => {
     ['y = lambda', '"lambda"'],
     ['y = x.unheard_of', '".unheard_of"'],
     ['y = x.', 'dot without a name'],
+    // LibTorch 2.13 reads the first element of the empty list of indices, and ends by a segmentation fault.
+    ['x[] = torch.relu(x)', 'brackets without an index'],
+    ['y = (self.stem)[]', 'brackets without an index'],
+    ['y = [x][][0]', 'brackets without an index'],
+    ['y : Tensor[] = x', 'brackets without an index'],
   ])('refuses %j', async (statements, message) => {
     await expect(check(statements)).rejects.toThrow(TorchScriptCodeError);
     await expect(check(statements)).rejects.toThrow(message);
