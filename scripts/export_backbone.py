@@ -12,6 +12,7 @@ The written file is run against the eager model, also at another batch and anoth
 
 import argparse
 import pathlib
+import pickle
 import sys
 import warnings
 
@@ -69,11 +70,19 @@ def build(repo: pathlib.Path, name: str, weights: pathlib.Path | None) -> nn.Mod
             if key.endswith("gamma"):
                 nn.init.constant_(parameter, 0.1)
     else:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise SystemExit(f"{weights} is not a .pth of weights alone, as Meta gives it") from error
+        except (OSError, RuntimeError) as error:
+            raise SystemExit(f"Cannot read the weights {weights}: {error}") from error
         if "local_cls_norm.weight" not in model.state_dict():
             # ViT-L of satellite pictures has a norm that only its pretraining used.
             state = {key: value for key, value in state.items() if not key.startswith("local_cls_norm.")}
-        model.load_state_dict(state, strict=True)
+        try:
+            model.load_state_dict(state, strict=True)
+        except RuntimeError as error:
+            raise SystemExit(f"{weights} does not fit {name}: {str(error)[:500]}") from error
     return model.float().eval()
 
 

@@ -65,6 +65,7 @@ describe.skipIf(!python || !repo)('scripts/export_backbone.py', () => {
     ['a size between patches', ['--model', 'dinov3_vits16', '--size', '100', '64'], 'multiples of 16'],
     ['an unknown model', ['--model', 'dinov3_resnet'], 'dinov3_vits16'],
     ['too many maps', ['--model', 'dinov3_convnext_tiny', '--maps', '5'], '1 to 4'],
+    ['weights that are none', ['--model', 'dinov3_vits16', '--weights', script], 'not a .pth of weights alone'],
     ['another folder', ['--model', 'dinov3_vits16', '--repo', '.'], 'No DINOv3 repository'],
   ])('refuses %s and writes nothing', async (_, args, message) => {
     const out = join(await temporaryFolder(), 'backbone.pt');
