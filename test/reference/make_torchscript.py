@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from archive import drop_debug_records
 from reference import GOLDEN, load_weights
 
 FOLDER = GOLDEN / "torchscript"
@@ -114,4 +115,5 @@ MODULES = {
 for name, module in MODULES.items():
     path = FOLDER / f"{name}.pt"
     torch.jit.script(load_weights(module()).eval()).save(str(path))
+    drop_debug_records(path)
     print(f"{path.name}: {path.stat().st_size} bytes")

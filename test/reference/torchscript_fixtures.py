@@ -7,6 +7,8 @@ import zipfile
 import torch
 from torch import Tensor, nn
 
+from archive import drop_debug_records
+
 warnings.simplefilter("ignore")
 OUT = pathlib.Path(__file__).parent.parent / "fixtures" / "torchscript"
 
@@ -83,6 +85,7 @@ def save(name, model, traced=False):
     module = torch.jit.trace(model, torch.zeros(1, 3, 64, 64)) if traced else torch.jit.script(model)
     path = OUT / f"{name}.pt"
     module.save(str(path))
+    drop_debug_records(path)
     print(path.name, path.stat().st_size)
 
 
@@ -94,16 +97,6 @@ def rewrite(source, target, path, change):
             new.writestr(name, change(content) if name.endswith(path) else content)
 
 
-def without_debug(name):
-    """Drops the records that hold source paths of the machine."""
-    path = OUT / f"{name}.pt"
-    with zipfile.ZipFile(path) as old:
-        records = [(record, old.read(record)) for record in old.namelist() if not record.endswith(".debug_pkl")]
-    with zipfile.ZipFile(path, "w") as new:
-        for record, content in records:
-            new.writestr(record, content)
-
-
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     torch.manual_seed(1)
@@ -113,7 +106,6 @@ if __name__ == "__main__":
     save("wrong_rank", WrongRank())
     save("set_state", SetState())
     save("unlisted_operator", UnlistedOperator())
-    without_debug("unlisted_operator")
     # aten::save cannot be reached from Python source, but from the code in an archive it can: this file, loaded and run, writes one.
     line = b'    _9 = torch.save(x, "written-by-a-model")\n    return '
     rewrite("wrong_rank", "writes_file", "code/__torch__.py", lambda code: code.replace(b"    return ", line, 1))
