@@ -6,7 +6,7 @@ import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from
 import { DetectorError, messageOf } from './errors.ts';
 import { isTrainingState, type TrainingState } from './training-state.ts';
 
-export const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';
+const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';
 const VERSION = 1;
 
 const MANIFEST = 'checkpoint.json';

@@ -6,7 +6,7 @@ export type AreaRange = readonly [min: number, max: number];
 /** What becomes of a detection: a false positive, a true positive, or neither. */
 export const MISS = 0;
 export const HIT = 1;
-export const IGNORED = 2;
+const IGNORED = 2;
 
 export interface MatchSettings {
   iouThresholds: readonly number[];

@@ -102,7 +102,7 @@ export function checkDetectorConfig(value: unknown): DetectorConfig {
 }
 
 /** Every field of a postprocess configuration. */
-export function checkPostprocess(name: string, value: unknown): PostprocessOptions {
+function checkPostprocess(name: string, value: unknown): PostprocessOptions {
   const options = checkKeys(name, value, ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections']);
   return {
     scoreThreshold: checkNumber(`${name}.scoreThreshold`, options.scoreThreshold, 0, 1),

@@ -10,7 +10,7 @@ import {
 } from './check.ts';
 import { VocDataset } from './voc-dataset.ts';
 
-export const optimizerNames = ['adamw', 'sgd'] as const;
+const optimizerNames = ['adamw', 'sgd'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
 /** Defaults are the article's. */

@@ -34,7 +34,7 @@ export function summaryCommand(): Command {
 }
 
 /** The table and the totals as the article shows them. */
-export function formatSummary({ rows, totalParameters, trainableParameters }: ModelSummary): string {
+function formatSummary({ rows, totalParameters, trainableParameters }: ModelSummary): string {
   const shape = (sizes: readonly number[]) => `[${sizes.join(', ')}]`;
   const lines = rows.map(({ depth, name, inputShape, outputShape, parameters }) => [
     `${'  '.repeat(depth)}${name}`,

@@ -34,7 +34,7 @@ export async function findLibtorch(options: FindOptions = {}): Promise<LibtorchL
 }
 
 /** The newest whole and usable LibTorch of the cache, CUDA before CPU; what is not usable is added to `tried`. */
-export async function findInCache(tried: string[] = []): Promise<LibtorchLocation | undefined> {
+async function findInCache(tried: string[] = []): Promise<LibtorchLocation | undefined> {
   const root = cacheRoot();
   const names = (await readdir(root).catch(() => [])).filter((name) => name.startsWith('libtorch-'));
   if (names.length === 0) tried.push(`cache ${root}: no LibTorch is installed there`);

@@ -34,9 +34,6 @@ const versionFiles: readonly { path: string; parse: (text: string) => string | u
   { path: 'include/torch/version.h', parse: parseVersionHeader },
 ];
 
-/** The files `readVersion` may ask for, relative to the LibTorch folder. */
-export const versionPaths = versionFiles.map(({ path }) => path);
-
 /** The version that a LibTorch states, with its local part (`2.13.0+cpu`), or undefined where it states none. */
 export async function readVersion(read: (path: string) => Promise<string | undefined>): Promise<string | undefined> {
   for (const { path, parse } of versionFiles) {

@@ -1,5 +1,4 @@
 #include <c10/core/InferenceMode.h>
-#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <napi.h>
 #include <torch/headeronly/version.h>
 
@@ -14,6 +13,7 @@
 #include "binding/handles.h"
 #include "binding/lane.h"
 #include "error.h"
+#include "models/device.h"
 
 // Each function carries its TypeScript signature; a test compares these with lib/binding.ts.
 namespace dinov3_det {
@@ -56,9 +56,8 @@ NamedTensors state_part(const DetectorHandle& detector, const std::string& part)
 }
 
 // cudaDeviceCount(): number
-Napi::Value cuda_device_count(const CallbackInfo& info) {
-  const bool cuda = c10::impl::hasDeviceGuardImpl(at::kCUDA);
-  return Napi::Number::New(info.Env(), cuda ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0);
+Napi::Value count_cuda_devices(const CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(cuda_device_count()));
 }
 
 // createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>
@@ -194,7 +193,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
   exports.Set("libtorchVersion", TORCH_VERSION);
-  add("cudaDeviceCount", cuda_device_count);
+  add("cudaDeviceCount", count_cuda_devices);
   add("createDetector", create_detector);
   add("disposeDetector", dispose_detector);
   add("featureMaps", feature_maps);

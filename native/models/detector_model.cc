@@ -3,31 +3,15 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
-#include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include "error.h"
 #include "models/convnext.h"
+#include "models/device.h"
 #include "models/torchscript_backbone.h"
 
 namespace dinov3_det {
 
 namespace {
-
-at::Device open_device(const std::string& name) {
-  const at::Device device(name);
-  if (device.is_cuda()) {
-    const int64_t count =
-        c10::impl::hasDeviceGuardImpl(at::kCUDA) ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0;
-    const int64_t index = device.has_index() ? device.index() : 0;
-    if (index < 0 || index >= count) {  // a number above 127 wraps around
-      throw Error("DEVICE_UNAVAILABLE", "Device \"" + name + "\" is not available: this LibTorch sees " +
-                                            std::to_string(count) +
-                                            " CUDA devices; use device \"cpu\", or install a CUDA LibTorch and driver "
-                                            "(npx dinov3-det doctor)");
-    }
-  }
-  return device;
-}
 
 // One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds
 // its head.

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+
+namespace dinov3_det {
+
+// CUDA devices that this LibTorch and this machine have; 0 for a CPU build. Asked through the dispatcher, so nothing of
+// CUDA is linked.
+int64_t cuda_device_count();
+
+// "cpu", "cuda" or "cuda:N". Throws DEVICE_UNAVAILABLE for one that is not there.
+c10::Device open_device(const std::string& name);
+
+}  // namespace dinov3_det
