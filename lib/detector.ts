@@ -72,6 +72,8 @@ export interface DetectorInternals {
   handle: DetectorHandle;
   /** Writes the checkpoint's files for this model. */
   files: Record<string, (path: string) => Promise<void>>;
+  /** What the checkpoint says that the detector was loaded from, or 0. */
+  trainedEpochs: number;
 }
 
 const internals = new WeakMap<Detector, DetectorInternals>();
@@ -144,7 +146,9 @@ export class Detector {
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
     const own = await build(config, classes, checkedDevice, 0, program);
     await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
-    return new Detector({ config, classes, device: checkedDevice, weightReport: undefined }, own);
+    const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
+    const description = { config, classes, device: checkedDevice, weightReport: undefined };
+    return new Detector(description, { ...own, trainedEpochs });
   }
 
   /**
@@ -256,7 +260,7 @@ async function build(
     'model.safetensors': (path) => writeState(addon, handle, 'model', path),
     ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),
   };
-  return { addon, handle, files };
+  return { addon, handle, files, trainedEpochs: 0 };
 }
 
 /** A model whose weights cannot be had is given up at once: it may be large. */

@@ -23,7 +23,7 @@ export interface ExportOptions {
   format: ExportFormat;
   /** `model` (default), or `backbone`: that alone, under the names of DINOv3's released state_dict, which other tools read. */
   part?: ExportPart;
-  /** What a whole `pth` says of the epochs trained; default 0. */
+  /** What a whole `pth` says of the epochs trained; default: what the checkpoint says that the detector was loaded from, or 0. */
   epoch?: number;
 }
 
@@ -43,9 +43,9 @@ export interface ExportReport {
  * Rejects with `TypeError`/`RangeError` for wrong options, with `OUTPUT_NOT_WRITABLE`, or with `DISPOSED`.
  */
 export async function exportDetector(detector: Detector, path: string, options: ExportOptions): Promise<ExportReport> {
-  const { format, part, epoch } = checkOptions(options);
+  const { addon, handle, trainedEpochs } = internalsOf(detector);
+  const { format, part, epoch } = checkOptions(options, trainedEpochs);
   checkString('path', path);
-  const { addon, handle } = internalsOf(detector);
   checkExportable(detector, format, part);
   const namesOf = part === 'backbone' ? releasedNames : format === 'pth' ? articleNames : (name: string) => [name];
   const state = await addon.describeState(handle, 'model');
@@ -72,12 +72,12 @@ function checkExportable({ config }: Detector, format: ExportFormat, part: Expor
   );
 }
 
-function checkOptions(options: ExportOptions): Required<ExportOptions> {
+function checkOptions(options: ExportOptions, trainedEpochs: number): Required<ExportOptions> {
   const { format, part, epoch } = checkKeys('options', options, ['format', 'part', 'epoch']);
   return {
     format: checkOneOf('format', format, exportFormats),
     part: checkOneOf('part', part ?? 'model', exportParts),
-    epoch: checkInteger('epoch', epoch ?? 0, 0),
+    epoch: checkInteger('epoch', epoch ?? trainedEpochs, 0),
   };
 }
 

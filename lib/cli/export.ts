@@ -1,7 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { openCheckpoint } from '../checkpoint.ts';
 import { type ExportFormat, type ExportPart, exportDetector, exportFormats, exportParts } from '../export.ts';
 import { thousands } from './text.ts';
 import {
@@ -56,8 +55,7 @@ async function exportFile(flags: Flags): Promise<void> {
   await checkOut(out, checkpoint, force ?? false);
   const detector = await openTrainedDetector(flags);
   try {
-    const training = checkpoint === undefined ? undefined : (await openCheckpoint(checkpoint)).manifest.training;
-    const { tensors, bytes } = await exportDetector(detector, out, { format, part, epoch: training?.epoch ?? 0 });
+    const { tensors, bytes } = await exportDetector(detector, out, { format, part });
     console.log(`Wrote ${out}: ${tensors} tensors, ${thousands(bytes)} bytes`);
   } finally {
     detector.dispose();

@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { saveCheckpoint } from '../../lib/checkpoint.ts';
+import { Detector, type DetectorOptions, describeModel, internalsOf } from '../../lib/detector.ts';
 import { type ExportOptions, exportDetector } from '../../lib/export.ts';
 import { version } from '../../lib/version.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
@@ -89,6 +90,23 @@ describe('exportDetector', () => {
 
     await using loaded = await Detector.create({ ...other, weights: path });
     expect(loaded.weightReport).toMatchObject({ source: 'facebookresearch/dinov3', head: false, unexpected: [] });
+  });
+
+  it('pth: says the epoch of the checkpoint that the detector is from, unless it is told another', async () => {
+    const dir = join(await temporaryFolder(), 'checkpoint');
+    await using detector = await Detector.create(small);
+    const sums = { loss: 0, boxLoss: 0, classLoss: 0, steps: 0 };
+    const training = { epoch: 9, step: 0, sums, bestScore: null, bestEpoch: null, options: {} as never };
+    await saveCheckpoint(dir, { ...describeModel(detector), training }, internalsOf(detector).files);
+    await using loaded = await Detector.load(dir);
+    for (const [options, epoch] of [
+      [{}, '\x09'],
+      [{ epoch: 2 }, '\x02'],
+    ] as const) {
+      // biome-ignore format: a table
+      await exportDetector(loaded, join(dir, '..', 'model.pth'), { format: 'pth', ...options });
+      expect((await readFile(join(dir, '..', 'model.pth'))).includes(`X\x05\0\0\0epochK${epoch}`)).toBe(true);
+    }
   });
 
   it("pth: has the article's names under model_state_dict, and the epoch", async () => {
