@@ -83,6 +83,10 @@ export interface PostprocessOptions {
   maxDetections: number;
 }
 
+export interface DetectorScriptOptions extends PostprocessOptions {
+  classes: readonly string[];
+}
+
 /** Image after image: counts[i] rows of boxes (xyxy, pixels of the original picture), scores and labels for image i. */
 export interface FlatDetections {
   counts: Int32Array;
@@ -103,6 +107,8 @@ export interface NativeAddon {
   describeState(detector: DetectorHandle, part: StatePart): Promise<TensorInfo[]>;
   readState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>;
   writeState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>;
+  writeDetectorScript(detector: DetectorHandle, path: string, options: DetectorScriptOptions): Promise<void>;
+  writeBackboneScript(detector: DetectorHandle, path: string): Promise<void>;
   createBatch(spec: BatchSpec): Promise<BatchHandle>;
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;

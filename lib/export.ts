@@ -8,7 +8,7 @@ import { articleNames, releasedNames } from './weights/key-maps.ts';
 import { type TorchFileTensor, writeTorchFile } from './weights/pth-writer.ts';
 import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
 
-export const exportFormats = ['safetensors', 'pth'] as const;
+export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
 export const exportParts = ['model', 'backbone'] as const;
@@ -19,9 +19,13 @@ export interface ExportOptions {
    * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone and preset in the metadata.
    * `pth`: a file of `torch.save` as the article's training writes it, `{'epoch', 'model_state_dict'}`, for the `load_state_dict` of
    * its model and `torch.load(weights_only=True)`.
+   * `torchscript`: a program for `torch.jit.load` (Python) and `torch::jit::load` (C++), on the CPU until it is moved. The model's
+   * `forward` takes images [N, 3, height, width], any N, RGB floats of 0 to 1, and gives for each a dictionary of `boxes` [D, 4] (xyxy
+   * in pixels of the input), `scores` [D] and `labels` [D] (int64, an index into its `classes`), best first. Thresholds and limits are
+   * those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its map.
    */
   format: ExportFormat;
-  /** `model` (default), or `backbone`: that alone, under the names of DINOv3's released state_dict, which other tools read. */
+  /** `model` (default), or `backbone`: that alone, under the names of DINOv3's released state_dict, or, as `torchscript`, its program. */
   part?: ExportPart;
   /** What a whole `pth` says of the epochs trained; default: what the checkpoint says that the detector was loaded from, or 0. */
   epoch?: number;
@@ -37,17 +41,18 @@ export interface ExportReport {
 /**
  * Writes a detector's weights to one file for other programs: whole or not at all, in the place of what has that name.
  *
- * A detector with a TorchScript backbone can be written as whole safetensors alone (`backbone.` + the names in its program, without
- * the program): neither the article nor the release has names for it.
+ * A detector with a TorchScript backbone can be written as `torchscript`, with that program in it, or as whole safetensors
+ * (`backbone.` + the names in its program, without the program): neither the article nor the release has names for it.
  *
- * Rejects with `TypeError`/`RangeError` for wrong options, with `OUTPUT_NOT_WRITABLE`, or with `DISPOSED`.
+ * Rejects with `TypeError`/`RangeError` for wrong options, with `OUTPUT_NOT_WRITABLE`, with `DISPOSED`, or with `WEIGHTS_MISMATCH` for a
+ * TorchScript backbone whose `forward` does not say what it returns.
  */
 export async function exportDetector(detector: Detector, path: string, options: ExportOptions): Promise<ExportReport> {
   const { addon, handle, trainedEpochs } = internalsOf(detector);
   const { format, part, epoch } = checkOptions(options, trainedEpochs);
   checkString('path', path);
   checkExportable(detector, format, part);
-  const namesOf = part === 'backbone' ? releasedNames : format === 'pth' ? articleNames : (name: string) => [name];
+  const namesOf = namesIn(format, part);
   const state = await addon.describeState(handle, 'model');
   const tensors = state
     .map((tensor) => ({ ...tensor, stateDictNames: namesOf(tensor.name) }))
@@ -56,19 +61,36 @@ export async function exportDetector(detector: Detector, path: string, options: 
   await ensureWritableDirectory(dirname(path));
   await replaceFile(path, async (temporary) => {
     const fill = (spans: TensorSpan[]) => addon.writeState(handle, 'model', temporary, spans);
-    if (format === 'pth') await writeTorchFile(temporary, tensors, part === 'model' ? { epoch } : {}, fill);
+    if (format === 'torchscript') await writeTorchScript(detector, part, temporary);
+    else if (format === 'pth') await writeTorchFile(temporary, tensors, part === 'model' ? { epoch } : {}, fill);
     else await writeNamed(temporary, tensors, describe(detector), fill);
   });
   return { tensors: tensors.flatMap(({ stateDictNames }) => stateDictNames).length, bytes: (await stat(path)).size };
 }
 
+/** What the file calls a tensor of ours: none, one or more names. */
+function namesIn(format: ExportFormat, part: ExportPart): (name: string) => string[] {
+  if (format === 'torchscript' && part === 'backbone')
+    return (name) => (name.startsWith('backbone.') ? [name.slice('backbone.'.length)] : []);
+  if (part === 'backbone') return releasedNames;
+  return format === 'pth' ? articleNames : (name) => [name];
+}
+
+async function writeTorchScript(detector: Detector, part: ExportPart, path: string): Promise<void> {
+  const { addon, handle } = internalsOf(detector);
+  const { classes, config } = detector;
+  if (part === 'backbone') await addon.writeBackboneScript(handle, path);
+  else await addon.writeDetectorScript(handle, path, { ...config.postprocess, classes });
+}
+
 /** @throws RangeError for a format or part that has no names for this detector's tensors */
 function checkExportable({ config }: Detector, format: ExportFormat, part: ExportPart): void {
-  if (config.backbone !== 'torchscript' || (format === 'safetensors' && part === 'model')) return;
+  if (config.backbone !== 'torchscript' || format === 'torchscript') return;
+  if (format === 'safetensors' && part === 'model') return;
   const names = part === 'backbone' ? "DINOv3's release" : "the article's model";
   throw new RangeError(
     `Expected a ConvNeXt for the ${part} as ${format}, found a TorchScript backbone, whose tensors have no names in ${names}. ` +
-      'Export the whole model as safetensors',
+      'Export it as torchscript, or the whole model as safetensors',
   );
 }
 

@@ -23,9 +23,11 @@ Examples:
   dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
   dinov3-det export --checkpoint runs/train/best --format safetensors --out detector.safetensors
   dinov3-det export --checkpoint runs/train/best --format safetensors --part backbone --out backbone.safetensors
+  dinov3-det export --checkpoint runs/train/best --format torchscript --out detector.pt
   dinov3-det export --weights best_model.pth --config configs/voc.yaml --format safetensors --out detector.safetensors
 In Python: model.load_state_dict(torch.load('best_model.pth', weights_only=True)['model_state_dict']), with the article's model; the
-backbone alone fits the load_state_dict of DINOv3's own ConvNeXt.`;
+backbone alone fits the load_state_dict of DINOv3's own ConvNeXt. Of torchscript: torch.jit.load('detector.pt')(images) gives for each
+of the images [N,3,H,W], 0 to 1, its boxes, scores and labels.`;
 
 /** `dinov3-det export`: the weights of a trained detector in one file for other programs. */
 export function exportCommand(): Command {
@@ -34,7 +36,10 @@ export function exportCommand(): Command {
   )
     .option('--config <yaml>', 'with --weights: the data set file, for its classes')
     .addOption(
-      new Option('--format <name>', "pth: torch.save, by the article's names; safetensors: by ours")
+      new Option(
+        '--format <name>',
+        "pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
+      )
         .choices(exportFormats)
         .makeOptionMandatory(),
     )

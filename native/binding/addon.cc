@@ -14,6 +14,7 @@
 #include "binding/lane.h"
 #include "error.h"
 #include "models/device.h"
+#include "models/script_builder.h"
 
 // Each function carries its TypeScript signature; a test compares these with lib/binding.ts.
 namespace dinov3_det {
@@ -124,6 +125,30 @@ Napi::Value write_state(const CallbackInfo& info) {
       undefined);
 }
 
+// writeDetectorScript(detector: DetectorHandle, path: string, options: DetectorScriptOptions): Promise<void>
+Napi::Value write_detector_script(const CallbackInfo& info) {
+  const Napi::Object options = object_argument(info, 2);
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0]), path = string_argument(info, 1), classes = class_names(options),
+       postprocess = postprocess_options(options)] {
+        save_script(detector->model->script(classes, postprocess), path);
+        return true;
+      },
+      undefined);
+}
+
+// writeBackboneScript(detector: DetectorHandle, path: string): Promise<void>
+Napi::Value write_backbone_script(const CallbackInfo& info) {
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0]), path = string_argument(info, 1)] {
+        save_script(detector->model->script_backbone(), path);
+        return true;
+      },
+      undefined);
+}
+
 // createBatch(spec: BatchSpec): Promise<BatchHandle>
 Napi::Value create_batch(const CallbackInfo& info) { return start_batch_worker(info.Env(), object_argument(info, 0)); }
 
@@ -201,6 +226,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("describeState", describe_state);
   add("readState", read_state);
   add("writeState", write_state);
+  add("writeDetectorScript", write_detector_script);
+  add("writeBackboneScript", write_backbone_script);
   add("createBatch", create_batch);
   add("disposeBatch", dispose_batch);
   add("startTraining", start_training);

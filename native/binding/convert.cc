@@ -145,6 +145,13 @@ std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {
   });
 }
 
+std::vector<std::string> class_names(const Napi::Object& options) {
+  return elements(options.Get("classes"), "classes", [](const Napi::Value& name) -> std::string {
+    if (!name.IsString()) wrong(name.Env(), "classes", "strings");
+    return name.As<Napi::String>();
+  });
+}
+
 Objects batch_objects(const Napi::Object& spec) {
   return {typed_values<int32_t>(spec, "counts", napi_int32_array),
           typed_values<float>(spec, "boxes", napi_float32_array),

@@ -20,6 +20,7 @@ DetectorConfig detector_config(const Napi::Object& options);
 TrainOptions train_options(const Napi::Object& options);
 PostprocessOptions postprocess_options(const Napi::Object& options);
 std::vector<TensorSpan> tensor_spans(const Napi::Value& value);
+std::vector<std::string> class_names(const Napi::Object& options);
 Objects batch_objects(const Napi::Object& spec);
 ImageSize image_size(const Napi::Object& object);
 

@@ -5,7 +5,13 @@
 
 #include "models/named_tensor.h"
 
+namespace torch::jit {
+struct Module;
+}
+
 namespace dinov3_det {
+
+class ScriptBuilder;
 
 struct MapShape {
   int64_t channels;
@@ -32,6 +38,9 @@ class Backbone {
 
   // Tells layers that behave otherwise in training (dropout, batch norm) how to behave.
   virtual void train(bool) {}
+
+  // The same forward as a TorchScript module, on the CPU.
+  virtual torch::jit::Module script(ScriptBuilder& builder) const = 0;
 };
 
 }  // namespace dinov3_det

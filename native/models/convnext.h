@@ -41,6 +41,7 @@ class ConvNext : public Backbone {
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
   std::vector<MapShape> map_shapes(int64_t height, int64_t width) override;
   NamedTensors parameters() const override;
+  torch::jit::Module script(ScriptBuilder& builder) const override;
 
  private:
   struct Block {

@@ -11,6 +11,7 @@
 #include "models/backbone.h"
 #include "models/ssd_head.h"
 #include "ops/default_boxes.h"
+#include "ops/postprocess.h"
 
 namespace dinov3_det {
 
@@ -41,6 +42,12 @@ class DetectorModel {
   NamedTensors parameters() const;  // what an optimizer may step
   NamedTensors buffers() const;     // what a forward pass in training may change
   NamedTensors state() const;       // both
+
+  // The whole detector as a TorchScript module on the CPU: images [N, 3, height, width], float RGB 0..1 -> for each one
+  // a dictionary of boxes [D, 4] (xyxy in pixels of the input), scores [D] and labels [D]. Throws WEIGHTS_MISMATCH for
+  // a TorchScript backbone whose forward is not annotated.
+  torch::jit::Module script(const std::vector<std::string>& classes, const PostprocessOptions& options) const;
+  torch::jit::Module script_backbone() const;
 
   const at::Tensor& default_boxes() const { return default_boxes_; }  // [A, 4]
   const ImageSize& image_size() const { return image_size_; }

@@ -7,7 +7,13 @@
 
 #include "models/named_tensor.h"
 
+namespace torch::jit {
+struct Module;
+}
+
 namespace dinov3_det {
+
+class ScriptBuilder;
 
 struct HeadOutput {
   at::Tensor cls_logits;       // [N, A, K]
@@ -26,6 +32,9 @@ class SsdHead {
   // maps [N, C_k, h_k, w_k] -> cells row-major, anchors innermost: A = sum of h_k * w_k * anchors_k
   HeadOutput forward(const std::vector<at::Tensor>& maps) const;
   NamedTensors parameters() const;
+
+  // The same forward, for this many maps, as a TorchScript module on the CPU.
+  torch::jit::Module script(ScriptBuilder& builder, size_t maps) const;
 
  private:
   struct Conv {

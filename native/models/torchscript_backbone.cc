@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "error.h"
+#include "models/script_builder.h"
 
 namespace dinov3_det {
 
@@ -81,6 +82,13 @@ class TorchScriptBackbone : public Backbone {
 
   void train(bool on) override { module_.train(on); }
 
+  torch::jit::Module script(ScriptBuilder&) const override {
+    torch::jit::Module copy = module_.deepcopy(at::kCPU);
+    copy.eval();
+    for (const at::Tensor& parameter : copy.parameters()) parameter.set_requires_grad(false);
+    return copy;
+  }
+
  private:
   torch::jit::Module module_;
 };
@@ -89,7 +97,13 @@ class TorchScriptBackbone : public Backbone {
 
 std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive) {
   std::istringstream stream(archive);
-  return std::make_unique<TorchScriptBackbone>(torch::jit::load(stream, at::kCPU));
+  torch::jit::Module module = torch::jit::load(stream, at::kCPU);
+  if (is_script_of(module, kDetectorClass)) {
+    throw Error("WEIGHTS_MISMATCH",
+                "The TorchScript file is a whole detector, as dinov3-det export writes it, and no backbone; export the "
+                "backbone alone (--part backbone), or the weights as safetensors");
+  }
+  return std::make_unique<TorchScriptBackbone>(std::move(module));
 }
 
 }  // namespace dinov3_det

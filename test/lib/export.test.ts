@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { saveCheckpoint } from '../../lib/checkpoint.ts';
 import { Detector, type DetectorOptions, describeModel, internalsOf } from '../../lib/detector.ts';
-import { type ExportOptions, exportDetector } from '../../lib/export.ts';
+import { type ExportOptions, exportDetector, exportFormats } from '../../lib/export.ts';
 import { version } from '../../lib/version.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
 import { readTorchFile } from '../../lib/weights/pth.ts';
 import { readSafetensorsHeader, type TensorSpan } from '../../lib/weights/safetensors.ts';
+import { vetTorchScript } from '../../lib/weights/torchscript.ts';
 import { backboneKeys, depths, extraKeys, headKeys } from '../support/convnext-keys.ts';
 import { fixture } from '../support/shared.ts';
 import { expectError, noise, temporaryFolder } from '../support/voc.ts';
@@ -19,6 +20,7 @@ const small = {
   seed: 3,
 } satisfies DetectorOptions;
 const other = { ...small, seed: 4 };
+const scripted = { ...small, backbone: { torchscript: fixture('torchscript/one_map.pt') } };
 const all = { scoreThreshold: 0, maxDetections: 1000 };
 const picture = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
 const backbone = backboneKeys('dinov3-det', depths.convnext_test);
@@ -28,7 +30,7 @@ async function exported(options: ExportOptions, from: DetectorOptions = small) {
   const path = join(await temporaryFolder(), 'new', 'weights.bin');
   await using detector = await Detector.create(from);
   const report = await exportDetector(detector, path, options);
-  return { path, report, names: (await openWeights(path)).tensors.map(({ name }) => name) };
+  return { path, report };
 }
 
 /** The bytes of the tensors by their names in the file. */
@@ -133,21 +135,45 @@ describe('exportDetector', () => {
   });
 
   it('writes the same bytes for the same model', async () => {
-    for (const format of ['pth', 'safetensors'] as const) {
+    for (const format of exportFormats) {
       const [first, second] = [await exported({ format }), await exported({ format })];
       expect((await readFile(first.path)).equals(await readFile(second.path)), format).toBe(true);
     }
   });
 
   it('of a TorchScript backbone writes its tensors as safetensors, and refuses names that nobody has', async () => {
-    const options = { ...small, backbone: { torchscript: fixture('torchscript/one_map.pt') } };
-    const { names } = await exported({ format: 'safetensors' }, options);
+    const { path } = await exported({ format: 'safetensors' }, scripted);
+    const names = (await openWeights(path)).tensors.map(({ name }) => name);
     expect(names.filter((name) => name.startsWith('head.')).sort()).toEqual([...headKeys].sort());
     expect(names.some((name) => name.startsWith('backbone.'))).toBe(true);
-    await expect(exported({ format: 'pth' }, options)).rejects.toThrow(
+    await expect(exported({ format: 'pth' }, scripted)).rejects.toThrow(
       "Expected a ConvNeXt for the model as pth, found a TorchScript backbone, whose tensors have no names in the article's model",
     );
-    await expect(exported({ format: 'safetensors', part: 'backbone' }, options)).rejects.toThrow(RangeError);
+    await expect(exported({ format: 'safetensors', part: 'backbone' }, scripted)).rejects.toThrow(RangeError);
+  });
+
+  it('torchscript: a program that our own vetting takes; the whole is no backbone', async () => {
+    const { path, report } = await exported({ format: 'torchscript' });
+    expect(report).toEqual({ tensors: backbone.length + headKeys.length, bytes: (await readFile(path)).length });
+    await expect(vetTorchScript(await readFile(path), path)).resolves.toBeUndefined();
+    await expectError(openWeights(path), 'WEIGHTS_INVALID', 'TorchScript');
+    const asBackbone = Detector.create({ ...small, backbone: { torchscript: path } });
+    await expectError(asBackbone, 'WEIGHTS_MISMATCH', 'a whole detector', '--part backbone');
+  });
+
+  it.each([
+    ['a ConvNeXt', small],
+    ['a TorchScript backbone', scripted],
+  ] as const)('torchscript: %s alone is a backbone again, of the same tensors', async (_, options) => {
+    const { path, report } = await exported({ format: 'torchscript', part: 'backbone' }, options);
+    const [first, second] = [
+      await contentsOfCheckpoint(options),
+      await contentsOfCheckpoint({ ...other, backbone: { torchscript: path } }),
+    ];
+    expect([...second.keys()].sort()).toEqual([...first.keys()].sort());
+    const names = [...first.keys()].filter((name) => name.startsWith('backbone.'));
+    expect(report.tensors).toBe(names.length);
+    for (const name of names) expect(second.get(name)!.equals(first.get(name)!), name).toBe(true);
   });
 
   it('replaces a file, whole', async () => {
@@ -159,24 +185,21 @@ describe('exportDetector', () => {
     expect((await openWeights(path)).tensors).toHaveLength(backbone.length + headKeys.length);
   });
 
-  it.each(['pth', 'safetensors'] as const)(
-    '%s: where it cannot write, it says so and leaves nothing',
-    async (format) => {
-      const folder = await temporaryFolder();
-      await mkdir(join(folder, 'taken'));
-      await writeFile(join(folder, 'file'), 'mine');
-      await using detector = await Detector.create(small);
-      const taken = exportDetector(detector, join(folder, 'taken'), { format });
-      await expectError(taken, 'OUTPUT_NOT_WRITABLE', join(folder, 'taken'), 'A directory already has this name');
-      const under = join(folder, 'file', 'a.pth');
-      await expectError(exportDetector(detector, under, { format }), 'OUTPUT_NOT_WRITABLE', join(folder, 'file'));
-      expect((await readdir(folder)).sort()).toEqual(['file', 'taken']);
-      expect(await readFile(join(folder, 'file'), 'utf8')).toBe('mine');
-    },
-  );
+  it.each(exportFormats)('%s: where it cannot write, it says so and leaves nothing', async (format) => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'taken'));
+    await writeFile(join(folder, 'file'), 'mine');
+    await using detector = await Detector.create(small);
+    const taken = exportDetector(detector, join(folder, 'taken'), { format });
+    await expectError(taken, 'OUTPUT_NOT_WRITABLE', join(folder, 'taken'), 'A directory already has this name');
+    const under = join(folder, 'file', 'a.pth');
+    await expectError(exportDetector(detector, under, { format }), 'OUTPUT_NOT_WRITABLE', join(folder, 'file'));
+    expect((await readdir(folder)).sort()).toEqual(['file', 'taken']);
+    expect(await readFile(join(folder, 'file'), 'utf8')).toBe('mine');
+  });
 
   it.each([
-    [{ format: 'onnx' }, 'Expected one of safetensors, pth for format but received "onnx" of type string'],
+    [{ format: 'onnx' }, 'Expected one of safetensors, pth, torchscript for format but received "onnx" of type string'],
     [{}, 'for format but received undefined'],
     [{ format: 'pth', part: 'head' }, 'Expected one of model, backbone for part'],
     [{ format: 'pth', epoch: 1.5 }, 'Expected integer >= 0 for epoch'],

@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Detection } from '../../lib/detection.ts';
 import { Detector } from '../../lib/detector.ts';
 import { exportDetector } from '../../lib/export.ts';
 import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
+import { picture } from '../native/support.ts';
 import { backboneKeys, depths, extraKeys, headKeys } from '../support/convnext-keys.ts';
 import { temporaryFolder } from '../support/voc.ts';
 
@@ -20,6 +22,24 @@ interface Loaded {
   /** SHA-256 of the tensors in the modules that the files were loaded into. */
   model: Record<string, string>;
   backbone: Record<string, string>;
+  /** Of the TorchScript backbone to the module that `backbone` was loaded into. */
+  difference: number;
+  detector: {
+    classes: string[];
+    state: Record<string, string>;
+    batch: Found[];
+    alone: Found[];
+    /** The best five of the first picture, by a threshold that was set in Python. */
+    first: Found;
+    nothing: unknown[];
+    types: Record<keyof Found, string>;
+  };
+}
+
+interface Found {
+  boxes: number[];
+  scores: number[];
+  labels: number[];
 }
 
 describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)', () => {
@@ -29,12 +49,19 @@ describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)
       const folder = await temporaryFolder();
       const file = (name: string) => join(folder, name);
       const classes = ['__background__', 'a', 'b'];
-      await using detector = await Detector.create({ classes, backbone, imageSize: { width: 64, height: 64 } });
+      const size = { width: 64, height: 64 };
+      await using detector = await Detector.create({ classes, backbone, imageSize: size });
       await detector.save(file('checkpoint'));
       await exportDetector(detector, file('model.pth'), { format: 'pth', epoch: 70_000 });
       await exportDetector(detector, file('backbone.pth'), { format: 'pth', part: 'backbone' });
 
-      const args = [script, backbone, `${classes.length}`, file('model.pth'), file('backbone.pth')];
+      await exportDetector(detector, file('detector.pt'), { format: 'torchscript' });
+      await exportDetector(detector, file('backbone.pt'), { format: 'torchscript', part: 'backbone' });
+      const pictures = [0, 1, 2].map((n) => picture(`picture${n}`, size));
+      await writeFile(file('pictures'), Buffer.concat(pictures));
+
+      const files = ['model.pth', 'backbone.pth', 'detector.pt', 'backbone.pt', 'pictures'].map(file);
+      const args = [script, backbone, `${classes.length}`, ...files];
       const loaded = JSON.parse(execFileSync(python!, args, { encoding: 'utf8' })) as Loaded;
 
       expect(loaded).toMatchObject({ beside: { epoch: 70_000 }, ordered: true, shared: true });
@@ -53,10 +80,35 @@ describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)
       expect(loaded.backbone).toEqual(
         expected([...backboneKeys('dinov3', depths[backbone]), ...extraKeys.dinov3], [...backboneDigests, ...norm]),
       );
+
+      expect(loaded.difference).toBeLessThan(1e-4);
+      const { state, ...run } = loaded.detector;
+      expect(state).toMatchObject(Object.fromEntries(ours));
+      const buffers = Object.keys(state).filter((name) => !ours.has(name));
+      expect(buffers.sort()).toEqual(['default_boxes', 'image_mean', 'image_std']);
+      const types = { boxes: 'torch.float32', scores: 'torch.float32', labels: 'torch.int64' };
+      expect(run).toMatchObject({ classes, nothing: [], types });
+      const images = pictures.map((data) => ({ data, ...size }));
+      const detections = await detector.detect(images, { scoreThreshold: detector.config.postprocess.scoreThreshold });
+      for (const [i, expectedImage] of detections.entries()) {
+        expect(expectedImage.length).toBeGreaterThan(5);
+        expectDetections(run.batch[i]!, expectedImage, classes);
+        expectDetections(run.alone[i]!, expectedImage, classes);
+      }
+      expectDetections(run.first, detections[0]!.slice(0, run.first.labels.length), classes);
+      expect(run.first.labels).toHaveLength(4); // above the fifth's score, strictly
     },
     60_000,
   );
 });
+
+/** The same number, the same classes, boxes to a thousandth of a pixel. */
+function expectDetections(found: Found, expected: readonly Detection[], classes: readonly string[]): void {
+  expect(found.labels.map((label) => classes[label])).toEqual(expected.map(({ label }) => label));
+  const boxes = expected.flatMap(({ box: { xmin, ymin, xmax, ymax } }) => [xmin, ymin, xmax, ymax]);
+  expect(Math.max(...boxes.map((value, i) => Math.abs(value - found.boxes[i]!)))).toBeLessThan(1e-3);
+  expect(Math.max(...expected.map(({ score }, i) => Math.abs(score - found.scores[i]!)))).toBeLessThan(1e-5);
+}
 
 /** SHA-256 of every tensor of a safetensors file. */
 async function digests(path: string): Promise<Map<string, string>> {

@@ -82,6 +82,8 @@ export interface TestAddon {
   /** The tensors after reading. */
   readTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): NamedTensor[];
   writeTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): void;
+  /** Loads a TorchScript file and calls a method of it, whose lists and dictionaries of tensors become arrays and objects. */
+  runScript(path: string, method: string, inputs: Tensor[]): unknown;
 }
 
 /** Ground truth padded to the image with the most objects: boxes [N, G, 4], labels [N, G], counts [N]. */

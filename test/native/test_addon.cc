@@ -2,8 +2,10 @@
 // number[]}; test/native/support.ts types what is exported here.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 #include <napi.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <cstring>
 #include <string>
@@ -299,6 +301,23 @@ Napi::Value write_tensors_js(const CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value from_script(Napi::Env env, const c10::IValue& value) {
+  if (value.isTensor()) return from_tensor(env, value.toTensor());
+  if (value.isList()) return to_list(env, value.toListRef().vec(), from_script);
+  Napi::Object object = Napi::Object::New(env);
+  for (const auto& entry : value.toGenericDict())
+    object.Set(entry.key().toStringRef(), from_script(env, entry.value()));
+  return object;
+}
+
+Napi::Value run_script_js(const CallbackInfo& info) {
+  const c10::NoGradGuard no_grad;
+  torch::jit::Module module = torch::jit::load(info[0].ToString().Utf8Value());
+  std::vector<c10::IValue> inputs;
+  for (const at::Tensor& tensor : list(info[2], to_tensor)) inputs.emplace_back(tensor);
+  return from_script(info.Env(), module.get_method(info[1].ToString())(inputs));
+}
+
 // The core's exceptions as JavaScript errors, with the code of those that have one.
 template <Napi::Value (*function)(const CallbackInfo&)>
 Napi::Value guarded(const CallbackInfo& info) {
@@ -336,6 +355,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("ssdHead", guarded<ssd_head_js>);
   add("readTensors", guarded<read_tensors_js>);
   add("writeTensors", guarded<write_tensors_js>);
+  add("runScript", guarded<run_script_js>);
   return exports;
 }
 

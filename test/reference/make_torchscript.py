@@ -1,6 +1,6 @@
 """torchscript/*.pt: tiny TorchScript backbones, and what is wrong with a few of them."""
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,11 @@ class BatchNorm(nn.Module):
         return self.bn(self.conv(avg_pool2d(x, 32)))
 
 
+class OptionalMap(OneMap):
+    def forward(self, x: Tensor) -> Optional[Tensor]:
+        return self.one_map(x)
+
+
 class WrongRank(OneMap):
     def forward(self, x: Tensor) -> Tensor:
         return self.one_map(x).flatten(1)
@@ -106,6 +111,7 @@ MODULES = {
     "list_of_maps": ListOfMaps,
     "shared": Shared,
     "batch_norm": BatchNorm,
+    "optional_map": OptionalMap,
     "wrong_rank": WrongRank,
     "wrong_type": WrongType,
     "not_floating": NotFloating,

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { saveCheckpoint } from '../../../lib/checkpoint.ts';
 import { runProgram } from '../../../lib/cli/program.ts';
 import { Detector, describeModel, internalsOf } from '../../../lib/detector.ts';
-import { openWeights } from '../../../lib/weights/open-weights.ts';
+import { openWeights, weightsFormat } from '../../../lib/weights/open-weights.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 
 afterEach(() => vi.restoreAllMocks());
@@ -61,6 +61,26 @@ describe('export', () => {
     expect((await openWeights(out)).source).toBe('facebookresearch/dinov3');
   });
 
+  it('writes TorchScript, and what it writes of the backbone goes in again', async () => {
+    const { folder, checkpoint } = await trainedModel(0);
+    const [whole, part] = [join(folder, 'detector.pt'), join(folder, 'backbone.pt')];
+    const args = ['--checkpoint', checkpoint, '--format', 'torchscript'];
+    expect(await runExport(...args, '--out', whole)).toMatchObject({ code: 0, error: '' });
+    expect(await runExport(...args, '--part', 'backbone', '--out', part)).toMatchObject({ code: 0, error: '' });
+    expect(await weightsFormat(whole)).toBe('torchscript');
+    const from = [
+      '--config',
+      join(folder, 'data.yaml'),
+      '--format',
+      'pth',
+      '--out',
+      join(folder, 'never.pth'),
+      '--weights',
+    ];
+    expect((await runExport(...from, whole)).error).toContain('is a whole detector, as dinov3-det export writes it');
+    expect((await runExport(...from, part)).error).toContain(`${part} cannot detect: it has no head`);
+  });
+
   it('replaces a file only when asked', async () => {
     const { folder, checkpoint } = await trainedModel(0);
     const out = join(folder, 'mine.pth');
@@ -98,7 +118,7 @@ describe('export', () => {
   it.each([
     [[], "required option '--format <name>' not specified", 2],
     [['--format', 'pth'], "required option '--out <file>' not specified", 2],
-    [['--format', 'onnx'], 'Allowed choices are safetensors, pth.', 2],
+    [['--format', 'onnx'], 'Allowed choices are safetensors, pth, torchscript.', 2],
     [['--format', 'pth', '--part', 'head'], 'Allowed choices are model, backbone.', 2],
     [['--format', 'pth', '--out', 'never.pth'], 'Give --checkpoint, or --weights with --config', 2],
     [['--format', 'pth', '--out', 'never.pth', '--checkpoint', 'none'], 'No checkpoint in none', 1],

@@ -22,6 +22,8 @@ const spec = {
   labels: Int32Array.of(1),
 };
 
+const scriptOptions = { ...allDetections, classes: ['a'] };
+
 /** The functions without their types, to be misused; a synchronous throw and a rejection are the same here. */
 async function call(name: keyof NativeAddon, ...args: unknown[]): Promise<unknown> {
   return (addon[name] as (...args: unknown[]) => unknown)(...args);
@@ -67,6 +69,8 @@ describe('handles', () => {
     ['describeState', ['model']],
     ['readState', ['model', 'file', []]],
     ['writeState', ['model', 'file', []]],
+    ['writeDetectorScript', ['file', scriptOptions]],
+    ['writeBackboneScript', ['file']],
     ['startTraining', [{ optimizer: 'sgd', fineTune: false }]],
     ['trainStep', [batch, 1e-3]],
     ['detect', [batch, allDetections]],
@@ -256,6 +260,21 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     }
     for (const [what, value] of spoiled(span, { shape: [[-1], [0.5]], offset: notIntegers, byteLength: notIntegers })) {
       await expect(call(name, detector, 'model', 'file', [value]), what).rejects.toThrow(RangeError);
+    }
+  });
+
+  it('writeDetectorScript and writeBackboneScript, for paths and options of other types', async () => {
+    for (const value of notStrings) {
+      await expect(call('writeDetectorScript', detector, value, scriptOptions)).rejects.toThrow(TypeError);
+      await expect(call('writeBackboneScript', detector, value)).rejects.toThrow(TypeError);
+    }
+    const classes = [...notObjects, {}, ['a', 1], [null]];
+    const wrong = [
+      ...notObjects,
+      ...spoiled(scriptOptions, { classes, nmsThreshold: notNumbers }).map(([, value]) => value),
+    ];
+    for (const value of wrong) {
+      await expect(call('writeDetectorScript', detector, 'never.pt', value)).rejects.toThrow(TypeError);
     }
   });
 

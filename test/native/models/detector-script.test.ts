@@ -1,0 +1,203 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+import type { DetectorHandle, NativeDetectorOptions, PostprocessOptions } from '../../../lib/binding.ts';
+import { vetTorchScript } from '../../../lib/weights/torchscript.ts';
+import { fixture } from '../../support/shared.ts';
+import { expectError, temporaryFolder } from '../../support/voc.ts';
+import { addon, allDetections, batchOf, changed, imageSize, options, readBytes, writeFloats } from '../detectors.ts';
+import { type Detections, loadTestAddon, pattern, picture, type Tensor, tensor, weight } from '../support.ts';
+
+const core = await loadTestAddon();
+const classes = ['__background__', 'a', 'b', 'c'];
+
+/** What an exported detector gives for one picture. */
+interface Found {
+  boxes: Tensor;
+  scores: Tensor;
+  labels: Tensor<Int32Array>;
+}
+
+/** A detector whose weights let every layer count; running statistics stay as they are. */
+async function create(more: Partial<NativeDetectorOptions> = {}): Promise<DetectorHandle> {
+  const detector = await addon.createDetector({ ...options, ...more });
+  const infos = (await addon.describeState(detector, 'model')).filter(({ name }) => !/\.(running_|num_)/.test(name));
+  await writeFloats(detector, 'model', new Map(infos.map(({ name, shape }) => [name, weight(name, shape)])));
+  return detector;
+}
+
+const scripted = async (name: string) => ({
+  backbone: 'torchscript',
+  torchscript: await readFile(fixture(`native/torchscript/${name}.pt`)),
+});
+
+/** The path of a file of the whole detector, which our own vetting takes. */
+async function write(detector: DetectorHandle, postprocess: PostprocessOptions = allDetections): Promise<string> {
+  const path = join(await temporaryFolder(), 'detector.pt');
+  await addon.writeDetectorScript(detector, path, { ...postprocess, classes });
+  await expect(vetTorchScript(await readFile(path), path)).resolves.toBeUndefined();
+  return path;
+}
+
+const run = (path: string, ...inputs: Tensor[]) => core.runScript(path, 'forward', inputs) as Found[];
+const empty = (count: number) => Array.from({ length: count }, () => ({ boxes: [], labels: [] }));
+const flat = (parts: readonly ArrayLike<number>[]) => parts.flatMap((part) => Array.from(part));
+
+/** The pictures of `batchOf` as an exported detector takes them: [N, 3, H, W], 0 to 1. */
+function images(count: number): Tensor {
+  const { width, height } = imageSize;
+  const planes = Array.from({ length: count }, (_, n) => picture(`picture${n}`, imageSize)).flatMap((rgb) =>
+    [0, 1, 2].map((channel) => Float32Array.from({ length: width * height }, (_, i) => rgb[3 * i + channel]! / 255)),
+  );
+  return tensor(flat(planes), [count, 3, height, width]);
+}
+
+/** The same number of detections for each picture, the same labels, and boxes to `pixels`. */
+function expectSame(
+  found: readonly Found[],
+  expected: { [Key in keyof Detections]: ArrayLike<number> },
+  pixels: number,
+) {
+  expect(found.map(({ scores }) => scores.data.length)).toEqual(Array.from(expected.counts));
+  expect(flat(found.map(({ labels }) => labels.data))).toEqual(Array.from(expected.labels));
+  for (const key of ['boxes', 'scores'] as const) {
+    const values = flat(found.map((image) => image[key].data));
+    expect(values.length).toBe(expected[key].length);
+    const difference = Math.max(0, ...values.map((value, i) => Math.abs(value - expected[key][i]!)));
+    expect(difference, key).toBeLessThanOrEqual(key === 'boxes' ? pixels : pixels / 100);
+  }
+}
+
+async function expectSameDetections(detector: DetectorHandle, postprocess = allDetections) {
+  const path = await write(detector, postprocess);
+  for (const count of [1, 3]) {
+    const expected = await addon.detect(detector, await batchOf(empty(count)), postprocess);
+    expect(Math.min(...expected.counts)).toBeGreaterThan(0);
+    expectSame(run(path, images(count)), expected, 1e-3);
+  }
+}
+
+describe('a detector as TorchScript', () => {
+  it('gives the same detections, for batches of one and three', async () => expectSameDetections(await create()));
+
+  it('has the settings of postprocessing in it', async () => {
+    const detector = await create();
+    const settings = { scoreThreshold: 0.3, nmsThreshold: 0.2, topkCandidates: 5, maxDetections: 4 };
+    await expectSameDetections(detector, settings);
+    const none = await write(detector, { ...settings, scoreThreshold: 1 });
+    expect(run(none, images(2)).map(({ boxes, labels }) => [boxes.shape, labels.shape])).toEqual([
+      [[0, 4], [0]],
+      [[0, 4], [0]],
+    ]);
+    expect(run(none, tensor([], [0, 3, 64, 64]))).toEqual([]);
+  });
+
+  it('normalises with the mean and deviation of the model', async () =>
+    expectSameDetections(await create({ mean: [0.1, 0.2, 0.9], std: [0.5, 1, 2] })));
+
+  it.each(['one_map', 'tuple_of_maps', 'list_of_maps', 'shared', 'batch_norm'])(
+    'has a TorchScript backbone in it: %s',
+    async (name) => expectSameDetections(await create(await scripted(name))),
+  );
+
+  it('is of the weights as they are after training, in evaluation', async () => {
+    const detector = await create(await scripted('batch_norm'));
+    const before = await readBytes(detector, 'model');
+    await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
+    await addon.trainStep(detector, await batchOf(), 1e-4);
+    const path = await write(detector);
+    expect(changed(before, await readBytes(detector, 'model'))).toContain('backbone.bn.running_mean');
+    expectSame(run(path, images(3)), await addon.detect(detector, await batchOf(empty(3)), allDetections), 1e-3);
+  });
+
+  it('refuses a TorchScript backbone that does not say what it returns', async () => {
+    const detector = await create(await scripted('optional_map'));
+    const writing = addon.writeDetectorScript(detector, 'never.pt', { ...allDetections, classes });
+    await expectError(writing, 'WEIGHTS_MISMATCH', 'Optional[Tensor]', 'a Tuple of Tensors', 'safetensors');
+    expect(existsSync('never.pt')).toBe(false);
+  });
+
+  it('says what images it takes', async () => {
+    const path = await write(await create());
+    const refusal = 'Expected images [N, 3, 64, 64] but found ';
+    for (const shape of [
+      [3, 64, 64],
+      [1, 1, 64, 64],
+      [1, 3, 64, 32],
+      [1, 3, 64, 64, 1],
+    ]) {
+      // biome-ignore format: a table
+      const size = shape.reduce((a, b) => a * b);
+      expect(() => run(path, tensor(new Float32Array(size), shape))).toThrow(`${refusal}[${shape.join(', ')}]`);
+    }
+    const bytes = { data: new Uint8Array(3 * 64 * 64), shape: [1, 3, 64, 64] };
+    expect(() => run(path, bytes as never)).toThrow('Expected images of floating point, 0 to 1');
+  });
+
+  it('is no backbone', async () => {
+    const torchscript = await readFile(await write(await create()));
+    const creating = addon.createDetector({ ...options, backbone: 'torchscript', torchscript });
+    await expectError(creating, 'WEIGHTS_MISMATCH', 'a whole detector', '--part backbone');
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('reports a full disk (/dev/full)', async () => {
+    const detector = await create();
+    const writing = addon.writeDetectorScript(detector, '/dev/full', { ...allDetections, classes });
+    await expectError(writing, 'OUTPUT_NOT_WRITABLE', '/dev/full', 'is the disk full?');
+    const nowhere = join(await temporaryFolder(), 'none', 'detector.pt');
+    await expectError(addon.writeBackboneScript(detector, nowhere), 'OUTPUT_NOT_WRITABLE', nowhere);
+  });
+});
+
+describe('its postprocessing', async () => {
+  const input = { width: 192, height: 160 }; // 6 x 5 cells of 4 default boxes
+  const detector = await addon.createDetector({ ...options, imageSize: input });
+  const boxes = await addon.defaultBoxes(detector);
+  const defaultBoxes = tensor(boxes, [boxes.length / 4, 4]);
+  const anchors = defaultBoxes.shape[0]!;
+
+  it.each(Array.from({ length: 20 }, (_, i) => ({ seed: i + 1, labels: i % 2 === 0 ? 3 : 15 })))(
+    'equals the native one bit for bit: random head $seed, $labels classes',
+    async ({ seed, labels }) => {
+      const settings = {
+        scoreThreshold: [0, 0.01, 0.05][seed % 3]!,
+        nmsThreshold: [0.45, 0.1, 0.7, 1][seed % 4]!,
+        topkCandidates: [400, 30][(seed >> 1) % 2]!,
+        maxDetections: [200, 1e6][(seed >> 2) % 2]!,
+      };
+      const path = await write(detector, settings);
+      // In steps, so that many scores are equal; the first image's boxes lie about everywhere, the second's near the defaults.
+      const logits = pattern(`logits${seed}`, [2, anchors, labels + 1], 6);
+      logits.data = logits.data.map((value) => Math.round(value * 2) / 2);
+      const codes = pattern(`codes${seed}`, [2, anchors, 4], 20);
+      codes.data = codes.data.map((value, i) => (i < codes.data.length / 2 ? value : value / 50));
+      const expected = core.postprocess(logits, codes, defaultBoxes, input, [input, input], settings);
+      expect(Math.min(...expected.counts)).toBeGreaterThan(0);
+      expectSame(core.runScript(path, 'postprocess', [logits, codes]) as Found[], expected, 0);
+    },
+  );
+});
+
+describe('a backbone as TorchScript', () => {
+  it('has the names and the numbers of the one that it was, and trains on', async () => {
+    const detector = await create();
+    const path = join(await temporaryFolder(), 'backbone.pt');
+    await addon.writeBackboneScript(detector, path);
+    const torchscript = await readFile(path);
+    await expect(vetTorchScript(torchscript, path)).resolves.toBeUndefined();
+
+    const copy = await create({ backbone: 'torchscript', torchscript });
+    expect(addon.featureMaps(copy)).toEqual(addon.featureMaps(detector));
+    const [ours, theirs] = [await readBytes(detector, 'model'), await readBytes(copy, 'model')];
+    expect([...theirs.keys()].sort()).toEqual([...ours.keys()].sort());
+    expect(changed(ours, theirs)).toEqual([]);
+    const found = async (of: DetectorHandle) => addon.detect(of, await batchOf(), allDetections);
+    expect(await found(copy)).toEqual(await found(detector));
+    await addon.startTraining(copy, { optimizer: 'sgd', fineTune: true });
+    await addon.trainStep(copy, await batchOf(), 1e-4);
+    expect(changed(theirs, await readBytes(copy, 'model'))).toContain('backbone.stages.0.0.dwconv.weight');
+    await expectSameDetections(copy);
+  });
+});
