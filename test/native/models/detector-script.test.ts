@@ -180,6 +180,45 @@ describe('its postprocessing', async () => {
   );
 });
 
+describe('its NMS', () => {
+  /** Pairs of boxes far from each other, whose IoU is `iou` but for rounding: what happens to a pair hangs on the last bit. */
+  function pairs(count: number, iou: number) {
+    const sizes = pattern('sizes', [count, 2], 10, 20).data;
+    const boxes = Array.from({ length: count }, (_, i) => {
+      const [x, y, width, height] = [
+        (i % 40) * 30 + 0.3,
+        Math.floor(i / 40) * 30 + 0.7,
+        sizes[2 * i]!,
+        sizes[2 * i + 1]!,
+      ];
+      return [x, y, x + width, y + height, x, y, x + width, y + height * iou];
+    });
+    const scores = Float32Array.from({ length: 2 * count }, (_, i) => 1 - i / (2 * count));
+    const labels = Int32Array.from({ length: 2 * count }, (_, i) => 1 + Math.floor((i >> 1) / (count / 4)));
+    return { boxes: Float32Array.from(boxes.flat()), scores, labels };
+  }
+
+  it.each([
+    [100, 0.5],
+    [500, 0.3],
+    [501, 0.3],
+    [800, 0.45],
+  ])(
+    // biome-ignore format: a table
+    'rounds as the native one, by classes apart and by class: %i pairs of IoU %f',
+    async (count, nmsThreshold) => {
+      const path = await write(await addon.createDetector(options), { ...allDetections, nmsThreshold });
+      const { boxes, scores, labels } = pairs(count, nmsThreshold);
+      const inputs = [tensor(boxes, [2 * count, 4]), { data: labels, shape: [2 * count] }];
+      const kept = core.runScript(path, 'batched_nms', inputs as Tensor[]) as Tensor<Int32Array>;
+      const expected = core.batchedNms({ boxes, scores, labels }, nmsThreshold).sort((a, b) => a - b);
+      expect([...kept.data.keys()].filter((i) => kept.data[i])).toEqual(expected);
+      expect(expected.length).toBeGreaterThan(count * 1.1);
+      expect(expected.length).toBeLessThan(count * 1.9);
+    },
+  );
+});
+
 describe('a backbone as TorchScript', () => {
   it('has the names and the numbers of the one that it was, and trains on', async () => {
     const detector = await create();
