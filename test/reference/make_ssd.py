@@ -14,7 +14,7 @@ QUESTIONS = json.loads((STORED / "ssd_golden.json").read_text())
 
 
 def tensors(group, *names):
-    return [torch.tensor(group[name]) for name in names]
+    return [torch.tensor(group[name], dtype=torch.float32) for name in names]
 
 
 def described(boxes, ends):
@@ -72,7 +72,10 @@ def tiny_ssd():
     anchors = ssd.default_boxes([(4, 4), (2, 2)], *size, ratios=[[2], [2, 3]], scales=question["scales"])
     logits, regression = tensors(question, "cls_logits", "bbox_regression")
     output = {"cls_logits": logits, "bbox_regression": regression}
-    targets = [dict(zip(("boxes", "labels"), tensors(target, "boxes", "labels"))) for target in question["targets"]]
+    targets = [
+        {"boxes": tensors(target, "boxes")[0], "labels": torch.tensor(target["labels"])}
+        for target in question["targets"]
+    ]
     loss, matches = ssd.losses(output, targets, anchors)
     empty = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
     options = {
