@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { cocoAveragePrecision, torchmetricsMeanAveragePrecision } from '../../lib/average-precision.ts';
+import {
+  cocoAveragePrecision,
+  type EvaluatedImage,
+  torchmetricsMeanAveragePrecision,
+} from '../../lib/average-precision.ts';
 import {
   cocoFixture,
   type DetectionRow,
   evaluatedImage,
   type ObjectRow,
+  type RandomSetOptions,
   randomSet,
 } from '../support/evaluated-images.ts';
+import { golden } from '../support/shared.ts';
 
 const ONE_OBJECT: ObjectRow[] = [[1, 0, 0, 10, 10]];
 
@@ -15,106 +21,80 @@ function expectAll(actual: readonly number[], expected: readonly number[]): void
   for (const [i, value] of expected.entries()) expect(actual[i], `number ${i}`).toBeCloseTo(value, 9);
 }
 
-describe('golden vectors of the COCO API', () => {
-  it('gives the twelve numbers of its own fake detections over 100 images', async () => {
-    const pairs = await cocoFixture('instances_val2014_100.json', 'instances_val2014_fakebbox100_results.json');
+/**
+ * pycocotools 2.0.11, `ignore` added to its own flag (which otherwise only knows crowds); with `[2, 3, 5]` its first number
+ * taken from `eval['precision']`, as `summarize` wants 100 among the limits there.
+ */
+const coco: { files: CocoFiles[]; sets: RandomSet[] } = await golden('metrics.json');
+
+/** torchmetrics 1.9 without areas and `ignore`, of the same files and sets: `map` and `map_50`, float32. */
+const torchmetrics: { files: number[][]; sets: number[][] } = await golden('torchmetrics.json');
+
+interface CocoFiles {
+  truth: string;
+  results: string;
+  stats: number[];
+}
+
+interface RandomSet {
+  name: string;
+  seed: number;
+  options: RandomSetOptions;
+  stats: number[];
+  /** With at most 2, 3 and 5 detections. */
+  fewStats: number[];
+  /** AP and AP at .5 by label. */
+  perClass: Record<string, [number, number]>;
+}
+
+const filePairs = coco.files.map((files, index) => ({ ...files, pair: torchmetrics.files[index]! }));
+
+describe.each(filePairs)('golden vectors: $truth', ({ truth, results, stats, pair }) => {
+  it("gives the COCO API's twelve numbers", async () => {
+    const pairs = await cocoFixture(truth, results);
     const result = await cocoAveragePrecision(pairs.sort((a, b) => a.id - b.id).map(({ image }) => image));
-    const expected = [
-      0.5045806987249628, 0.6969727247299577, 0.5729816669904824, 0.5856257209410443, 0.5193996948036719,
-      0.5013978986347466, 0.38681277964578054, 0.5936795762842003, 0.595352982877607, 0.6398109626113442,
-      0.5664205978994309, 0.5642905982905982,
-    ];
-    expectAll(result.stats, expected);
+    expectAll(result.stats, stats);
     const { ap, ap50, ap75, apSmall, apMedium, apLarge, ar1, ar10, ar100, arSmall, arMedium, arLarge } = result;
     const named = [ap, ap50, ap75, apSmall, apMedium, apLarge, ar1, ar10, ar100, arSmall, arMedium, arLarge];
     expect(named).toEqual(result.stats);
   });
 
-  it('gives -1 where a size has no objects', async () => {
-    const pairs = await cocoFixture('gt_dataset.json', 'dt_dataset.json');
-    const result = await cocoAveragePrecision(pairs.map(({ image }) => image));
-    expectAll(
-      result.stats,
-      [
-        0.6947194719471946, 0.6947194719471946, 0.6947194719471946, -1, 0.7920792079207921, 0, 0.6666666666666666, 0.75,
-        0.75, -1, 0.7916666666666666, 0,
-      ],
-    );
-    expect(
-      result.perClass.map(({ labelIndex, groundTruths, detections }) => [labelIndex, groundTruths, detections]),
-    ).toEqual([
-      [1, 3, 4],
-      [2, 3, 2],
-      [3, 1, 1],
-      [4, 2, 2],
-    ]);
-  });
-
-  // torchmetrics 1.9 numbers the images as they come, here in the order of the file, and returns float32.
+  // torchmetrics numbers the images as they come, here in the order of the file.
   it('gives the pair of torchmetrics', async () => {
-    const pairs = await cocoFixture('instances_val2014_100.json', 'instances_val2014_fakebbox100_results.json');
+    const pairs = await cocoFixture(truth, results);
     const { map, map50 } = await torchmetricsMeanAveragePrecision(pairs.map(({ image }) => image));
-    expect(Math.fround(map)).toBe(0.5034999847412109);
-    expect(Math.fround(map50)).toBe(0.6962398886680603);
+    expect([map, map50].map(Math.fround)).toEqual(pair);
   });
 });
 
-/**
- * Expected: pycocotools 2.0.11 on the same boxes as xywh, `ignore` added to its own flag (which otherwise only knows crowds);
- * with `[2, 3, 5]` its first number taken from `eval['precision']`, as `summarize` wants 100 among the limits there;
- * torchmetrics 1.9 on float32 tensors without areas and `ignore`.
- */
-const randomSets = [
-  {
-    name: 'crowds, ignored objects, equal scores, IoUs on the thresholds',
-    images: randomSet(1, { images: 40, classes: 4, objects: 12, grid: 4, flagged: 0.2 }),
-    stats: [
-      0.22543756795028846, 0.43459332588343047, 0.17091690977467688, 0.42396608286504356, 0.13248305044572842,
-      0.22362800023495696, 0.2734113300492611, 0.47160605621558976, 0.4723203419298754, 0.6451505602240897,
-      0.3315746753246753, 0.3616666666666667,
-    ],
-    fewStats: [
-      0.22226421542766475, 0.4323706246113309, 0.1658167490933962, 0.4163012103121187, 0.13267190349618774,
-      0.22061638733277605, 0.3545073891625616, 0.4137170385395537, 0.4567893364242349, 0.615983893557423,
-      0.3315746753246753, 0.3491666666666667,
-    ],
-    torchmetrics: [0.23465177416801453, 0.4497697055339813],
-  },
-  {
-    name: 'fractional coordinates, no flags',
-    images: randomSet(2, { images: 60, classes: 3, objects: 6, grid: 0, flagged: 0 }),
-    stats: [
-      0.19618736796240513, 0.44083015744898635, 0.11691225701645018, 0.2358849403811242, 0.1593630621486283,
-      0.25767402947246176, 0.2123632281696798, 0.41339684509039354, 0.41339684509039354, 0.43700000000000006,
-      0.39841269841269844, 0.4075905575905576,
-    ],
-    fewStats: [
-      0.1925642189443345, 0.437252445419027, 0.11223322662119276, 0.23561816607405392, 0.1593630621486283,
-      0.2450898793447267, 0.3231510693607468, 0.36554058844381426, 0.40105784000945294, 0.4353333333333334,
-      0.39841269841269844, 0.3760582010582011,
-    ],
-    torchmetrics: [0.19618141651153564, 0.44083017110824585],
-  },
-  {
-    name: 'more than 100 detections of a class in an image',
-    images: randomSet(3, { images: 8, classes: 1, objects: 150, grid: 2, flagged: 0.1 }),
-    stats: [
-      0.2971747034320414, 0.6655408366565861, 0.19084677824224477, 0.2907230685568995, 0.29395818839159393,
-      0.32682255953417366, 0.007630522088353414, 0.05642570281124497, 0.3809236947791165, 0.37883597883597886,
-      0.36274509803921573, 0.3917874396135266,
-    ],
-    fewStats: [
-      0.029871268027423865, 0.05626345243219975, 0.025907590759075904, 0.03425271098538425, 0.01287128712871287,
-      0.037585671463073914, 0.013052208835341365, 0.02048192771084337, 0.032329317269076306, 0.03333333333333333,
-      0.012745098039215686, 0.04106280193236715,
-    ],
-    torchmetrics: [0.29955074191093445, 0.6586058735847473],
-  },
-];
+it('counts objects and detections by class, and gives -1 where a size has no objects', async () => {
+  const pairs = await cocoFixture('gt_dataset.json', 'dt_dataset.json');
+  const { apSmall, perClass } = await cocoAveragePrecision(pairs.map(({ image }) => image));
+  expect(apSmall).toBe(-1);
+  expect(perClass.map(({ labelIndex, groundTruths, detections }) => [labelIndex, groundTruths, detections])).toEqual([
+    [1, 3, 4],
+    [2, 3, 2],
+    [3, 1, 1],
+    [4, 2, 2],
+  ]);
+});
 
-describe.each(randomSets)('a random set: $name', ({ images, stats, fewStats, torchmetrics }) => {
-  it('equals pycocotools', async () => {
-    expectAll((await cocoAveragePrecision(images)).stats, stats);
+const randomSets = coco.sets.map((set, index) => ({
+  ...set,
+  images: randomSet(set.seed, set.options),
+  pair: torchmetrics.sets[index]!,
+}));
+
+describe.each(randomSets)('a random set: $name', ({ images, stats, fewStats, perClass, pair }) => {
+  it('equals pycocotools, class by class too', async () => {
+    const result = await cocoAveragePrecision(images);
+    expectAll(result.stats, stats);
+    const labels = result.perClass.map(({ labelIndex }) => `${labelIndex}`);
+    expect(labels).toEqual(Object.keys(perClass));
+    expectAll(
+      result.perClass.flatMap(({ ap, ap50 }) => [ap, ap50]),
+      Object.values(perClass).flat(),
+    );
   });
 
   it('equals pycocotools with other limits on detections', async () => {
@@ -127,15 +107,47 @@ describe.each(randomSets)('a random set: $name', ({ images, stats, fewStats, tor
       groundTruth,
     }));
     const { map, map50 } = await torchmetricsMeanAveragePrecision(plain);
-    expect([map, map50].map(Math.fround)).toEqual(torchmetrics);
+    expect([map, map50].map(Math.fround)).toEqual(pair);
   });
 
-  it('averages the classes that have objects', async () => {
+  it('averages the classes that have objects which count', async () => {
     const result = await cocoAveragePrecision(images);
     const counted = result.perClass.filter(({ groundTruths }) => groundTruths > 0);
-    expect(result.perClass[0]).toMatchObject({ labelIndex: 1, groundTruths: 0, ap: -1, ap50: -1, ar100: -1 });
-    expect(counted).toHaveLength(result.perClass.length - 1);
-    expect(result.ap).toBeCloseTo(counted.reduce((sum, { ap }) => sum + ap, 0) / counted.length, 12);
+    for (const { groundTruths, ap, ap50, ar100 } of result.perClass) {
+      if (groundTruths === 0) expect([ap, ap50, ar100]).toEqual([-1, -1, -1]);
+    }
+    const sum = counted.reduce((total, { ap }) => total + ap, 0);
+    expect(result.ap).toBeCloseTo(counted.length === 0 ? -1 : sum / counted.length, 12);
+  });
+});
+
+it('random sets have 1 to 500 images and every hard case', () => {
+  const sizes = randomSets.map(({ images }) => images.length);
+  expect([Math.min(...sizes), Math.max(...sizes)]).toEqual([1, 500]);
+  const all = randomSets.flatMap(({ images }) => images);
+  const have = (condition: (image: EvaluatedImage) => boolean) => all.some(condition);
+  expect({
+    crowds: have(({ groundTruth }) => groundTruth.crowd!.includes(1)),
+    ignored: have(({ groundTruth }) => groundTruth.ignore!.includes(1)),
+    ties: have(({ detections: { scores } }) => new Set(scores).size < scores.length),
+    withoutTruth: have(
+      ({ detections, groundTruth }) => detections.labels.length > 0 && groundTruth.labels.length === 0,
+    ),
+    withoutDetections: have(
+      ({ detections, groundTruth }) => detections.labels.length === 0 && groundTruth.labels.length > 0,
+    ),
+    empty: have(({ detections, groundTruth }) => detections.labels.length + groundTruth.labels.length === 0),
+    classWithoutTruth: randomSets.some(({ perClass }) => perClass[1]?.[0] === -1),
+    classNeverFound: randomSets.some(({ perClass }) => Object.values(perClass).some(([ap]) => ap === 0)),
+  }).toEqual({
+    crowds: true,
+    ignored: true,
+    ties: true,
+    withoutTruth: true,
+    withoutDetections: true,
+    empty: true,
+    classWithoutTruth: true,
+    classNeverFound: true,
   });
 });
 

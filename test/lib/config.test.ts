@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { checkDetectorConfig, checkImageSize, defaultBoxScales, presetConfig } from '../../lib/config.ts';
-import { fixture } from '../support/shared.ts';
+import { golden } from '../support/shared.ts';
 
 const size = { width: 640, height: 640 };
 
@@ -30,8 +29,8 @@ describe('presetConfig', () => {
 
 describe('defaultBoxScales', () => {
   it('is the golden one for the article', async () => {
-    const golden = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
-    expect(defaultBoxScales(6, 0.15, 0.9)).toEqual(golden.article_anchors.scales);
+    const { article_anchors: reference } = await golden('ssd_golden.json');
+    expect(defaultBoxScales(6, 0.15, 0.9)).toEqual(reference.scales);
   });
   it('spreads evenly and ends with 1', () => expect(defaultBoxScales(3, 0.2, 0.8)).toEqual([0.2, 0.5, 0.8, 1]));
   it('gives one map both ratios', () => expect(defaultBoxScales(1, 0.15, 0.9)).toEqual([0.15, 0.9]));

@@ -1,10 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import { multiStepLearningRate } from '../../lib/learning-rate.ts';
+import { type MultiStepSchedule, multiStepLearningRate } from '../../lib/learning-rate.ts';
+import { golden } from '../support/shared.ts';
 
-const rates = (schedule: Parameters<typeof multiStepLearningRate>[0], epochs: number) =>
+interface GoldenSchedule {
+  name: string;
+  schedule: MultiStepSchedule;
+  /** Of each epoch. */
+  rates: number[];
+}
+
+const schedules: GoldenSchedule[] = await golden('learning_rate.json');
+
+const rates = (schedule: MultiStepSchedule, epochs: number) =>
   Array.from({ length: epochs }, (_, epoch) => multiStepLearningRate(schedule, epoch));
 
 describe('multiStepLearningRate', () => {
+  // torch multiplies epoch after epoch, each product rounded.
+  it.each(schedules)(
+    'equals MultiStepLR of torch, milestones $schedule.milestones: $name',
+    ({ schedule, rates: expected }) => {
+      for (const [epoch, rate] of expected.entries()) {
+        expect(Math.abs(multiStepLearningRate(schedule, epoch) - rate)).toBeLessThanOrEqual(1e-14 * rate);
+      }
+    },
+  );
+
   // torch 2.13, MultiStepLR._get_closed_form_lr(), epochs 0, 1, ...
   it('equals the closed form of PyTorch', () => {
     const expected = [0.001, 0.001, 0.0001, 0.0001, 1.0000000000000003e-5, 1.0000000000000003e-5];

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
 import type { BatchSpec, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
-import { fixture } from '../support/shared.ts';
 
 /** Float32Array is float32, Int32Array int64 (labels, counts, indices), Uint8Array uint8. */
 export interface Tensor<Data extends Float32Array | Int32Array | Uint8Array = Float32Array> {
@@ -99,12 +97,6 @@ export async function loadTestAddon(): Promise<TestAddon> {
   return addon as TestAddon;
 }
 
-/** A golden file of test/fixtures/native, which test/reference makes. */
-// biome-ignore lint/suspicious/noExplicitAny: each golden file has a form of its own
-export async function golden(name: string): Promise<any> {
-  return JSON.parse(await readFile(fixture(`native/${name}`), 'utf8'));
-}
-
 export function tensor(values: Iterable<number>, shape: number[]): Tensor {
   return { data: Float32Array.from(values), shape };
 }
@@ -148,25 +140,27 @@ export function padTargets(images: readonly { boxes: number[][]; labels: number[
   };
 }
 
-/** Numbers in [-.5, .5) that follow from `name` alone; `uniform` in test/reference/reference.py makes the same. */
-export function uniform(name: string, length: number): Float64Array {
+/** The i-th of the numbers in [-.5, .5) that follow from `name` alone; `uniform` in test/reference/reference.py makes the same. */
+function numbersOf(name: string): (i: number) => number {
   let seed = 2166136261;
   for (const byte of Buffer.from(name)) seed = Math.imul(seed ^ byte, 16777619);
-  return Float64Array.from({ length }, (_, i) => {
-    let x = (Math.imul(i, 0x9e3779b1) + seed) >>> 0;
-    x = Math.imul(x ^ (x >>> 15), 0x85ebca6b) >>> 0;
+  return (i) => {
+    let x = (Math.imul(i, 0x9e3779b1) + seed) | 0;
+    x = Math.imul(x ^ (x >>> 15), 0x85ebca6b);
     return ((x ^ (x >>> 13)) >>> 0) / 2 ** 32 - 0.5;
-  });
+  };
+}
+
+export function uniform(name: string, length: number): Float64Array {
+  const number = numbersOf(name);
+  return new Float64Array(length).map((_, i) => number(i));
 }
 
 export function pattern(name: string, shape: number[], scale = 1, offset = 0): Tensor {
-  return tensor(
-    uniform(
-      name,
-      shape.reduce((a, b) => a * b, 1),
-    ).map((value) => offset + scale * value),
-    shape,
-  );
+  const number = numbersOf(name);
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  for (let i = 0; i < data.length; i++) data[i] = offset + scale * number(i); // the large ConvNeXt has 196 million
+  return { data, shape };
 }
 
 /** RGB, rows packed. */
@@ -188,4 +182,41 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
     const error = Math.abs(actual[i]! - expected[i]!) / Math.max(1, Math.abs(expected[i]!));
     if (!(error <= tolerance)) expect.fail(`[${i}] is ${actual[i]}, expected ${expected[i]} within ${tolerance}`);
   }
+}
+
+/** The float32 numbers that `packed` in test/reference/reference.py wrote. */
+export function unpack(base64: string): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(base64, 'base64')).buffer);
+}
+
+/** The largest difference between two tensors of one length. */
+export function maxDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(actual.length).toBe(expected.length);
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(actual[i]! - expected[i]!));
+  return largest;
+}
+
+/** A large tensor as `digest` in test/reference/reference.py tells it. */
+export interface Digest {
+  largest: number;
+  /** Values from all over the tensor, or every one. */
+  samples: string;
+  products: number[];
+}
+
+/**
+ * Every number within `tolerance`: the samples each, and all of them by two products with patterns, in which differences of
+ * `tolerance` add up to .29 * tolerance * sqrt(n) unless they follow the pattern.
+ */
+export function expectDigest(name: string, actual: Float32Array, digest: Digest, tolerance: number): void {
+  const expected = unpack(digest.samples);
+  const places = uniform(`${name}.samples`, expected.length).map((value) => Math.floor((value + 0.5) * actual.length));
+  const samples = expected.length === actual.length ? actual : Float32Array.from(places, (place) => actual[place]!);
+  expect(maxDifference(samples, expected), name).toBeLessThanOrEqual(tolerance);
+  const products = digest.products.map((_, i) => {
+    const number = numbersOf(`${name}.product${i}`);
+    return actual.reduce((sum, value, place) => sum + value * number(place), 0);
+  });
+  expect(maxDifference(products, digest.products), name).toBeLessThanOrEqual(tolerance * Math.sqrt(actual.length));
 }

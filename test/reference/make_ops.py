@@ -3,15 +3,16 @@
 import json
 
 import torch
+
+import ssd
 from torchvision.models.detection._utils import BoxCoder
-from torchvision.models.detection.ssd import SSDHead
 from torchvision.ops import batched_nms, box_iou
 from torchvision.ops.boxes import clip_boxes_to_image
 
-import ssd
-from reference import FIXTURES, load_weights, pattern, write
+from reference import STORED, load_weights, packed, pattern, uniform, write
 
-INPUT = (64, 96)  # height, width
+# Height and width of the input and of the maps.
+PYRAMIDS = [((64, 96), [(4, 6), (2, 3)]), ((80, 80), [(5, 5), (3, 3), (1, 1)]), ((64, 160), [(4, 10)])]
 
 
 def random_boxes(name, count, width, height):
@@ -32,45 +33,71 @@ def nms_case(name, count, classes, levels):
     return {"name": name, "count": count, "classes": classes, "levels": levels, "kept": kept}
 
 
-def smallest_margin(output, anchors, originals, options):
+def smallest_margin(output, anchors, size, originals, options):
     """How far the nearest decision is from falling the other way: then another CPU's rounding cannot turn one."""
     scores = output["cls_logits"].softmax(-1)
     margins = [(scores - options["score_thresh"]).abs().min()]
     for image in range(len(scores)):
         boxes = BoxCoder((10.0, 10.0, 5.0, 5.0)).decode_single(output["bbox_regression"][image], anchors)
-        boxes = clip_boxes_to_image(boxes, INPUT)
+        boxes = clip_boxes_to_image(boxes, size)
         for label in range(1, scores.shape[-1]):
             score = scores[image, :, label]
             score, index = score.sort(descending=True)
             count = min(options["topk_candidates"], (score > options["score_thresh"]).sum().item())
-            margins.append(score[count - 1] - score[count])
+            margins.extend(score[count - 1 : count] - score[count : count + 1])
+            if count < 2:
+                continue
             iou = box_iou(boxes[index[:count]], boxes[index[:count]])
             margins.append((iou - options["nms_thresh"]).abs().min())
             gaps = (score[:count, None] - score[None, :count]).abs()
-            margins.append(gaps[(iou > options["nms_thresh"]).triu(1)].min())
-    for found in ssd.detections(output, anchors, INPUT, originals, **options):
-        margins.append((found["scores"][:-1] - found["scores"][1:]).min())
+            margins.extend(gaps[(iou > options["nms_thresh"]).triu(1)].sort().values[:1])
+    for found in ssd.detections(output, anchors, size, originals, **options):
+        margins.extend((found["scores"][:-1] - found["scores"][1:]).sort().values[:1])
     return min(margins).item()
 
 
-def postprocess_case(base, classes, scale, **options):
-    grids = [(4, 6), (2, 3)]
-    anchors = ssd.default_boxes(grids, INPUT[1], INPUT[0])
-    originals = [(64, 96), (480, 333)]
-    for attempt in range(2000):
-        name = f"{base}{attempt}"
+def candidates_of(output, options):
+    """For each image, the boxes that go to NMS."""
+    scores = output["cls_logits"].softmax(-1)[:, :, 1:]
+    return (scores > options["score_thresh"]).sum(1).clamp(max=options["topk_candidates"]).sum(1)
+
+
+def random_head(index):
+    """Up to 1,000 candidates torchvision's NMS moves each class to a place of its own; more it takes class by class."""
+    path = "class by class" if index % 2 else "offset"
+    draws = iter(uniform(f"head{index}", (9,)) + 0.5)
+
+    def pick(*choices):
+        return choices[int(next(draws) * len(choices))]
+
+    size, grids = pick(*PYRAMIDS)
+    classes = pick(*{"offset": (2, 3, 4, 7), "class by class": (14, 17, 21)}[path])
+    options = {
+        "score_thresh": pick(0.005, 0.01, 0.02),
+        "nms_thresh": pick(0.3, 0.45, 0.6),
+        "topk_candidates": pick(*{"offset": (20, 50, 400), "class by class": (90, 400)}[path]),
+        "detections_per_img": pick(10, 30, 80),
+    }
+    scale = pick(4.0, 6.0)
+    originals = [(size[0], size[1]), (pick(480, 37), pick(333, 1280))]
+    anchors = ssd.default_boxes(grids, size[1], size[0])
+    for attempt in range(5000):
+        name = f"head{index}.{attempt}"
         output = {
             "cls_logits": pattern(f"{name}.logits", (2, len(anchors), classes), scale),
             "bbox_regression": pattern(f"{name}.regression", (2, len(anchors), 4), 4.0),
         }
-        if smallest_margin(output, anchors, originals, options) > 1e-6:
+        candidates = candidates_of(output, options)
+        on_path = (candidates > 1000).all() if path == "class by class" else (candidates <= 1000).all()
+        if on_path and smallest_margin(output, anchors, size, originals, options) > 1e-6:
             break
     else:
-        raise SystemExit(f"{base}: no seed keeps its distance")
-    scores = output["cls_logits"].softmax(-1)[:, :, 1:]
-    candidates = (scores > options["score_thresh"]).sum(1).clamp(max=options["topk_candidates"]).sum(1)
+        raise SystemExit(f"head {index}: no seed keeps its distance")
     return {
         "name": name,
+        "path": path,
+        "input": as_size(size),
+        "grids": [as_size(grid) for grid in grids],
         "classes": classes,
         "scale": scale,
         "candidates": candidates,
@@ -80,9 +107,17 @@ def postprocess_case(base, classes, scale, **options):
             "topkCandidates": options["topk_candidates"],
             "maxDetections": options["detections_per_img"],
         },
-        "originals": [{"width": w, "height": h} for h, w in originals],
-        "detections": ssd.detections(output, anchors, INPUT, originals, **options),
+        "originals": [as_size(original) for original in originals],
+        "detections": [
+            {"labels": found["labels"], "scores": packed(found["scores"]), "boxes": packed(found["boxes"])}
+            for found in ssd.detections(output, anchors, size, originals, **options)
+        ],
     }
+
+
+def as_size(height_and_width):
+    height, width = height_and_width
+    return {"width": width, "height": height}
 
 
 def loss_case(name, logits, regression, targets, anchors):
@@ -106,7 +141,7 @@ def loss_case(name, logits, regression, targets, anchors):
 
 
 def loss_cases():
-    tiny = json.loads((FIXTURES / "ssd_golden.json").read_text())["tiny_ssd"]
+    tiny = json.loads((STORED / "ssd_golden.json").read_text())["tiny_ssd"]
     anchors = torch.tensor(tiny["anchors"])
     empty = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
 
@@ -136,7 +171,7 @@ def loss_cases():
 
 def head_case():
     channels, anchors, classes = [5, 3], [4, 6], 3
-    head = load_weights(SSDHead(channels, anchors, classes))
+    head = load_weights(ssd.SSDHead(channels, anchors, classes))
     maps = [pattern("map0", (2, 5, 2, 3), 2.0), pattern("map1", (2, 3, 1, 2), 2.0)]
     return {
         "channels": channels,
@@ -147,15 +182,9 @@ def head_case():
     }
 
 
-write("nms.json", [nms_case("few", 900, 4, 100), nms_case("one", 1000, 1, 100), nms_case("many", 1100, 4, 2**23)])
 write(
-    "postprocess.json",
-    [
-        postprocess_case("offset", 4, 8.0, score_thresh=0.01, nms_thresh=0.45, topk_candidates=400, detections_per_img=200),
-        postprocess_case("capped", 4, 8.0, score_thresh=0.05, nms_thresh=0.3, topk_candidates=20, detections_per_img=15),
-        postprocess_case("vanilla", 21, 6.0, score_thresh=0.01, nms_thresh=0.45, topk_candidates=400, detections_per_img=60),
-    ],
-    9,
+    "native/nms.json", [nms_case("few", 900, 4, 100), nms_case("one", 1000, 1, 100), nms_case("many", 1100, 4, 2**23)]
 )
-write("multibox_loss.json", loss_cases(), 7)
-write("ssd_head.json", head_case())
+write("native/postprocess.json", [random_head(index) for index in range(20)])
+write("native/multibox_loss.json", loss_cases(), 7)
+write("native/ssd_head.json", head_case())

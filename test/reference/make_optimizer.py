@@ -31,7 +31,7 @@ def run(kind):
 
 
 write(
-    "optimizer.json",
+    "native/optimizer.json",
     {"shapes": SHAPES, "learningRates": LEARNING_RATES, "adamw": run("adamw"), "sgd": run("sgd")},
     9,
 )

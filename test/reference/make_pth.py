@@ -1,13 +1,14 @@
 """Writes test/fixtures/pth/*. Run with a Python that has torch (2.13 was used): python make_pth.py"""
 
 import collections
-import pathlib
 import pickle
 
 import torch
 from torch import nn
 
-OUT = pathlib.Path(__file__).parent.parent / "fixtures" / "pth"
+from reference import FIXTURES
+
+OUT = FIXTURES / "pth"
 
 
 def count(dtype, *shape):
@@ -37,7 +38,7 @@ def filled():
 
 
 def main():
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     dtypes = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8".split()
     tensors = collections.OrderedDict((name, count(getattr(torch, name), 2, 3)) for name in dtypes)
     tensors["bool"] = torch.tensor([True, False, True])

@@ -28,4 +28,4 @@ def case(source, target):
     }
 
 
-write("resize.json", [case(*each) for each in CASES])
+write("native/resize.json", [case(*each) for each in CASES])

@@ -1,12 +1,17 @@
 """What the scripts of this folder share: numbers that both sides can make, and how golden files are written."""
 
+import base64
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+STORED = Path(__file__).parent.parent / "fixtures"
+# `npm run test:parity` has everything written into a folder of its own, where nothing need be small.
+LIVE = "DINOV3_DET_FIXTURES" in os.environ
+FIXTURES = Path(os.environ.get("DINOV3_DET_FIXTURES", STORED))
 GOLDEN = FIXTURES / "native"
 
 
@@ -63,8 +68,32 @@ def compact(value, digits=8):
     return value
 
 
+def packed(values):
+    """float32, little-endian, base64; `unpack` in test/native/support.ts reads it."""
+    return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode()
+
+
+def digest(tensors, samples):
+    """What tells a large tensor from another: values from all over it, and its products with patterns, to which each adds.
+
+    `expectDigest` in test/native/support.ts compares. Live, every value is there.
+    """
+    digests = {}
+    for name, tensor in tensors.items():
+        values = tensor.detach().flatten().numpy()
+        count = len(values)
+        places = np.floor((uniform(f"{name}.samples", samples) + 0.5) * count).astype(np.int64)
+        digests[name] = {
+            "largest": np.abs(values).max().item(),
+            "samples": packed(values if LIVE or count <= samples else values[places]),
+            "products": [values.astype(np.float64) @ uniform(f"{name}.product{i}", count) for i in range(2)],
+        }
+    return digests
+
+
 def write(name, value, digits=8):
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    path = GOLDEN / name
+    """name: the path below the fixtures"""
+    path = FIXTURES / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(compact(value, digits), separators=(",", ":")) + "\n")
-    print(f"{path.name}: {path.stat().st_size} bytes")
+    print(f"{name}: {path.stat().st_size} bytes")

@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import torch
+
+import torchvision_ops  # noqa: F401
 from torchvision.models.detection import _utils
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.ssd import SSD
+from torchvision.models.detection.ssd import SSD, SSDHead  # noqa: F401
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import box_iou
 

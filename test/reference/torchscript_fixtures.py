@@ -1,6 +1,5 @@
 """Writes test/fixtures/torchscript/*.pt. Run with a Python that has torch (2.13 was used): python torchscript_fixtures.py"""
 
-import pathlib
 import warnings
 import zipfile
 
@@ -8,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from archive import drop_debug_records
+from reference import FIXTURES
 
 warnings.simplefilter("ignore")
-OUT = pathlib.Path(__file__).parent.parent / "fixtures" / "torchscript"
+OUT = FIXTURES / "torchscript"
 
 
 class OneMap(nn.Module):
@@ -98,7 +98,7 @@ def rewrite(source, target, path, change):
 
 
 if __name__ == "__main__":
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
     save("one_map", OneMap())
     save("three_maps", ThreeMaps())

@@ -59,7 +59,7 @@ export function corners([x, y, width, height]: readonly [number, number, number,
   return [x, y, x + width, y + height] as const;
 }
 
-/** mulberry32: the same numbers from the same seed, everywhere. */
+/** mulberry32: the same numbers from the same seed, everywhere; test/reference/random_set.py has it too. */
 export function mulberry32(seed: number): () => number {
   let state = seed;
   return () => {
@@ -82,7 +82,7 @@ export interface RandomSetOptions {
   flagged: number;
 }
 
-/** Objects of COCO's three sizes, several detections around each, false detections, and many equal scores. */
+/** As `random_set` of test/reference/random_set.py: objects of COCO's three sizes, several detections around each, false detections, and many equal scores. */
 export function randomSet(seed: number, options: RandomSetOptions): EvaluatedImage[] {
   const next = mulberry32(seed);
   const integer = (count: number) => Math.floor(next() * count);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Size } from '../../../lib/binding.ts';
-import { golden, loadTestAddon, picture } from '../support.ts';
+import { golden } from '../../support/shared.ts';
+import { loadTestAddon, picture } from '../support.ts';
 
 const addon = await loadTestAddon();
-const cases = await golden('resize.json');
+const cases = await golden('native/resize.json');
 const size = (width: number, height: number): Size => ({ width, height });
 
 /** A picture of one row of grey values. */

@@ -1,9 +1,18 @@
 import { describe, expect, it } from 'vitest';
 
-import { expectClose, golden, loadTestAddon, type NamedTensor, pattern, weight } from '../support.ts';
+import { golden } from '../../support/shared.ts';
+import { loadTestAddon, maxDifference, type NamedTensor, pattern, unpack, weight } from '../support.ts';
 
 const addon = await loadTestAddon();
-const reference = await golden('convnext.json');
+const reference = await golden('native/convnext.json');
+
+interface Features {
+  /** Batch, 3, height, width. */
+  input: number[];
+  shape: number[];
+  /** Packed float32. */
+  output: string;
+}
 
 const total = (parameters: NamedTensor[]) => parameters.reduce((sum, { tensor }) => sum + tensor.data.length, 0);
 
@@ -12,13 +21,16 @@ function weighted(parameters: NamedTensor[]): NamedTensor[] {
 }
 
 describe('ConvNeXt', () => {
-  it('computes what the official model computes', () => {
-    const weights = weighted(addon.convnextParameters('convnext_test', 1));
-    const maps = addon.convnextForward('convnext_test', weights, pattern('images', [2, 3, 64, 96], 4));
-    expect(maps).toHaveLength(1);
-    expect(maps[0]!.shape).toEqual(reference.shape);
-    expectClose(maps[0]!.data, reference.output, 1e-4);
-  });
+  it.each(Object.entries<Features>(reference.features))(
+    'computes what the official model computes: %s',
+    (name, features) => {
+      const weights = weighted(addon.convnextParameters(name, 1));
+      const maps = addon.convnextForward(name, weights, pattern('images', features.input, 4));
+      expect(maps).toHaveLength(1);
+      expect(maps[0]!.shape).toEqual(features.shape);
+      expect(maxDifference(maps[0]!.data, unpack(features.output))).toBeLessThanOrEqual(1e-4);
+    },
+  );
 
   it('uses every one of its parameters', () => {
     const weights = weighted(addon.convnextParameters('convnext_test', 1));

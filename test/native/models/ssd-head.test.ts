@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { expectClose, golden, loadTestAddon, pattern, type Tensor, weight } from '../support.ts';
+import { golden } from '../../support/shared.ts';
+import { expectClose, loadTestAddon, pattern, type Tensor, weight } from '../support.ts';
 
 const addon = await loadTestAddon();
-const { channels, anchors, classes, shapes, output } = await golden('ssd_head.json');
+const { channels, anchors, classes, shapes, output } = await golden('native/ssd_head.json');
 const weights = Object.entries<number[]>(shapes).map(([name, shape]) => ({ name, tensor: weight(name, shape) }));
 const maps = [pattern('map0', [2, 5, 2, 3], 2), pattern('map1', [2, 3, 1, 2], 2)];
 const forward = (given: Tensor[]) => addon.ssdHead(channels, anchors, classes, weights, given);

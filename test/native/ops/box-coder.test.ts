@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import { fixture } from '../../support/shared.ts';
+import { golden } from '../../support/shared.ts';
 import { expectClose, loadTestAddon, matrix, rowsOf, tensor, uniform } from '../support.ts';
 
 const addon = await loadTestAddon();
-const { box_coder: reference } = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
+const { box_coder: reference } = await golden('ssd_golden.json');
 
 /** Boxes of 2 to 102 pixels a side: no ratio of two sides reaches the bound of 62.5. */
 function randomBoxes(name: string, count: number) {

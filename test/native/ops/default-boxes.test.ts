@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import { fixture } from '../../support/shared.ts';
+import { golden } from '../../support/shared.ts';
 import { expectClose, loadTestAddon, rowsOf } from '../support.ts';
 
 const addon = await loadTestAddon();
-const reference = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
+const reference = await golden('ssd_golden.json');
 const aspectRatios = [[2], [2, 3], [2, 3], [2, 3], [2], [2]];
 
 function sha256(data: Float32Array): string {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { golden, loadTestAddon, pattern, uniform } from '../support.ts';
+import { golden } from '../../support/shared.ts';
+import { loadTestAddon, pattern, uniform } from '../support.ts';
 
 const addon = await loadTestAddon();
-const cases: NmsCase[] = await golden('nms.json');
+const cases: NmsCase[] = await golden('native/nms.json');
 
 interface NmsCase {
   name: string;

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import { fixture } from '../../support/shared.ts';
+import { golden } from '../../support/shared.ts';
 import { indices, loadTestAddon, matrix, padTargets, tensor, uniform } from '../support.ts';
 
 const addon = await loadTestAddon();
-const reference = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
+const reference = await golden('ssd_golden.json');
 
 /** IoU [objects][anchors] of one image -> its matches. */
 function match(iou: number[][]): number[] {

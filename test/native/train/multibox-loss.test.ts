@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import { fixture } from '../../support/shared.ts';
-import { expectClose, golden, loadTestAddon, matrix, padTargets, pattern, tensor } from '../support.ts';
+import { golden } from '../../support/shared.ts';
+import { expectClose, loadTestAddon, matrix, padTargets, pattern, tensor } from '../support.ts';
 
 const addon = await loadTestAddon();
-const cases = await golden('multibox_loss.json');
-const { tiny_ssd: tiny } = JSON.parse(await readFile(fixture('ssd_golden.json'), 'utf8'));
+const cases = await golden('native/multibox_loss.json');
+const { tiny_ssd: tiny } = await golden('ssd_golden.json');
 const none = { boxes: [], labels: [] };
 
 interface LossCase {

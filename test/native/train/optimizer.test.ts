@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { expectClose, golden, loadTestAddon, type NamedTensor, pattern, tensor } from '../support.ts';
+import { golden } from '../../support/shared.ts';
+import { expectClose, loadTestAddon, type NamedTensor, pattern, tensor } from '../support.ts';
 
 const addon = await loadTestAddon();
-const reference = await golden('optimizer.json');
+const reference = await golden('native/optimizer.json');
 const shapes = Object.entries<number[]>(reference.shapes);
 
 function expectTensors(actual: NamedTensor[], expected: Record<string, number[] | number>) {

@@ -1,20 +1,30 @@
 import { describe, expect, it } from 'vitest';
 
-import type { DetectorHandle, StepResult } from '../../../lib/binding.ts';
+import type { BatchHandle, DetectorHandle, StepResult } from '../../../lib/binding.ts';
+import { golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
-import { expectClose, golden, picture, type Tensor, weight } from '../support.ts';
+import { type Digest, expectClose, expectDigest, maxDifference, picture, type Tensor, weight } from '../support.ts';
 
-const runs = await golden('training.json');
+const runs = await golden('native/training.json');
+const reference: Gradients = await golden('native/gradients.json');
 
 interface Run {
   name: string;
   targets: { boxes: number[][]; labels: number[] }[];
   learningRates: number[];
   steps: StepResult[];
+  /** After the last step, of every parameter that has a gradient. */
+  weights: Record<string, Digest>;
 }
 
-/** The settings of the runs of test/reference/make_models.py. */
+interface Gradients {
+  targets: { boxes: number[][]; labels: number[] }[];
+  step: StepResult;
+  gradients: Record<string, Digest>;
+}
+
+/** The settings of the runs of test/reference/make_training.py. */
 const settings: Record<string, { optimizer: string; fineTune: boolean; clipGradNorm?: number }> = {
   'adamw, fine-tuned': { optimizer: 'adamw', fineTune: true },
   'adamw, frozen': { optimizer: 'adamw', fineTune: false },
@@ -28,6 +38,23 @@ async function weighted(): Promise<DetectorHandle> {
   const infos = await addon.describeState(detector, 'model');
   await writeFloats(detector, 'model', new Map(infos.map(({ name, shape }) => [name, weight(name, shape)])));
   return detector;
+}
+
+const numbers = ({ loss, boxLoss, classLoss, gradientNorm }: StepResult) => [loss, boxLoss, classLoss, gradientNorm];
+
+/** How the first SGD step moves a weight, by lr * 1.9 * gradient: with a rate that dwarfs the weights the move is the gradient. */
+async function gradientsOf(detector: DetectorHandle, batch: BatchHandle, clipGradNorm?: number) {
+  const learningRate = 1e6;
+  const before = await readFloats(detector, 'model');
+  const options = { optimizer: 'sgd', fineTune: true };
+  await addon.startTraining(detector, clipGradNorm === undefined ? options : { ...options, clipGradNorm });
+  const step = await addon.trainStep(detector, batch, learningRate);
+  const after = await readFloats(detector, 'model');
+  const gradients = [...before].map(([name, values]) => {
+    const gradient = values.map((value, i) => (value - after.get(name)![i]!) / (1.9 * learningRate));
+    return [name, gradient] as const;
+  });
+  return { step, gradients: new Map(gradients) };
 }
 
 async function trained(
@@ -44,22 +71,39 @@ async function trained(
 }
 
 describe('training step', () => {
-  it.each<Run>(runs)('equals five steps of torch: $name', async ({ name, targets, learningRates, steps }) => {
-    const detector = await weighted();
-    await addon.startTraining(detector, settings[name]!);
-    const batch = await batchOf(targets);
-    for (const [step, expected] of steps.entries()) {
-      const result = await addon.trainStep(detector, batch, learningRates[step]!);
-      expect(result.positives).toBe(expected.positives);
-      const numbers = ({ loss, boxLoss, classLoss, gradientNorm }: StepResult) => [
-        loss,
-        boxLoss,
-        classLoss,
-        gradientNorm,
-      ];
-      expectClose(numbers(result), numbers(expected), 2e-5);
+  it('has the losses and every gradient of torchvision and torch.autograd', async () => {
+    const { step, gradients } = await gradientsOf(await weighted(), await batchOf(reference.targets));
+    expectClose(numbers(step), numbers(reference.step), 1e-5);
+    expect(step.positives).toBe(reference.step.positives);
+    for (const [name, gradient] of gradients) {
+      const expected = reference.gradients[name];
+      if (expected) expectDigest(name, gradient, expected, 1e-5 * expected.largest);
+      else
+        expect([name, maxDifference(gradient, gradient.slice().fill(0))]).toEqual([
+          expect.stringMatching(/module_list\.[1-5]/),
+          0,
+        ]);
     }
+    expect([...gradients.keys()]).toEqual(expect.arrayContaining(Object.keys(reference.gradients)));
   });
+
+  it.each<Run>(runs)(
+    'equals five steps of torch, weights too: $name',
+    async ({ name, targets, learningRates, steps, weights }) => {
+      const detector = await weighted();
+      await addon.startTraining(detector, settings[name]!);
+      const batch = await batchOf(targets);
+      for (const [step, expected] of steps.entries()) {
+        const result = await addon.trainStep(detector, batch, learningRates[step]!);
+        expect(result.positives).toBe(expected.positives);
+        expectClose(numbers(result), numbers(expected), 1e-5);
+      }
+      const model = await readFloats(detector, 'model');
+      for (const [parameter, expected] of Object.entries(weights)) {
+        expectDigest(parameter, model.get(parameter)!, expected, 1e-5);
+      }
+    },
+  );
 
   it.each(['adamw', 'sgd'])('lowers the loss on one batch: %s', async (optimizer) => {
     const { results } = await trained({ optimizer, fineTune: true }, 20);
@@ -117,18 +161,9 @@ describe('training step', () => {
 });
 
 describe('gradient clipping', () => {
-  // The first SGD step moves a weight by lr * 1.9 * gradient. With a rate that dwarfs the weights the move is the gradient.
-  const learningRate = 1e6;
-
   async function moves(clipGradNorm?: number) {
-    const before = await readFloats(await addon.createDetector(options), 'model');
-    const training = { optimizer: 'sgd', fineTune: true, ...(clipGradNorm === undefined ? {} : { clipGradNorm }) };
-    const { detector, results } = await trained(training, 1, learningRate);
-    const after = await readFloats(detector, 'model');
-    const gradient = [...before].flatMap(([name, values]) =>
-      Array.from(values, (value, i) => (value - after.get(name)![i]!) / (1.9 * learningRate)),
-    );
-    return { gradient, norm: results[0]!.gradientNorm };
+    const { step, gradients } = await gradientsOf(await addon.createDetector(options), await batchOf(), clipGradNorm);
+    return { gradient: [...gradients.values()].flatMap((values) => [...values]), norm: step.gradientNorm };
   }
 
   const length = (values: number[]) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));

@@ -1,0 +1,170 @@
+// `npm run test:parity`: has PyTorch and its companions write the golden files anew, and every test that reads them compare with
+// those. `--create-venv DIR` makes a Python environment for it first. What cannot be computed here is named, with the remedy.
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { root, run } from './program.mjs';
+import { main, setup } from './setup.mjs';
+import { runVitest } from './vitest.mjs';
+
+const isWindows = process.platform === 'win32';
+const systemPython = isWindows ? 'python' : 'python3';
+const reference = join(root, 'test', 'reference');
+
+/** What has to be importable, and how it gets so. torchvision_ops stands in test/reference and imports torchvision. */
+const packages = {
+  torch: 'torch==2.13.0',
+  numpy: 'numpy',
+  torchvision_ops: 'torchvision==0.28.0',
+  pycocotools: 'pycocotools==2.0.11',
+  torchmetrics: 'torchmetrics==1.9.0',
+  cv2: 'opencv-python-headless',
+};
+
+const parts = [
+  { name: 'features of every ConvNeXt', script: 'make_convnext.py', writes: ['native/convnext.json'] },
+  {
+    name: 'loss, every gradient, five steps of AdamW and SGD',
+    script: 'make_training.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/gradients.json', 'native/training.json'],
+  },
+  { name: 'torch.optim on given gradients', script: 'make_optimizer.py', writes: ['native/optimizer.json'] },
+  { name: 'MultiStepLR', script: 'make_learning_rate.py', writes: ['learning_rate.json'] },
+  {
+    name: 'NMS, postprocess, multibox loss, head',
+    script: 'make_ops.py',
+    needs: ['torchvision_ops'],
+    writes: ['nms', 'postprocess', 'multibox_loss', 'ssd_head'].map((name) => `native/${name}.json`),
+  },
+  {
+    name: 'default boxes, box coder, matcher, a tiny SSD',
+    script: 'make_ssd.py',
+    needs: ['torchvision_ops'],
+    writes: ['ssd_golden.json'],
+  },
+  { name: 'COCO metric', script: 'make_metrics.py', needs: ['pycocotools'], writes: ['metrics.json'] },
+  {
+    name: 'torchmetrics',
+    script: 'make_torchmetrics.py',
+    needs: ['torchvision_ops', 'pycocotools', 'torchmetrics'],
+    writes: ['torchmetrics.json'],
+  },
+  { name: "OpenCV's resize", script: 'make_resize.py', needs: ['cv2'], writes: ['native/resize.json'] },
+  { name: 'TorchScript backbones', script: 'make_torchscript.py', writes: ['native/torchscript'] },
+  { name: 'TorchScript files', script: 'torchscript_fixtures.py', writes: ['torchscript'] },
+  { name: 'files of torch.save', script: 'make_pth.py', writes: ['pth'] },
+];
+
+/** The tests that read golden files, and those that call Python themselves. */
+const tests = [
+  ...['native', 'scripts/export-backbone', 'lib/weights', 'lib/torch', 'lib/config', 'lib/export'],
+  ...['lib/average-precision', 'lib/learning-rate'],
+].map((path) => `test/${path}`);
+
+await main(async () => {
+  const { values } = parseArgs({ options: { 'create-venv': { type: 'string' } } });
+  const venv = values['create-venv'];
+  const python = venv ? await createVenv(resolve(venv)) : findPython();
+  const problems = findProblems(python);
+  if (problems.torch || problems.numpy) throw new Error(howToGetTorch(python, problems.torch ?? problems.numpy));
+  await setup({ tests: true });
+  const fixtures = mkdtempSync(join(tmpdir(), 'dinov3-det-parity-'));
+  try {
+    Object.assign(process.env, { DINOV3_DET_TORCH_PYTHON: python, DINOV3_DET_FIXTURES: fixtures });
+    cpSync(join(root, 'test', 'fixtures'), fixtures, { recursive: true });
+    const results = [];
+    for (const part of parts) results.push(await recompute(part, python, problems, fixtures));
+    const counts = await runVitest(tests);
+    return report([...results, officialCode()], counts);
+  } finally {
+    rmSync(fixtures, { recursive: true, force: true });
+  }
+});
+
+function findPython() {
+  const named = process.env.DINOV3_DET_TORCH_PYTHON ?? systemPython;
+  return /[\\/]/.test(named) ? resolve(named) : named;
+}
+
+/** Only torch and numpy must be had; without another package its parts are skipped. */
+async function createVenv(folder) {
+  const python = join(folder, ...(isWindows ? ['Scripts', 'python.exe'] : ['bin', 'python']));
+  const { torch, numpy, ...others } = packages;
+  const install = (...names) => run(python, '-m', 'pip', 'install', ...names);
+  if ((await run(systemPython, '-m', 'venv', folder)) !== 0)
+    throw new Error(`${systemPython} made no ${folder}: see above`);
+  if ((await install(torch, numpy)) !== 0) throw new Error(`pip could not install ${torch}: see above`);
+  for (const name of Object.values(others)) {
+    if ((await install(name)) !== 0) console.error(`parity: goes on without ${name}`);
+  }
+  return python;
+}
+
+/** Of each package that cannot be imported, why. */
+function findProblems(python) {
+  const script = `
+import importlib, json, sys
+def problem(name):
+    try: importlib.import_module(name)
+    except Exception as error: return f"{type(error).__name__}: {error}".splitlines()[0]
+print(json.dumps({name: problem(name) for name in sys.argv[1:]}))`;
+  try {
+    const options = { cwd: reference, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
+    return JSON.parse(execFileSync(python, ['-c', script, ...Object.keys(packages)], options));
+  } catch (error) {
+    return { torch: error.message.split('\n')[0] };
+  }
+}
+
+function howToGetTorch(python, problem) {
+  return `parity needs a Python with torch, and ${python} has none (${problem}). Either make one:
+  npm run test:parity -- --create-venv DIR
+or by hand:
+  python3 -m venv DIR
+  DIR/bin/python -m pip install ${Object.values(packages).join(' ')}
+  DINOV3_DET_TORCH_PYTHON=DIR/bin/python npm run test:parity`;
+}
+
+/** What is recomputed is removed first: a test cannot compare with the stored file by mistake. */
+async function recompute({ name, script, needs = [], writes }, python, problems, fixtures) {
+  const missing = needs.filter((need) => problems[need]);
+  if (missing.length > 0) {
+    const remedy = `pip install ${missing.map((need) => packages[need]).join(' ')}`;
+    return { name, state: 'skipped', words: `${problems[missing[0]]}: ${remedy}` };
+  }
+  console.error(`parity: ${script}`);
+  for (const path of writes) rmSync(join(fixtures, path), { recursive: true });
+  const args = script === 'make_convnext.py' ? officialConvnext() : [];
+  const code = await run(python, join(reference, script), ...args);
+  return code === 0
+    ? { name, state: 'recomputed', words: script }
+    : { name, state: 'failed', words: `${script} ended with code ${code}: see above` };
+}
+
+/** The file of the DINOv3 repository, or nothing. */
+function officialConvnext() {
+  const repo = process.env.DINOV3_DET_DINOV3_REPO;
+  return repo ? [resolve(repo, 'dinov3', 'models', 'convnext.py')].filter(existsSync) : [];
+}
+
+function officialCode() {
+  const name = 'the official ConvNeXt, scripts/export_backbone.py';
+  const [path] = officialConvnext();
+  if (path) return { name, state: 'recomputed', words: path };
+  const remedy = 'set DINOV3_DET_DINOV3_REPO to a local copy of github.com/facebookresearch/dinov3';
+  return { name, state: 'skipped', words: `no dinov3/models/convnext.py: ${remedy}` };
+}
+
+function report(results, { code, passed, failed, skipped }) {
+  for (const { name, state, words } of results) console.log(`${state}: ${name} (${words})`);
+  const count = (state) => results.filter((result) => result.state === state).length;
+  console.log(
+    `Parity: ${count('recomputed')} parts recomputed, ${count('skipped')} skipped, ${count('failed')} failed`,
+  );
+  console.log(`${passed} passed, ${failed + count('failed')} failed, ${skipped} skipped`);
+  return count('failed') > 0 ? 1 : code;
+}
