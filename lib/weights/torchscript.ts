@@ -30,7 +30,8 @@ const MAX_DEPTH = 100;
  * sizes that it claims, so everything that it would read is checked first, executing nothing: the zip structure and every
  * CRC-32, the code (`checkCode`: only operators of `allowedOperators`, no `__setstate__`), and the pickles (only names that
  * torch writes, every storage as large as its record, every tensor within its storage).
- * Load the same bytes afterwards, not the file again.
+ * Load the same bytes afterwards, not the file again, and give the addon `allowedNodes`: it holds the graphs that LibTorch made of
+ * them against the same list, before it runs anything.
  * @param archive the whole file
  * @param name what to call it in messages
  * @throws DetectorError TORCHSCRIPT_REFUSED naming the operator or the rule

@@ -87,9 +87,12 @@ class TorchScriptBackbone : public Backbone {
 
 }  // namespace
 
-std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive) {
+std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive,
+                                                    const std::optional<NodeKinds>& allowed) {
   std::istringstream stream(archive);
-  return std::make_unique<TorchScriptBackbone>(torch::jit::load(stream, at::kCPU));
+  torch::jit::Module module = torch::jit::load(stream, at::kCPU);
+  if (allowed) check_nodes(module, *allowed);
+  return std::make_unique<TorchScriptBackbone>(std::move(module));
 }
 
 }  // namespace dinov3_det
