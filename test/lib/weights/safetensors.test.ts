@@ -101,8 +101,12 @@ describe('readSafetensorsHeader', () => {
   it.each<[string, Buffer, string]>([
     ['an empty file', Buffer.alloc(0), 'shorter than 8 bytes'],
     ['a header longer than the file', file('{}', 0, 1000n), 'cut short'],
-    ['a header above the cap', file('{}', 0, 100_000_001n), 'limit of 100 MB'],
-    ['a header of 2^64-1 bytes', file('{}', 0, 2n ** 64n - 1n), 'limit of 100 MB'],
+    [
+      'a header above the cap',
+      file('{}', 0, 2n ** 20n + 1n),
+      'claims 1048577 bytes, above the limit of 1048576 here (of 100 MB in the format',
+    ],
+    ['a header of 2^64-1 bytes', file('{}', 0, 2n ** 64n - 1n), 'claims 18446744073709551615 bytes'],
     ['an empty header', file('', 0), 'does not begin with "{"'],
     ['a header with a space in front', file(' {}', 0), 'does not begin with "{"'],
     ['an array', file('[]', 0), 'does not begin with "{"'],
