@@ -142,7 +142,7 @@ function span(name: unknown, tensor: TorchTensor): TensorSpan {
   return {
     name,
     dtype: storage.dtype,
-    shape: Array.from(shape),
+    shape: shape as number[], // many tensors may share it
     offset: (storage.record?.offset ?? 0) + offset * storage.elementBytes,
     byteLength: tensor.elements * storage.elementBytes,
   };

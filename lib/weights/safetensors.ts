@@ -29,6 +29,7 @@ const DTYPES = Object.keys(DTYPE_BYTES);
  */
 const MAX_HEADER_BYTES = 1 << 20;
 const MAX_KEYS = 50_000;
+const KEYS_PER_SLICE = 100;
 /** The header, a tensor in it, the shape of that. */
 const MAX_DEPTH = 3;
 
@@ -210,8 +211,10 @@ function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: In
 export function tensorBytes(dtype: SafetensorsDtype, shape: unknown): number | undefined {
   if (!Array.isArray(shape) || !shape.every(isCount)) return undefined;
   // As the reference library multiplies: an overflow on the way counts, even when a later dimension is 0.
-  const bytes = shape.reduce<number>((product, size) => product * size, 1) * DTYPE_BYTES[dtype];
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  return [DTYPE_BYTES[dtype], ...shape].reduce<number | undefined>((bytes, size) => {
+    const product = (bytes ?? Number.NaN) * size;
+    return Number.isSafeInteger(product) ? product : undefined;
+  }, 1);
 }
 
 function isCount(value: unknown): value is number {
@@ -236,9 +239,9 @@ function* checkKeys(json: string, invalid: Invalid): Generator<void, void> {
       if (open.at(-1)?.has(key)) throw invalid(`its header has the key ${JSON.stringify(key.slice(0, 200))} twice`);
       open.at(-1)?.add(key);
       if (++count > MAX_KEYS) throw invalid(`its header has more than ${MAX_KEYS} keys, which no model needs`);
+      if (count % KEYS_PER_SLICE === 0) yield;
     }
     if (open.length > MAX_DEPTH) throw invalid('its header is nested too deeply');
-    yield;
   }
 }
 

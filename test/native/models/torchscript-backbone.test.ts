@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { DetectorHandle } from '../../../lib/binding.ts';
 import { allowedNodes } from '../../../lib/weights/torchscript-operators.ts';
 import { fixture } from '../../support/shared.ts';
-import { withRecords } from '../../support/torchscript-archive.ts';
+import { withCode } from '../../support/torchscript-archive.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
 
@@ -171,16 +171,6 @@ describe('TorchScript backbone', () => {
 describe('the graphs of a TorchScript backbone', () => {
   const load = (torchscript: Uint8Array, allowed: Iterable<string> = allowedNodes) =>
     addon.createDetector({ ...options, backbone: 'torchscript', torchscript, allowedNodes: [...allowed] });
-  /** A backbone with these lines before the end of its `forward`, and more code beside its class. */
-  const withCode = async (lines: string, members = '', beside = '') =>
-    withRecords(await readFile(fixture('torchscript/wrong_rank.pt')), {
-      'code/__torch__.py': (code) => {
-        const [before, after] = code.toString().split('    return _0\n');
-        const indented = lines.replaceAll(/^/gm, '    ');
-        return Buffer.from(`${before}${indented}\n    return _0\n${after}${members}${beside}`);
-      },
-    });
-
   it('may have every form of the language', async () => {
     const archive = await readFile(fixture('torchscript/every_form.pt'));
     expect(addon.featureMaps(await load(archive))).toEqual([{ channels: 3, height: 2, width: 2 }]);
@@ -223,7 +213,7 @@ describe('the graphs of a TorchScript backbone', () => {
     [
       'a function beside the class',
       (path) =>
-        withCode('_8 = __torch__.beside(x, )', '', `def beside(x: Tensor) -> None:\n  ${save(path)}\n  return None\n`),
+        withCode('_8 = __torch__.beside(x, )', `def beside(x: Tensor) -> None:\n  ${save(path)}\n  return None\n`),
       '__torch__.beside',
     ],
   ])('are refused before anything runs when an operator is not allowed in %s', async (_, make, where) => {
