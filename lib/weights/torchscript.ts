@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { DetectorError } from '../errors.ts';
+import { ZipError } from '../zip-format.ts';
 import {
   isList,
   isTuple,
@@ -11,7 +12,7 @@ import {
 } from './pickle.ts';
 import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';
 import { checkCode, type Declarations, TorchScriptCodeError } from './torchscript-code.ts';
-import { readEntry, readZip, type ZipEntry, ZipError } from './zip.ts';
+import { readEntry, readZip, type ZipEntry } from './zip.ts';
 
 const LIST_ELEMENTS: Record<string, string> = {
   build_intlist: 'int',
