@@ -42,7 +42,7 @@ export async function writing<T>(path: string, operation: () => Promise<T>): Pro
 /**
  * Puts a whole new file at `path`: readers see the old content or the new, never a part, even across a power cut.
  * `write` fills the temporary file that it is given, in the same directory; then fsync, rename, fsync of the directory.
- * Whatever fails, the old file stays and the temporary one is removed.
+ * Whatever fails, the old file stays, the temporary one is removed, and a DetectorError names `path`.
  */
 export async function replaceFile(path: string, write: (temporaryPath: string) => Promise<void>): Promise<void> {
   const temporaryPath = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
@@ -53,10 +53,20 @@ export async function replaceFile(path: string, write: (temporaryPath: string) =
       await rename(temporaryPath, path);
     } catch (error) {
       await rm(temporaryPath, { force: true }).catch(() => {}); // the first error is the one to report
-      throw error;
+      throw naming(path, temporaryPath, error);
     }
     await syncDirectory(dirname(path));
   });
+}
+
+/** The error for the one who asked for `path` and never saw the temporary name. */
+function naming(path: string, temporaryPath: string, error: unknown): unknown {
+  if (!(error instanceof DetectorError) || !error.message.includes(temporaryPath)) return error;
+  return new DetectorError(
+    error.code,
+    error.message.replaceAll(temporaryPath, () => path),
+    { cause: error },
+  );
 }
 
 /** `replaceFile` for content that is at hand. */

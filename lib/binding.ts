@@ -31,6 +31,8 @@ export interface NativeDetectorOptions {
   backbone: string;
   /** The archive, vetted or trusted by the user, when backbone is "torchscript". */
   torchscript?: Uint8Array;
+  /** Kinds of nodes that the archive's graphs may have; without it the archive is trusted. */
+  allowedNodes?: readonly string[];
   /** Background included. */
   numClasses: number;
   imageSize: Size;

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { type DetectorHandle, type NativeAddon, native, type Size } from './binding.ts';
+import { writeFile } from 'node:fs/promises';
+import { type DetectorHandle, type NativeAddon, type NativeDetectorOptions, native, type Size } from './binding.ts';
+import { readBoundedFile } from './bounded-file.ts';
 import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from './check.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
@@ -20,6 +21,7 @@ import { readState, readWeights, type WeightReport, writeState } from './model-s
 import { type ModelSummary, summarize } from './summary.ts';
 import { version } from './version.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
+import { allowedNodes } from './weights/torchscript-operators.ts';
 
 export interface DetectorOptions {
   /** `__background__` first: a label's index in this list is its number in the model. */
@@ -75,6 +77,12 @@ export interface DetectorInternals {
   /** What the checkpoint says that the detector was loaded from, or 0. */
   trainedEpochs: number;
 }
+
+/** A TorchScript backbone as the addon takes it. */
+type Program = Pick<NativeDetectorOptions, 'allowedNodes'> & { torchscript?: Buffer };
+
+/** A program is held in memory whole, in one buffer. */
+const MAX_TORCHSCRIPT_BYTES = 2 ** 31 - 1;
 
 const internals = new WeakMap<Detector, DetectorInternals>();
 
@@ -250,11 +258,11 @@ async function build(
   classes: readonly string[],
   device: string,
   seed: number,
-  torchscript: Buffer | undefined,
+  program: Program = {},
 ): Promise<DetectorInternals> {
   const addon = await native();
   const { preset: _, postprocess: __, ...model } = config;
-  const program = torchscript ? { torchscript } : {};
+  const { torchscript } = program;
   const handle = await addon.createDetector({ ...model, ...program, numClasses: classes.length, seed, device });
   const files: DetectorInternals['files'] = {
     'model.safetensors': (path) => writeState(addon, handle, 'model', path),
@@ -274,17 +282,18 @@ async function orDispose<T>({ addon, handle }: DetectorInternals, reading: Promi
 }
 
 /** The bytes that were looked into are the bytes that are loaded: the file is read once. */
-async function readTorchScript(path: string, trusted: boolean): Promise<Buffer> {
-  let archive: Buffer;
+async function readTorchScript(path: string, trusted: boolean): Promise<Program> {
+  let torchscript: Buffer;
   try {
-    archive = await readFile(path);
+    torchscript = await readBoundedFile(path, MAX_TORCHSCRIPT_BYTES);
   } catch (error) {
     throw new DetectorError('WEIGHTS_NOT_FOUND', `Cannot read the TorchScript file ${path}: ${messageOf(error)}`, {
       cause: error,
     });
   }
-  if (!trusted) await vetTorchScript(archive, path);
-  return archive;
+  if (trusted) return { torchscript };
+  await vetTorchScript(torchscript, path);
+  return { torchscript, allowedNodes: [...allowedNodes] };
 }
 
 function checkBackbone(value: unknown): BackboneName | { torchscript: string } {

@@ -19,8 +19,13 @@ export interface VocAnnotation {
   size?: { width: number; height: number };
 }
 
-/** The parser takes a text in one go, at about 10 MB/s: this much (some 3,500 objects) holds up the event loop for about 0.1 s. */
-export const MAX_ANNOTATION_BYTES = 1024 ** 2;
+/**
+ * The parser takes a text in one go, and each element, and each name of one that is new, costs it time: within these limits, which leave
+ * room for 1,400 objects as VOC writes them, it holds up the event loop for some 50 ms.
+ */
+export const MAX_ANNOTATION_BYTES = 256 * 1024;
+const MAX_ELEMENTS = 20_000;
+const MAX_NAMES = 200;
 
 /** VOC's own files are four elements deep (annotation, object, part, bndbox). */
 const MAX_DEPTH = 16;
@@ -53,6 +58,9 @@ export function parseVocAnnotation(text: string, name = 'the annotation'): VocAn
   if (text.length > MAX_ANNOTATION_BYTES) throw invalid(name, `it has more than ${MAX_ANNOTATION_BYTES} characters`);
   if (/<!(DOCTYPE|ENTITY)/i.test(text))
     throw invalid(name, 'it declares a document type or entities. Remove the declaration');
+  const tags = text.match(/<[^\s/>]+/g) ?? [];
+  if (tags.length > MAX_ELEMENTS) throw invalid(name, `it has more than ${MAX_ELEMENTS} elements`);
+  if (new Set(tags).size > MAX_NAMES) throw invalid(name, `it has elements of more than ${MAX_NAMES} names`);
   const verdict = XMLValidator.validate(text);
   if (verdict !== true) throw invalid(name, `${verdict.err.msg} (line ${verdict.err.line})`);
   let tree: unknown;

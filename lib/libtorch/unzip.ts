@@ -5,10 +5,11 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 
+import { type ByteSource, fileSource } from '../byte-source.ts';
 import { messageOf } from '../errors.ts';
-import { readExactly, readZipDirectory, type ZipEntry } from './zip-directory.ts';
+import { type CentralRecord, LOCAL, ZipError } from '../zip-format.ts';
+import { readZipDirectory } from './zip-directory.ts';
 
-const localSignature = 0x04034b50;
 const blockSize = 256 * 1024;
 
 export type UnzipOptions = {
@@ -22,22 +23,26 @@ type Sink = NodeJS.WritableStream | ((source: AsyncIterable<Buffer>) => Promise<
 /** A zip archive that is open for reading. Every failure names the archive. */
 export class ZipFile {
   readonly path: string;
-  readonly entries: readonly ZipEntry[];
+  readonly entries: readonly CentralRecord[];
   readonly #file: FileHandle;
+  readonly #source: ByteSource;
 
-  private constructor(path: string, file: FileHandle, entries: readonly ZipEntry[]) {
+  private constructor(path: string, file: FileHandle, source: ByteSource, entries: readonly CentralRecord[]) {
     this.path = path;
     this.#file = file;
+    this.#source = source;
     this.entries = entries;
   }
 
   static async open(path: string): Promise<ZipFile> {
     const file = await open(path, 'r');
     try {
-      return new ZipFile(path, file, await readZipDirectory(file));
+      const source = fileSource(file, (await file.stat()).size);
+      return new ZipFile(path, file, source, await readZipDirectory(source));
     } catch (error) {
       await file.close();
-      throw new Error(`Cannot unpack ${path}: ${messageOf(error)}`, { cause: error });
+      const reason = error instanceof ZipError ? `it ${error.message}` : messageOf(error);
+      throw new Error(`Cannot unpack ${path}: ${reason}`, { cause: error });
     }
   }
 
@@ -95,27 +100,27 @@ export class ZipFile {
   }
 
   /** Streams the unpacked and checked bytes of a file into `sink`. */
-  async #pipe(entry: ZipEntry, openSink: () => Sink, { signal, onBytes }: UnzipOptions = {}): Promise<void> {
-    const header = await readExactly(this.#file, entry.offset, 30);
-    if (header.readUInt32LE(0) !== localSignature) throw new Error(`"${entry.name}" is not where the directory says`);
-    const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
-    const packed = Readable.from(this.#read(start, entry.compressedSize));
+  async #pipe(entry: CentralRecord, openSink: () => Sink, { signal, onBytes }: UnzipOptions = {}): Promise<void> {
+    const header = await this.#source.read(entry.localOffset, 30);
+    if (header.readUInt32LE(0) !== LOCAL) throw new Error(`"${entry.name}" is not where the directory says`);
+    const start = entry.localOffset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
+    const packed = Readable.from(this.#read(start, entry.packedSize));
     const check = (chunks: AsyncIterable<Buffer>) => checked(entry, chunks, onBytes);
     const options = signal ? { signal } : {};
-    if (entry.isDeflated)
+    if (entry.method === 'deflated')
       await pipeline(packed, createInflateRaw({ chunkSize: blockSize }), check, openSink(), options);
     else await pipeline(packed, check, openSink(), options);
   }
 
   async *#read(start: number, length: number): AsyncGenerator<Buffer> {
     for (let at = 0; at < length; at += blockSize) {
-      yield await readExactly(this.#file, start + at, Math.min(blockSize, length - at));
+      yield await this.#source.read(start + at, Math.min(blockSize, length - at));
     }
   }
 }
 
 /** Hands on the bytes of a file. @throws {Error} when size or checksum are not as the directory states. */
-async function* checked(entry: ZipEntry, chunks: AsyncIterable<Buffer>, onBytes?: (count: number) => void) {
+async function* checked(entry: CentralRecord, chunks: AsyncIterable<Buffer>, onBytes?: (count: number) => void) {
   let size = 0;
   let checksum = 0;
   for await (const chunk of chunks) {

@@ -1,9 +1,11 @@
+import type { ByteSource } from '../byte-source.ts';
 import { DetectorError } from '../errors.ts';
-import { type ByteSource, withWeightsFile } from './bytes.ts';
+import { ZipError } from '../zip-format.ts';
 import { findKeyMap, mapKey } from './key-maps.ts';
 import { readTorchFile } from './pth.ts';
 import { readSafetensorsHeader, type TensorSpan } from './safetensors.ts';
-import { readZip, ZipError } from './zip.ts';
+import { withWeightsFile } from './weights-file.ts';
+import { readZip } from './zip.ts';
 
 export type WeightsFormat = 'safetensors' | 'torch' | 'torchscript';
 

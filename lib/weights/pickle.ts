@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { runInSlices } from '../time-slices.ts';
 
 /** The pickle breaks a rule; the message says which, in words that follow "the pickle". */
 export class PickleError extends Error {
@@ -52,8 +52,7 @@ export interface PickleLimits {
   containers: number;
 }
 
-const DEFAULT_LIMITS: PickleLimits = { stack: 1_000_000, containers: Number.POSITIVE_INFINITY };
-const OPCODES_PER_TURN = 20_000;
+const OPCODES_PER_SLICE = 100;
 
 export function isTuple(value: unknown): value is readonly unknown[] {
   return value instanceof Tuple;
@@ -69,15 +68,14 @@ export function isList(value: unknown): value is unknown[] {
  * tuples are told by `isTuple`, lists are arrays, dictionaries are Maps.
  * @throws PickleError
  */
-export async function readPickle(
-  bytes: Buffer,
-  meaning: PickleMeaning,
-  limits: PickleLimits = DEFAULT_LIMITS,
-): Promise<unknown> {
-  const machine = new PickleMachine(bytes, meaning, limits);
+export async function readPickle(bytes: Buffer, meaning: PickleMeaning, limits: PickleLimits): Promise<unknown> {
+  return await runInSlices(runPickle(new PickleMachine(bytes, meaning, limits)));
+}
+
+function* runPickle(machine: PickleMachine): Generator<void, unknown> {
   try {
     for (let steps = 1; !machine.step(); steps++) {
-      if (steps % OPCODES_PER_TURN === 0) await setImmediate();
+      if (steps % OPCODES_PER_SLICE === 0) yield;
     }
   } catch (error) {
     if (error instanceof RangeError) throw new PickleError('is cut short'); // a Buffer read past the end

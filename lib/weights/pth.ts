@@ -1,9 +1,11 @@
+import type { ByteSource } from '../byte-source.ts';
 import { DetectorError } from '../errors.ts';
-import { type ByteSource, withWeightsFile } from './bytes.ts';
+import { ZipError } from '../zip-format.ts';
 import { isTuple, type PickleDict, PickleError, type PickleGlobal, type PickleMeaning, readPickle } from './pickle.ts';
 import type { TensorSpan } from './safetensors.ts';
 import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';
-import { checkStored, readEntry, readZip, type ZipEntry, ZipError } from './zip.ts';
+import { withWeightsFile } from './weights-file.ts';
+import { checkStored, readEntry, readZip, type ZipEntry } from './zip.ts';
 
 /** Where training programs keep the state_dict beside other things; the first that is there is taken. */
 const STATE_DICT_KEYS = ['model_state_dict', 'model', 'state_dict'];
@@ -142,7 +144,7 @@ function span(name: unknown, tensor: TorchTensor): TensorSpan {
   return {
     name,
     dtype: storage.dtype,
-    shape: Array.from(shape),
+    shape: shape as number[], // many tensors may share it
     offset: (storage.record?.offset ?? 0) + offset * storage.elementBytes,
     byteLength: tensor.elements * storage.elementBytes,
   };

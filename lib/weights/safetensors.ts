@@ -1,6 +1,7 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { DetectorError, messageOf } from '../errors.ts';
-import { withWeightsFile } from './bytes.ts';
+import { runInSlices } from '../time-slices.ts';
+import { withWeightsFile } from './weights-file.ts';
 
 /** Bytes per element, in the reference library's order of alignment: the writer lays tensors out from the last to the first. */
 const DTYPE_BYTES = {
@@ -22,8 +23,15 @@ const DTYPE_BYTES = {
 } as const;
 const DTYPES = Object.keys(DTYPE_BYTES);
 
-/** The format's own cap on the header. */
-const MAX_HEADER_BYTES = 100_000_000;
+/**
+ * The format allows a header of 100 MB, which `JSON.parse` would take in one go, for seconds: within these limits it takes less than
+ * 50 ms. A tensor has four keys and some 130 bytes there, and the largest DINOv3 700 tensors, with its optimizer 2,100.
+ */
+const MAX_HEADER_BYTES = 1 << 20;
+const MAX_KEYS = 50_000;
+const KEYS_PER_SLICE = 100;
+/** The header, a tensor in it, the shape of that. */
+const MAX_DEPTH = 3;
 
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
 
@@ -54,20 +62,16 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   const { text, dataStart, dataBytes } = await readHeaderText(path);
   const invalid = (rule: string) => invalidFile(path, rule);
   if (!text.startsWith('{')) throw invalid('its header does not begin with "{"');
+  await runInSlices(checkKeys(text, invalid));
   let header: Record<string, unknown>;
   try {
     header = JSON.parse(text) as Record<string, unknown>;
   } catch (error) {
     throw invalid(`its header is not JSON (${messageOf(error).slice(0, 120)})`);
   }
-  const repeated = repeatedKey(text);
-  if (repeated !== undefined) throw invalid(`its header has the key ${JSON.stringify(repeated)} twice`);
-
   const metadata = checkMetadata(header.__metadata__, invalid);
-  const tensors = Object.entries(header)
-    .filter(([name]) => name !== '__metadata__')
-    .map(([name, entry]) => checkEntry(name, entry, dataBytes, invalid))
-    .sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength);
+  const tensors = await runInSlices(checkEntries(header, dataBytes, invalid));
+  tensors.sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength);
   let end = 0;
   for (const { name, offset, byteLength } of tensors) {
     if (offset < end) throw invalid(`tensor "${name}" begins at byte ${offset}, inside the tensor before it`);
@@ -81,7 +85,8 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
 /**
  * Where each tensor goes in a new file: sorted by element size downwards, then by name, as the reference library does,
  * so that every tensor is aligned to its element size; the header is padded with spaces to a multiple of 8.
- * @throws TypeError for two tensors of one name or one named `__metadata__`, RangeError for a shape out of range.
+ * @throws TypeError for two tensors of one name or one named `__metadata__`, RangeError for a shape out of range or more tensors than
+ * a reader here takes.
  */
 export function layoutSafetensors(
   infos: readonly TensorInfo[],
@@ -107,6 +112,8 @@ export function layoutSafetensors(
   });
   const json = `{${[...entries].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
   const jsonBytes = Buffer.byteLength(json);
+  if (jsonBytes > MAX_HEADER_BYTES)
+    throw new RangeError(`Expected tensors whose header has at most ${MAX_HEADER_BYTES} bytes, found ${jsonBytes}`);
   const header = Buffer.alloc(8 + Math.ceil(jsonBytes / 8) * 8, ' ');
   header.writeBigUInt64LE(BigInt(header.length - 8));
   header.write(json, 8);
@@ -135,7 +142,10 @@ async function readHeaderText(path: string): Promise<{ text: string; dataStart: 
     if (source.size < 8) throw invalidFile(path, 'it is shorter than 8 bytes');
     const headerBytes = (await source.read(0, 8)).readBigUInt64LE();
     if (headerBytes > BigInt(MAX_HEADER_BYTES))
-      throw invalidFile(path, `its header claims ${headerBytes} bytes, above the limit of 100 MB`);
+      throw invalidFile(
+        path,
+        `its header claims ${headerBytes} bytes, above the limit of ${MAX_HEADER_BYTES} here (of 100 MB in the format; a DINOv3 model needs less than 100 kB)`,
+      );
     const dataStart = 8 + Number(headerBytes);
     if (dataStart > source.size)
       throw invalidFile(path, `its header claims ${headerBytes} bytes, the file has ${source.size}: it is cut short`);
@@ -163,6 +173,19 @@ function checkMetadata(value: unknown, invalid: Invalid): Record<string, string>
   return value as Record<string, string>;
 }
 
+function* checkEntries(
+  header: Record<string, unknown>,
+  dataBytes: number,
+  invalid: Invalid,
+): Generator<void, TensorSpan[]> {
+  const tensors: TensorSpan[] = [];
+  for (const [name, entry] of Object.entries(header)) {
+    if (name !== '__metadata__') tensors.push(checkEntry(name, entry, dataBytes, invalid));
+    yield;
+  }
+  return tensors;
+}
+
 function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: Invalid): TensorSpan {
   const wrong = (rule: string) => invalid(`tensor ${JSON.stringify(name.slice(0, 200))} ${rule}`);
   if (!isObject(entry)) throw wrong('has no object in the header');
@@ -188,8 +211,10 @@ function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: In
 export function tensorBytes(dtype: SafetensorsDtype, shape: unknown): number | undefined {
   if (!Array.isArray(shape) || !shape.every(isCount)) return undefined;
   // As the reference library multiplies: an overflow on the way counts, even when a later dimension is 0.
-  const bytes = shape.reduce<number>((product, size) => product * size, 1) * DTYPE_BYTES[dtype];
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  return [DTYPE_BYTES[dtype], ...shape].reduce<number | undefined>((bytes, size) => {
+    const product = (bytes ?? Number.NaN) * size;
+    return Number.isSafeInteger(product) ? product : undefined;
+  }, 1);
 }
 
 function isCount(value: unknown): value is number {
@@ -200,20 +225,34 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-/** The first key that an object of a valid JSON text has twice (`JSON.parse` keeps the last and says nothing). */
-function repeatedKey(json: string): string | undefined {
-  const seen: Set<string>[] = [];
-  const tokens = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}]/g;
+/** What has to hold before `JSON.parse`, which says nothing of a key that comes twice, and which neither depth nor number stop. */
+function* checkKeys(json: string, invalid: Invalid): Generator<void, void> {
+  const open: Set<string>[] = [];
+  const tokens = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}[\]]|[^"{}[\]]+/sy;
+  let count = 0;
   for (let token = tokens.exec(json); token !== null; token = tokens.exec(json)) {
-    if (token[0] === '{') seen.push(new Set());
-    else if (token[0] === '}') seen.pop();
-    else if (token[2] !== undefined) {
-      const key = JSON.parse(`"${token[1]}"`) as string;
-      if (seen.at(-1)!.has(key)) return key;
-      seen.at(-1)!.add(key);
+    const [text, escaped, colon] = token;
+    if (text === '{' || text === '[') open.push(new Set());
+    else if (text === '}' || text === ']') open.pop();
+    else if (colon !== undefined) {
+      const key = unescapeKey(escaped!);
+      if (open.at(-1)?.has(key)) throw invalid(`its header has the key ${JSON.stringify(key.slice(0, 200))} twice`);
+      open.at(-1)?.add(key);
+      if (++count > MAX_KEYS) throw invalid(`its header has more than ${MAX_KEYS} keys, which no model needs`);
+      if (count % KEYS_PER_SLICE === 0) yield;
     }
+    if (open.length > MAX_DEPTH) throw invalid('its header is nested too deeply');
   }
-  return undefined;
+}
+
+/** The key that JSON text stands for; text that is no JSON is refused later. */
+function unescapeKey(text: string): string {
+  if (!text.includes('\\')) return text;
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    return text;
+  }
 }
 
 function invalidFile(path: string, rule: string): DetectorError {

@@ -32,6 +32,9 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
   return shape.map((_, axis) => shape.slice(axis + 1).reduce((product, length) => product * length, 1));
 }
 
+/** Of torch's own operators. A tuple is checked each time that the pickle names it, so it must be short. */
+const MAX_DIMENSIONS = 64;
+
 export class TorchStorage {
   readonly dtype: SafetensorsDtype | undefined;
   readonly elementBytes: number;
@@ -128,6 +131,7 @@ export function rebuildTensor(args: readonly unknown[]): TorchTensor {
     isTuple(size) &&
     isTuple(stride) &&
     size.length === stride.length &&
+    size.length <= MAX_DIMENSIONS &&
     size.every(isCount) &&
     stride.every(isCount) &&
     typeof requiresGrad === 'boolean' &&

@@ -45,6 +45,9 @@ const NESTING_MAX = 100;
 /** Calls, indices and attributes in one statement: torch's parser and compiler recurse over them. */
 const LINKS_MAX = 1000;
 const STATEMENTS_PER_TURN = 500;
+/** Different ones, of classes and members: a traced ViT-7B has some hundreds. Memory follows from these two. */
+const NAMES_MAX = 10_000;
+const TOKENS_MAX = 50_000;
 
 /**
  * Checks the code of an archive against the subset of TorchScript that torch itself writes: nothing may be in it that
@@ -54,18 +57,23 @@ const STATEMENTS_PER_TURN = 500;
  */
 export async function checkCode(files: ReadonlyMap<string, string>): Promise<Declarations> {
   const declarations: Declarations = { classes: new Set(), members: new Set() };
-  const statements: Token[][] = [];
+  // Split twice: the tokens of all statements together would take fifty times the memory of the text.
+  await forEachStatement(files, (statement, module) => declare(module, statement, declarations));
+  await forEachStatement(files, (statement) => checkStatement(statement, declarations.members));
+  return declarations;
+}
+
+async function forEachStatement(
+  files: ReadonlyMap<string, string>,
+  use: (statement: readonly Token[], module: string) => void,
+): Promise<void> {
+  let count = 0;
   for (const [module, text] of files) {
     for (const statement of splitStatements(text)) {
-      declare(module, statement, declarations);
-      if (statements.push(statement) % STATEMENTS_PER_TURN === 0) await setImmediate();
+      use(statement, module);
+      if (++count % STATEMENTS_PER_TURN === 0) await setImmediate();
     }
   }
-  for (const [index, statement] of statements.entries()) {
-    checkStatement(statement, declarations.members);
-    if (index % STATEMENTS_PER_TURN === 0) await setImmediate();
-  }
-  return declarations;
 }
 
 /** The statements of a file, each as its tokens; a statement goes on over line ends within brackets. */
@@ -94,7 +102,8 @@ function* splitStatements(text: string): Generator<Token[]> {
     }
     if ('([{'.includes(word)) depth++;
     if (')]}'.includes(word)) depth--;
-    if (word !== '\n') statement.push({ kind, text: word });
+    if (word !== '\n' && statement.push({ kind, text: word }) > TOKENS_MAX)
+      throw new TorchScriptCodeError('has a statement without end');
     if ('([{.-'.includes(word)) links++;
     if (depth < 0 || depth > NESTING_MAX || links > LINKS_MAX) throw new TorchScriptCodeError('is nested too deeply');
     if (word === '\n' && depth === 0) {
@@ -114,6 +123,7 @@ function declare(module: string, statement: readonly Token[], { classes, members
   else if (first?.text === 'def' && second?.kind === 'name') members.add(second.text);
   else if (first?.kind === 'name' && second?.text === ':') members.add(first.text);
   else if (first?.text === '__annotations__' && third?.kind === 'string') members.add(third.text.slice(1, -1));
+  if (classes.size + members.size > NAMES_MAX) throw new TorchScriptCodeError(`declares more than ${NAMES_MAX} names`);
 }
 
 function checkStatement(statement: readonly Token[], members: ReadonlySet<string>): void {

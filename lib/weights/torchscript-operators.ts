@@ -52,7 +52,7 @@ is_grad_enabled requires_grad_ result_type promote_types can_cast device element
 is_autocast_enabled is_autocast_cpu_enabled get_autocast_dtype has_torch_function
 Int Float Bool Complex IntImplicit FloatImplicit ComplexImplicit ScalarImplicit item len list dict append extend insert pop reverse clear remove
 count keys values items get setdefault update Delete range str ord chr hex oct bin format percentFormat join startswith endswith strip lstrip
-rstrip lower upper replace find isdigit isalpha isalnum splitlines warn _unwrap_optional _infer_size _list_to_tensor _tensor_to_list
+rstrip lower upper replace find isdigit isalpha isalnum splitlines sorted divmod hash warn _unwrap_optional _infer_size _list_to_tensor _tensor_to_list
 _assert_tensor_metadata
 `;
 
@@ -63,10 +63,22 @@ is_cpu is_cuda is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quan
 unchecked_cast unchecked_unwrap_optional Uninitialized tolist
 `;
 
-/** Allowed operators by qualified name, such as `aten::add`. The native loader can hold its graphs against the same list. */
+/** What the forms of the language become in a graph, without a name in the code: `if`, `for`, calls, attributes, constants, literals. */
+const LANGUAGE = `
+Constant GetAttr SetAttr CallMethod CallFunction If Loop Print isinstance ListConstruct ListUnpack TupleConstruct TupleSlice DictConstruct
+StringIndex ModuleContainerIndex
+`;
+
+/** Operators that code may name, as `aten::add`. */
 export const allowedOperators: ReadonlySet<string> = new Set([
   ...words(ATEN).map((name) => `aten::${name}`),
   ...words(PRIM).map((name) => `prim::${name}`),
+]);
+
+/** What the graphs of a program may hold once LibTorch has compiled it: the same operators, and the forms of the language. */
+export const allowedNodes: ReadonlySet<string> = new Set([
+  ...allowedOperators,
+  ...words(LANGUAGE).map((name) => `prim::${name}`),
 ]);
 
 function words(text: string): string[] {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { DetectorError } from '../errors.ts';
+import { ZipError } from '../zip-format.ts';
 import {
   isList,
   isTuple,
@@ -11,7 +12,7 @@ import {
 } from './pickle.ts';
 import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';
 import { checkCode, type Declarations, TorchScriptCodeError } from './torchscript-code.ts';
-import { readEntry, readZip, type ZipEntry, ZipError } from './zip.ts';
+import { readEntry, readZip, type ZipEntry } from './zip.ts';
 
 const LIST_ELEMENTS: Record<string, string> = {
   build_intlist: 'int',
@@ -19,18 +20,24 @@ const LIST_ELEMENTS: Record<string, string> = {
   build_boollist: 'bool',
   build_tensorlist: 'Tensor',
 };
-const MAX_CODE_BYTES = 16 << 20;
-const MAX_PICKLE_BYTES = 64 << 20;
+/** Of everything below code/, unpacked. A traced ViT-7B has 2 MB of it, and 100 kB of pickle. */
+const MAX_CODE_BYTES = 8 << 20;
+const MAX_PICKLE_BYTES = 2 << 20;
+const PICKLE_LIMITS = { stack: 100_000, containers: 100_000 };
 /** Objects reached by walking a module down, counting a shared one each time: torch walks them without a memory. */
 const MAX_OBJECTS = 100_000;
 const MAX_DEPTH = 100;
+/** Values looked at in lists and states, counting a shared one each time. */
+const MAX_VALUES = 100_000;
+const MAX_TYPE_LENGTH = 1000;
 
 /**
  * Looks into a TorchScript file before LibTorch may load it. `torch::jit::load` runs a file's `__setstate__` and trusts the
  * sizes that it claims, so everything that it would read is checked first, executing nothing: the zip structure and every
  * CRC-32, the code (`checkCode`: only operators of `allowedOperators`, no `__setstate__`), and the pickles (only names that
  * torch writes, every storage as large as its record, every tensor within its storage).
- * Load the same bytes afterwards, not the file again.
+ * Load the same bytes afterwards, not the file again, and give the addon `allowedNodes`: it holds the graphs that LibTorch made of
+ * them against the same list, before it runs anything.
  * @param archive the whole file
  * @param name what to call it in messages
  * @throws DetectorError TORCHSCRIPT_REFUSED naming the operator or the rule
@@ -38,12 +45,7 @@ const MAX_DEPTH = 100;
 export async function vetTorchScript(archive: Buffer, name: string): Promise<void> {
   try {
     const records = await openArchive(archive);
-    const code = new Map<string, string>();
-    for (const [path, entry] of records) {
-      if (!path.startsWith('code/') || !path.endsWith('.py')) continue;
-      code.set(path.slice(5, -3).replaceAll('/', '.'), (await readEntry(entry, MAX_CODE_BYTES)).toString('utf8'));
-    }
-    const declarations = await checkCode(code);
+    const declarations = await checkCode(await readCode(records));
     for (const [path, entry] of records) {
       await setImmediate(); // a record takes a few milliseconds at most before it gives way by itself
       await checkRecord(path, entry, records, declarations);
@@ -80,6 +82,24 @@ async function openArchive(archive: Buffer): Promise<Map<string, ZipEntry>> {
   return records;
 }
 
+/** The text of the code by qualified module name, such as `__torch__.torch.nn.modules.conv`. */
+async function readCode(records: ReadonlyMap<string, ZipEntry>): Promise<Map<string, string>> {
+  const entries = [...records].filter(([path]) => isCode(path));
+  const bytes = entries.reduce((sum, [, { size }]) => sum + size, 0);
+  if (bytes > MAX_CODE_BYTES) throw new ZipError(`has ${bytes} bytes of code, above the limit of ${MAX_CODE_BYTES}`);
+  const code = new Map<string, string>();
+  for (const [path, entry] of entries) {
+    if (!path.endsWith('.py')) continue;
+    code.set(path.slice(5, -3).replaceAll('/', '.'), (await readEntry(entry, MAX_CODE_BYTES)).toString('utf8'));
+  }
+  return code;
+}
+
+/** Code and the records of its lines. */
+function isCode(path: string): boolean {
+  return path.startsWith('code/');
+}
+
 /** Checks a record by its kind; what torch does not read at load still has to have a sound CRC-32. */
 async function checkRecord(
   path: string,
@@ -87,16 +107,17 @@ async function checkRecord(
   records: ReadonlyMap<string, ZipEntry>,
   declarations: Declarations,
 ): Promise<void> {
-  const isCode = path.startsWith('code/');
-  if (entry.method !== 'stored' && !isCode)
+  if (entry.method !== 'stored' && !isCode(path))
     throw new ZipError(`has ${JSON.stringify(path)} packed, which torch does not do`);
-  const content = await readEntry(entry, isCode ? MAX_PICKLE_BYTES : Number.MAX_SAFE_INTEGER);
+  const isPickle = /pkl$/.test(path);
+  const content = await readEntry(entry, isPickle ? MAX_PICKLE_BYTES : Number.MAX_SAFE_INTEGER);
   if (path === 'data.pkl' || path === 'constants.pkl') {
     const meaning = new ModuleMeaning(path === 'data.pkl' ? 'data/' : 'constants/', records, declarations);
-    const root = await readPickle(content.subarray(0, MAX_PICKLE_BYTES), meaning);
+    const root = await readPickle(content, meaning, PICKLE_LIMITS);
     if (path === 'data.pkl' && !(root instanceof ModuleObject)) throw new PickleError('holds no module');
   } else if (path.endsWith('.debug_pkl')) {
-    await readPickle(content, new ModuleMeaning('', new Map(), { classes: new Set(), members: new Set() }));
+    const meaning = new ModuleMeaning('', new Map(), { classes: new Set(), members: new Set() });
+    await readPickle(content, meaning, PICKLE_LIMITS);
   }
 }
 
@@ -110,11 +131,21 @@ class ModuleObject {
   }
 }
 
+/** Bounds the work on lists and states, which a pickle may name again and again at two bytes each. */
+class Budget {
+  #left = MAX_VALUES;
+  spend(values: number): void {
+    this.#left -= values;
+    if (this.#left < 0) throw new PickleError(`has more than ${MAX_VALUES} values to look at`);
+  }
+}
+
 /** What the names and calls in a module's pickle mean; everything that torch does not write is refused. */
 class ModuleMeaning implements PickleMeaning {
   readonly #prefix: string;
   readonly #records: ReadonlyMap<string, ZipEntry>;
   readonly #classes: ReadonlySet<string>;
+  readonly #budget = new Budget();
 
   constructor(prefix: string, records: ReadonlyMap<string, ZipEntry>, { classes }: Declarations) {
     this.#prefix = prefix;
@@ -146,12 +177,13 @@ class ModuleMeaning implements PickleMeaning {
         if (args.length === 1 && isDeviceName(args[0])) return new Device();
         break;
       case 'torch.jit._pickle.restore_type_tag':
-        if (args.length === 2 && typeof args[1] === 'string' && isOfType(args[0], parseType(args[1]))) return args[0];
+        if (args.length === 2 && typeof args[1] === 'string' && isOfType(args[0], parseType(args[1]), this.#budget))
+          return args[0];
         break;
       default: {
         const element = callee.module === 'torch.jit._pickle' ? LIST_ELEMENTS[callee.name] : undefined;
-        if (element && args.length === 1 && isOfType(args[0], { name: 'List', of: [{ name: element, of: [] }] }))
-          return args[0];
+        const type = { name: 'List', of: [{ name: element ?? '', of: [] }] };
+        if (args.length === 1 && isOfType(args[0], type, this.#budget)) return args[0];
       }
     }
     throw new PickleError(`calls ${callee} in a way that torch does not`);
@@ -161,6 +193,7 @@ class ModuleMeaning implements PickleMeaning {
     if (!this.#classes.has(`${type}`))
       throw new PickleError(`makes an object of ${type}, which its code does not define`);
     if (!(state instanceof Map)) throw new PickleError(`gives ${type} a state that is no dictionary`);
+    this.#budget.spend(state.size);
     const object = new ModuleObject(
       [...(state as PickleDict).values()].filter((value) => value instanceof ModuleObject),
     );
@@ -180,12 +213,12 @@ interface Type {
 
 /** "Dict[str, List[int]]" as a tree. */
 function parseType(text: string): Type {
-  const words = text.match(/\w+|\S/g) ?? [];
+  const words = text.slice(0, MAX_TYPE_LENGTH + 1).match(/\w+|\S/g) ?? [];
   let at = 0;
   const parse = (depth: number): Type => {
     const name = words[at++] ?? '';
     const of: Type[] = [];
-    if (depth > 20 || !/^\w+$/.test(name))
+    if (text.length > MAX_TYPE_LENGTH || depth > 20 || !/^\w+$/.test(name))
       throw new PickleError(`has the broken type ${JSON.stringify(text.slice(0, 100))}`);
     if (words[at] === '[') {
       do {
@@ -201,7 +234,7 @@ function parseType(text: string): Type {
   return type;
 }
 
-function isOfType(value: unknown, { name, of }: Type): boolean {
+function isOfType(value: unknown, { name, of }: Type, budget: Budget): boolean {
   switch (name) {
     case 'int':
       return Number.isInteger(value) || typeof value === 'bigint';
@@ -214,17 +247,19 @@ function isOfType(value: unknown, { name, of }: Type): boolean {
     case 'Tensor':
       return value instanceof TorchTensor;
     case 'Optional':
-      return of.length === 1 && (value === null || isOfType(value, of[0]!));
+      return of.length === 1 && (value === null || isOfType(value, of[0]!, budget));
     case 'List':
-      return of.length === 1 && isList(value) && value.every((element) => isOfType(element, of[0]!));
+      if (of.length !== 1 || !isList(value)) return false;
+      budget.spend(value.length);
+      return value.every((element) => isOfType(element, of[0]!, budget));
     case 'Tuple':
-      return isTuple(value) && value.length === of.length && value.every((element, i) => isOfType(element, of[i]!));
+      if (!isTuple(value) || value.length !== of.length) return false;
+      budget.spend(value.length);
+      return value.every((element, i) => isOfType(element, of[i]!, budget));
     case 'Dict':
-      return (
-        of.length === 2 &&
-        value instanceof Map &&
-        [...value].every(([key, item]) => isOfType(key, of[0]!) && isOfType(item, of[1]!))
-      );
+      if (of.length !== 2 || !(value instanceof Map)) return false;
+      budget.spend(value.size);
+      return [...value].every(([key, item]) => isOfType(key, of[0]!, budget) && isOfType(item, of[1]!, budget));
     default:
       return false;
   }

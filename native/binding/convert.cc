@@ -43,11 +43,12 @@ Napi::Object object_in(const Napi::Object& object, const std::string& key) {
   return value.As<Napi::Object>();
 }
 
-std::string string(const Napi::Object& object, const std::string& key) {
-  const Napi::Value value = object.Get(key);
-  if (!value.IsString()) wrong(object.Env(), key, "string");
+std::string string(const Napi::Value& value, const std::string& key) {
+  if (!value.IsString()) wrong(value.Env(), key, "string");
   return value.As<Napi::String>();
 }
+
+std::string string(const Napi::Object& object, const std::string& key) { return string(object.Get(key), key); }
 
 bool boolean(const Napi::Object& object, const std::string& key) {
   const Napi::Value value = object.Get(key);
@@ -112,6 +113,12 @@ DetectorConfig detector_config(const Napi::Object& options) {
   if (archive.IsTypedArray()) {
     const auto bytes = archive.As<Napi::Uint8Array>();
     config.torchscript.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+  }
+  const Napi::Value allowed = options.Get("allowedNodes");
+  if (!allowed.IsUndefined()) {
+    const std::vector<std::string> kinds =
+        elements(allowed, "allowedNodes", [](const Napi::Value& kind) { return string(kind, "allowedNodes"); });
+    config.allowed_nodes.emplace(kinds.begin(), kinds.end());
   }
   config.num_classes = integer(options, "numClasses", 1);
   config.image_size = image_size(object_in(options, "imageSize"));

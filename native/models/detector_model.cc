@@ -35,7 +35,7 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 DetectorModel::DetectorModel(const DetectorConfig& config)
     : image_size_(config.image_size), device_(open_device(config.device)) {
   at::Generator generator = at::detail::createCPUGenerator(config.seed);
-  backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript)
+  backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
                                                : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
   head_ = std::make_unique<SsdHead>(head_channels(maps_, config.default_boxes.aspect_ratios.size()),

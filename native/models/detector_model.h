@@ -4,22 +4,25 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "image_size.h"
 #include "models/backbone.h"
 #include "models/ssd_head.h"
+#include "models/torchscript_gate.h"
 #include "ops/default_boxes.h"
 #include "ops/postprocess.h"
 
 namespace dinov3_det {
 
 struct DetectorConfig {
-  std::string backbone;     // a name that convnext_size knows, or "torchscript"
-  std::string torchscript;  // the archive's bytes when backbone is "torchscript"
-  int64_t num_classes;      // background included
-  ImageSize image_size;     // every picture is brought to this size
+  std::string backbone;                    // a name that convnext_size knows, or "torchscript"
+  std::string torchscript;                 // the archive's bytes when backbone is "torchscript"
+  std::optional<NodeKinds> allowed_nodes;  // of the archive's graphs; absent when the user trusts it
+  int64_t num_classes;                     // background included
+  ImageSize image_size;                    // every picture is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
   DefaultBoxConfig default_boxes;

@@ -95,7 +95,8 @@ class TorchScriptBackbone : public Backbone {
 
 }  // namespace
 
-std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive) {
+std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive,
+                                                    const std::optional<NodeKinds>& allowed) {
   std::istringstream stream(archive);
   torch::jit::Module module = torch::jit::load(stream, at::kCPU);
   if (is_script_of(module, kDetectorClass)) {
@@ -103,6 +104,7 @@ std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive) 
                 "The TorchScript file is a whole detector, as dinov3-det export writes it, and no backbone; export the "
                 "backbone alone (--part backbone), or the weights as safetensors");
   }
+  if (allowed) check_nodes(module, *allowed);
   return std::make_unique<TorchScriptBackbone>(std::move(module));
 }
 

@@ -10,9 +10,9 @@ import { readVocAnnotation } from '../../lib/voc-annotation.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
 import { layoutSafetensors, type TensorSpan } from '../../lib/weights/safetensors.ts';
 import { vetTorchScript } from '../../lib/weights/torchscript.ts';
-import { readEntry, readZip } from '../../lib/weights/zip.ts';
 import { fixture } from '../support/shared.ts';
 import { storedZip } from '../support/stored-zip.ts';
+import { recordsOf } from '../support/torchscript-archive.ts';
 import { vocObject, vocXml } from '../support/voc.ts';
 import { type Draw, mutate } from './mutate.ts';
 
@@ -101,9 +101,7 @@ async function mutateHeader(seed: Buffer, draw: Draw): Promise<Buffer> {
 
 /** One record of an archive changes, a pickle or code at most times, and its CRC-32 is right. */
 async function mutateRecord(seed: Buffer, draw: Draw): Promise<Buffer> {
-  const records = await Promise.all(
-    (await readZip(seed)).map(async (entry) => [entry.name, await readEntry(entry, 1 << 20)] as const),
-  );
+  const records = await recordsOf(seed);
   const programs = records.flatMap(([name], index) => (/\.(pkl|py)$/.test(name) ? [index] : []));
   const chosen = draw(8) ? programs[draw(programs.length)] : draw(records.length);
   const contents = records.map(([, content]) => content).filter(({ length }) => length > 0);

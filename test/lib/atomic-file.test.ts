@@ -47,6 +47,18 @@ describe('replaceFile', () => {
     expect(await readdir(dir)).toEqual(['a.bin']);
   });
 
+  it('names the file that was asked for, where the writer names the temporary one', async () => {
+    const path = join(dir, '$& a.bin');
+    const write = async (temporaryPath: string) => {
+      throw new DetectorError('OUTPUT_NOT_WRITABLE', `Writing ${temporaryPath} failed; is the disk full?`);
+    };
+    const code = 'OUTPUT_NOT_WRITABLE';
+    await expect(replaceFile(path, write)).rejects.toMatchObject({
+      code,
+      message: `Writing ${path} failed; is the disk full?`,
+    });
+  });
+
   it('gives a temporary path in the same directory', async () => {
     await replaceFile(join(dir, 'a.bin'), async (temporaryPath) => {
       expect(temporaryPath.startsWith(join(dir, '.a.bin.'))).toBe(true);

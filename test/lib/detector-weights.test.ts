@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { random } from '../../lib/random.ts';
 import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
 import { backboneKeys, depths, extraKeys, headKeys, type Naming } from '../support/convnext-keys.ts';
 import { dict, int, type NamedTensor, saveStateDict } from '../support/torch-save.ts';
@@ -94,6 +95,21 @@ describe('weights', () => {
     await detector.save(dir);
     const file = join(dir, 'model.safetensors');
     expect((await readFile(file)).equals(await expected(state))).toBe(true);
+  });
+
+  it.each<[string, (tensors: readonly NamedTensor[]) => Buffer]>([
+    ['.pth', (tensors) => saveStateDict(tensors)],
+    ['safetensors', safetensors],
+  ])('of a %s file arrive with every bit: NaN of all kinds, infinities, subnormals, -0', async (_, write) => {
+    const state = await stateOf(small);
+    let count = 0;
+    const draw = () => Math.floor(random(7, count++, 0, 0) * 2 ** 32);
+    for (const { bytes } of state.values())
+      for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(draw(), at);
+    await using detector = await Detector.create({ ...other, weights: await saved(write(named(state, 'dinov3'))) });
+    const dir = join(await temporaryFolder(), 'model');
+    await detector.save(dir);
+    expect((await readFile(join(dir, 'model.safetensors'))).equals(await expected(state))).toBe(true);
   });
 
   it("of the article's best_model.pth fill backbone and head, and detect at once", async () => {

@@ -2,9 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { random } from '../../lib/random.ts';
 import { Trainer } from '../../lib/trainer.ts';
+import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
 import { fixture } from '../support/shared.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
+import { recordsOf, withRecords } from '../support/torchscript-archive.ts';
 import { expectError, noise, temporaryFolder } from '../support/voc.ts';
 
 const create = (file: string, more: Partial<DetectorOptions> = {}) =>
@@ -26,6 +29,30 @@ describe('a TorchScript backbone', () => {
     expect((await detector.summary()).defaultBoxes).toBe(boxes);
     const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
     expect((await detector.detect(image, { scoreThreshold: 0 })).length).toBeGreaterThan(0);
+  });
+
+  it.each(['one_map', 'three_maps', 'three_maps_traced'])('%s: its tensors arrive with every bit', async (name) => {
+    let count = 0;
+    const draw = () => Math.floor(random(7, count++, 0, 0) * 256);
+    const sound = await readFile(script(name));
+    const paths = (await recordsOf(sound)).map(([path]) => path.slice(path.indexOf('/') + 1));
+    const scrambled = await withRecords(
+      sound,
+      Object.fromEntries(
+        paths.filter((path) => /^data\/\d+$/.test(path)).map((path) => [path, (bytes) => bytes.map(draw) as Buffer]),
+      ),
+    );
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'a.pt'), scrambled);
+    await using detector = await create(join(folder, 'a.pt'));
+    await detector.save(join(folder, 'model'));
+
+    const file = await readFile(join(folder, 'model', 'model.safetensors'));
+    const { tensors } = await readSafetensorsHeader(join(folder, 'model', 'model.safetensors'));
+    const backbone = tensors.filter(({ name }) => name.startsWith('backbone.'));
+    const found = backbone.map(({ offset, byteLength }) => file.toString('hex', offset, offset + byteLength));
+    const stored = (await recordsOf(scrambled)).filter(([path]) => /\/data\/\d+$/.test(path));
+    expect(found.sort()).toEqual(stored.map(([, bytes]) => bytes.toString('hex')).sort());
   });
 
   it('is trained, saved with its program, and loaded from the checkpoint alone', async () => {

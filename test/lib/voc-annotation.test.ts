@@ -20,6 +20,7 @@ describe('parseVocAnnotation', () => {
 
   it.each([
     ['one object', vocXml(dog), 1],
+    ['1,400 objects', vocXml(dog.repeat(1000) + vocObject('a', 1, 2, 3, 4).repeat(400)), 1400],
     ['no object', vocXml(''), 0],
     ['an empty root', '<annotation/>', 0],
     ['a root with blanks', '<?xml version="1.0"?>\n<annotation verified="yes">\n</annotation>\n', 0],
@@ -124,6 +125,8 @@ describe('parseVocAnnotation', () => {
       vocXml('<object/>'.repeat(MAX_ANNOTATION_BYTES / 9)),
       `more than ${MAX_ANNOTATION_BYTES} characters`,
     ],
+    ['elements without number', vocXml('<a/>'.repeat(20_000)), 'more than 20000 elements'],
+    ['names without number', vocXml(Array.from({ length: 200 }, (_, i) => `<a${i}/>`).join('')), 'more than 200 names'],
     ['a bad name that goes on and on', '<'.repeat(100_000), "Tag '<<<"],
   ])('refuses %s', (_, xml, reason) => {
     const error = (() => {

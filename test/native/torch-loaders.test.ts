@@ -59,6 +59,19 @@ describe('the readers of LibTorch', () => {
     expect(programs).toHaveLength(2);
     for (const line of programs) expect(line).toMatch(/readTorchScript\(.*, trusted\)/);
     const reading = functionOf('lib/detector.ts', 'async function readTorchScript(');
-    expect(reading).toMatch(/if \(!trusted\) await vetTorchScript\(archive, path\);\n {2}return archive;$/);
+    expect(
+      reading
+        .split('\n')
+        .slice(-3)
+        .map((line) => line.trim()),
+    ).toEqual([
+      'if (trusted) return { torchscript };',
+      'await vetTorchScript(torchscript, path);',
+      'return { torchscript, allowedNodes: [...allowedNodes] };',
+    ]);
+    const loading = functionOf('native/models/torchscript_backbone.cc', 'load_torchscript_backbone(');
+    expect(loading).toMatch(
+      / module = torch::jit::load\(.*\);\n {2}if \(allowed\) check_nodes\(module, \*allowed\);\n/,
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { crc32, deflateRawSync } from 'node:zlib';
 
 /** A zip archive of stored entries, in this order; a name may come twice. `patch` may break a central record before it is written. */
 export function storedZip(
@@ -33,4 +33,25 @@ export function storedZip(
   end.writeUInt32LE(directoryBytes, 12);
   end.writeUInt32LE(offset, 16);
   return Buffer.concat([...parts, ...directory, end]);
+}
+
+/** The same, with one of the entries deflated, as zip programs do; it may claim another size. */
+export function zipWithDeflated(
+  entries: readonly (readonly [name: string, content: Buffer])[],
+  name: string,
+  content: Buffer,
+  claimed = content.length,
+): Buffer {
+  const packed = deflateRawSync(content);
+  const archive = storedZip(
+    entries.map(([path, bytes]) => [path, path === name ? packed : bytes]),
+    (central, index) => {
+      if (entries[index]![0] !== name) return;
+      central.writeUInt16LE(8, 10);
+      central.writeUInt32LE(crc32(content), 16);
+      central.writeUInt32LE(claimed, 24);
+    },
+  );
+  archive.writeUInt16LE(8, archive.indexOf(name) - 30 + 8);
+  return archive;
 }

@@ -114,17 +114,19 @@ export function makeZip(parts: readonly ZipPart[], { zip64 = false } = {}): Buff
     at += local.length + fileName.length + packed.length;
   }
   const central = Buffer.concat(directory);
-  return Buffer.concat([...bodies, central, endOf(at, central.length, zip64)]);
+  return Buffer.concat([...bodies, central, endOf(parts.length, at, central.length, zip64)]);
 }
 
-function endOf(offset: number, size: number, zip64: boolean): Buffer {
+function endOf(count: number, offset: number, size: number, zip64: boolean): Buffer {
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50, 0);
+  for (const field of [8, 10]) end.writeUInt16LE(zip64 ? 0xffff : count, field);
   end.writeUInt32LE(zip64 ? 0xffffffff : size, 12);
   end.writeUInt32LE(zip64 ? 0xffffffff : offset, 16);
   if (!zip64) return end;
   const record = Buffer.alloc(56);
   record.writeUInt32LE(0x06064b50, 0);
+  for (const field of [24, 32]) record.writeBigUInt64LE(BigInt(count), field);
   record.writeBigUInt64LE(BigInt(size), 40);
   record.writeBigUInt64LE(BigInt(offset), 48);
   const locator = Buffer.alloc(20);

@@ -100,10 +100,10 @@ const hostile: [string, ZipPart[], RegExp][] = [
   ['a wrong checksum', [{ name: 'a', data, crc: 1 }], /"a" is damaged \(CRC-32\)/],
   ['more bytes than stated', [{ name: 'a', data: zeros, size: 1000 }], /"a" is larger than the 1000 bytes/],
   ['fewer bytes than stated', [{ name: 'a', data, size: 1000 }], /"a" has 20 bytes, not 1000/],
-  ['encryption', [{ name: 'a', data, flags: 1 }], /"a" is encrypted/],
+  ['encryption', [{ name: 'a', data, flags: 1 }], /holds "a" encrypted/],
   ['another compression', [{ name: 'a', data, method: 12 }], /method 12/],
   ['bytes that are not deflated', [{ name: 'a', data, isDeflated: false, method: 8 }], /Cannot unpack/],
-  ['a position past the end', [{ name: 'a', data, offset: 1e9 }], /"a" is out of bounds/],
+  ['a position past the end', [{ name: 'a', data, offset: 1e9 }], /"a", which is out of bounds/],
   ['a position of something else', [{ name: 'a', data, offset: 7 }], /not where the directory says/],
 ];
 

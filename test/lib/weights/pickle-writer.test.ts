@@ -42,7 +42,10 @@ describe('writePickle', () => {
     ]);
     const refuse = () => expect.fail('nothing has a meaning here');
     const meaning = { checkGlobal: refuse, reduce: refuse, build: refuse, persistent: refuse };
-    const found = (await readPickle(writePickle(value), meaning)) as Map<string, unknown>;
+    const found = (await readPickle(writePickle(value), meaning, { stack: 100, containers: 100 })) as Map<
+      string,
+      unknown
+    >;
     expect(isTuple(found.get('integers'))).toBe(true);
     expect([...(found.get('integers') as number[])]).toEqual(value.get('integers'));
     expect(found.get('text')).toBe(value.get('text'));

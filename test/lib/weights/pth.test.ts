@@ -1,11 +1,14 @@
 import { copyFile, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { DetectorError } from '../../../lib/errors.ts';
+import { openWeights } from '../../../lib/weights/open-weights.ts';
 import { readTorchFile } from '../../../lib/weights/pth.ts';
 import type { TensorSpan } from '../../../lib/weights/safetensors.ts';
+import { eight, replaced, sound, weight, withValue } from '../../hostile/pth.ts';
 import { fixture } from '../../support/shared.ts';
-import { dict, ordered, saveStateDict, tensor, torchSave } from '../../support/torch-save.ts';
-import { temporaryFolder } from '../../support/voc.ts';
+import { dict, ordered, saveStateDict, tensor, torchRecords, torchSave } from '../../support/torch-save.ts';
+import { expectError, temporaryFolder } from '../../support/voc.ts';
 
 const pth = (name: string) => fixture(`pth/${name}`);
 const floats = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer);
@@ -116,5 +119,44 @@ describe('readTorchFile', () => {
     const { tensors } = await readTorchFile(path);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 << 20);
     expect(tensors).toMatchObject([{ name: 'weight', byteLength: 8 }]);
+  });
+});
+
+describe('a damaged .pth file', () => {
+  it('is refused where the sound one is taken', async () => {
+    await expect(saved(sound).then(openWeights)).resolves.toMatchObject({ format: 'torch', unneeded: ['weight'] });
+    await expect(saved(withValue('N')).then(openWeights)).resolves.toMatchObject({ unneeded: ['weight'] });
+  });
+
+  it.each([
+    ['of before torch 1.6', 'legacy.pth', '_use_new_zipfile_serialization=True'],
+    ['that is a plain pickle', 'plain.pkl', 'plain pickle'],
+    ['with a whole module', 'module.pth', 'torch.nn.modules.normalization.LayerNorm'],
+    ['with a transposed tensor', 'transposed.pth', 'contiguous()'],
+  ])('%s is refused with advice', async (_, name, words) => {
+    await expectError(openWeights(fixture(`pth/${name}`)), 'WEIGHTS_INVALID', name, words);
+  });
+
+  it('fails in no other way than DetectorError, wherever it is cut', async () => {
+    const path = await saved(sound);
+    for (let length = 0; length < sound.length; length += 3) {
+      await writeFile(path, sound.subarray(0, length));
+      await expect(openWeights(path), `${length} bytes`).rejects.toMatchObject({ code: 'WEIGHTS_INVALID' });
+    }
+  });
+
+  it('fails in no other way than DetectorError, whatever byte is wrong', async () => {
+    // CRC-32 is put right again, so that the readers behind it are reached.
+    const pickle = torchRecords(dict({ model: ordered({ weight }) }), { 0: eight })[0]![1];
+    const path = await saved(Buffer.alloc(0));
+    for (let at = 0; at < pickle.length; at++) {
+      for (const change of [0xff, 0x01]) {
+        const broken = Buffer.from(pickle);
+        broken[at]! ^= change;
+        await writeFile(path, replaced('data.pkl', broken));
+        const error = await openWeights(path).catch((reason) => reason);
+        if (error instanceof Error) expect(error, `byte ${at}`).toBeInstanceOf(DetectorError);
+      }
+    }
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { layoutSafetensors, readSafetensorsHeader, type TensorInfo } from '../../../lib/weights/safetensors.ts';
+import { entry, file } from '../../hostile/safetensors.ts';
 
 let dir: string;
 beforeAll(async () => {
@@ -15,21 +16,6 @@ async function read(content: Uint8Array) {
   await writeFile(path, content);
   return readSafetensorsHeader(path);
 }
-
-/** A file of this header text and so many bytes of data. */
-function file(header: string | Buffer, dataBytes: number, claimed?: bigint): Buffer {
-  const text = Buffer.from(header);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(claimed ?? BigInt(text.length));
-  return Buffer.concat([length, text, Buffer.alloc(dataBytes)]);
-}
-
-const entry = (begin: number, end: number, more: object = {}) => ({
-  dtype: 'F32',
-  shape: [(end - begin) / 4],
-  data_offsets: [begin, end],
-  ...more,
-});
 
 /** What safetensors 0.6 (Python, `safetensors.numpy.save_file`) writes for the tensors below. */
 const REFERENCE_HEADER =
@@ -97,56 +83,30 @@ describe('readSafetensorsHeader', () => {
     ]);
   });
 
-  const json = (value: unknown) => JSON.stringify(value);
   it.each<[string, Buffer, string]>([
     ['an empty file', Buffer.alloc(0), 'shorter than 8 bytes'],
     ['a header longer than the file', file('{}', 0, 1000n), 'cut short'],
-    ['a header above the cap', file('{}', 0, 100_000_001n), 'limit of 100 MB'],
-    ['a header of 2^64-1 bytes', file('{}', 0, 2n ** 64n - 1n), 'limit of 100 MB'],
+    ['a header of 2^64-1 bytes', file('{}', 0, 2n ** 64n - 1n), 'claims 18446744073709551615 bytes'],
     ['an empty header', file('', 0), 'does not begin with "{"'],
     ['a header with a space in front', file(' {}', 0), 'does not begin with "{"'],
-    ['an array', file('[]', 0), 'does not begin with "{"'],
-    ['broken JSON', file('{"a":', 0), 'not JSON'],
-    ['JSON with a tail', file('{}x', 0), 'not JSON'],
-    ['bad UTF-8', file(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), 0), 'not UTF-8'],
-    ['a tensor twice', file(`{"a":${json(entry(0, 4))},"a":${json(entry(0, 4))}}`, 4), 'the key "a" twice'],
-    [
-      'a tensor twice, once escaped',
-      file(`{"a":${json(entry(0, 4))},"\\u0061":${json(entry(0, 4))}}`, 4),
-      'the key "a" twice',
-    ],
-    [
-      'a key of a tensor twice',
-      file('{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
-      'the key "dtype" twice',
-    ],
-    ['an unknown key', file(json({ a: entry(0, 4, { stride: [1] }) }), 4), 'tensor "a" has an unknown key "stride"'],
-    ['an unknown dtype', file(json({ a: entry(0, 4, { dtype: 'F7' }) }), 4), 'tensor "a" has dtype "F7"'],
-    ['an inherited dtype', file(json({ a: entry(0, 4, { dtype: 'constructor' }) }), 4), 'has dtype "constructor"'],
-    ['a negative size', file(json({ a: entry(0, 4, { shape: [-1] }) }), 4), 'has shape [-1]'],
-    ['a fraction as size', file(json({ a: entry(0, 4, { shape: [1.5] }) }), 4), 'has shape [1.5]'],
-    ['a product beyond 2^53', file(json({ a: entry(0, 4, { shape: [2 ** 30, 2 ** 30] }) }), 4), 'safe product'],
-    ['no shape', file(json({ a: { dtype: 'F32', data_offsets: [0, 4] } }), 4), 'has shape'],
-    ['three offsets', file(json({ a: entry(0, 4, { data_offsets: [0, 4, 8] }) }), 4), 'two integers'],
-    ['offsets in reverse', file(json({ a: entry(0, 4, { data_offsets: [4, 0] }) }), 4), 'begins at 4, after its end 0'],
-    [
-      'too few bytes for the shape',
-      file(json({ a: entry(0, 4, { shape: [2] }) }), 4),
-      'holds 4 bytes, its shape and dtype need 8',
-    ],
-    ['data cut short', file(json({ a: entry(0, 8) }), 7), 'ends at byte 8 of 7'],
-    ['a tail', file(json({ a: entry(0, 8) }), 9), '1 bytes after the last tensor'],
-    ['a hole', file(json({ a: entry(0, 4), b: entry(8, 12) }), 12), '4 bytes before tensor "b"'],
-    ['an overlap', file(json({ a: entry(0, 8), b: entry(4, 12) }), 12), 'tensor "b" begins at byte 4, inside'],
-    ['the same bytes twice', file(json({ a: entry(0, 8), b: entry(0, 8) }), 8), 'inside the tensor before it'],
-    ['a number as tensor', file('{"a":1}', 0), 'tensor "a" has no object'],
-    ['metadata that is no object', file('{"__metadata__":[]}', 0), '__metadata__ is not an object'],
-    ['metadata that is no text', file('{"__metadata__":{"a":1}}', 0), '__metadata__ "a" is not a string'],
-  ])('refuses %s', async (_, content, rule) => {
+  ])('refuses what it would not be given but in a checkpoint: %s', async (_, content, rule) => {
     const failure = read(content);
     await expect(failure).rejects.toMatchObject({ code: 'WEIGHTS_INVALID' });
     await expect(failure).rejects.toThrow(rule);
     await expect(failure).rejects.toThrow(dir);
+  });
+
+  it('takes the header of thousands of tensors', async () => {
+    const infos = Array.from({ length: 8000 }, (_, i) => ({
+      name: `backbone.blocks.${i}.weight`,
+      dtype: 'F32' as const,
+      shape: [0],
+    }));
+    const { header } = layoutSafetensors(infos);
+    expect((await read(header)).tensors).toHaveLength(8000);
+    expect(() => layoutSafetensors([...infos, { ...infos[0]!, name: 'a'.repeat(1e6) }])).toThrow(
+      'at most 1048576 bytes',
+    );
   });
 
   it('takes a tensor named __proto__ for what it is', async () => {

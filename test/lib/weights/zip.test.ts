@@ -1,25 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { crc32, deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { checkStored, readEntry, readZip, ZipError } from '../../../lib/weights/zip.ts';
+import { checkStored, readEntry, readZip } from '../../../lib/weights/zip.ts';
+import { ZipError } from '../../../lib/zip-format.ts';
 import { fixture } from '../../support/shared.ts';
-import { storedZip } from '../../support/stored-zip.ts';
+import { storedZip, zipWithDeflated } from '../../support/stored-zip.ts';
 
 const MAX = 1 << 20;
 const a: [string, Buffer] = ['m/a', Buffer.from('alpha')];
 const b: [string, Buffer] = ['m/b', Buffer.from('beta!')];
 
 /** The archive of one deflated entry that claims this size. */
-function deflated(content: Buffer, claimedSize: number): Buffer {
-  const packed = deflateRawSync(content);
-  const archive = storedZip([['m/a', packed]], (central) => {
-    central.writeUInt16LE(8, 10);
-    central.writeUInt32LE(crc32(content), 16);
-    central.writeUInt32LE(claimedSize, 24);
-  });
-  archive.writeUInt16LE(8, 8);
-  return archive;
-}
+const deflated = (content: Buffer, claimed: number) => zipWithDeflated([['m/a', content]], 'm/a', content, claimed);
 
 describe('readZip', () => {
   it('reads an archive as torch writes it', async () => {
@@ -39,42 +30,8 @@ describe('readZip', () => {
     expect(await readEntry((await readZip(deflated(text, text.length)))[0]!, MAX)).toEqual(text);
   });
 
-  const at = (value: number, offset: number) => (central: Buffer, index: number) => {
-    if (index === 1) central.writeUInt32LE(value, offset);
-  };
-  it.each<[string, Buffer, string]>([
-    ['nothing', Buffer.alloc(0), 'no zip archive'],
-    ['a text', Buffer.from('a text of more than twenty-two bytes'), 'no zip archive'],
-    ['a name twice', storedZip([a, a]), '"m/a" twice'],
-    ['a name twice, in another case', storedZip([a, ['m/A', b[1]]]), '"m/A" twice'],
-    ['a way out', storedZip([['m/../a', a[1]]]), 'which torch does not write'],
-    ['an absolute name', storedZip([['/m/a', a[1]]]), 'which torch does not write'],
-    ['a backslash', storedZip([['m\\a', a[1]]]), 'which torch does not write'],
-    ['an empty name', storedZip([['', a[1]]]), 'which torch does not write'],
-    ['an encrypted entry', storedZip([a, b], at(0x00010000, 6)), 'encrypted'],
-    ['an unknown method', storedZip([a, b], at(12, 10)), 'unknown method 12'],
-    ['two entries in one place', storedZip([a, a.with(0, 'm/b') as [string, Buffer]], at(0, 42)), 'disagrees'],
-    ['an entry beyond the end', storedZip([a, b], at(1 << 20, 42)), 'no local header'],
-    ['an entry longer than the archive', storedZip([a, b], at(1 << 20, 20)), 'disagrees'],
-    ['a stored entry of two sizes', storedZip([a, b], at(4, 20)), 'of two sizes'],
-    ['a tail', Buffer.concat([storedZip([a]), Buffer.from('x')]), 'cut short or has a tail'],
-    ['zip64 without its field', storedZip([a, b], at(0xffffffff, 20)), 'lacks a zip64 field'],
-  ])('refuses %s', async (_, archive, rule) => {
-    await expect(readZip(archive)).rejects.toThrow(ZipError);
-    await expect(readZip(archive)).rejects.toThrow(rule);
-  });
-
   it('refuses more entries than it is told to take', async () => {
     await expect(readZip(storedZip([a, b]), 1)).rejects.toThrow('2 entries, above the limit of 1');
-  });
-
-  it('refuses entries that share bytes', async () => {
-    // "m/b" as the content of "m/a" holds a whole local entry, which the directory points into.
-    const inner = storedZip([b]).subarray(0, 30 + 3 + 5);
-    const archive = storedZip([['m/a', inner], b], (central, index) => {
-      if (index === 1) central.writeUInt32LE(30 + 3, 42);
-    });
-    await expect(readZip(archive)).rejects.toThrow('overlap');
   });
 
   it('refuses every archive that is cut short', async () => {

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle } from '../../../lib/binding.ts';
+import { allowedNodes } from '../../../lib/weights/torchscript-operators.ts';
 import { fixture } from '../../support/shared.ts';
-import { expectError } from '../../support/voc.ts';
+import { withCode } from '../../support/torchscript-archive.ts';
+import { expectError, temporaryFolder } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
 
 const archive = (name: string) => readFile(fixture(`native/torchscript/${name}.pt`));
@@ -162,5 +165,74 @@ describe('TorchScript backbone', () => {
       expect(state.get('backbone.bn.running_mean')!.some((value) => value !== 0)).toBe(true);
       expect((await addon.detect(detector, batch, allDetections)).counts).toEqual(first.counts);
     }
+  });
+});
+
+describe('the graphs of a TorchScript backbone', () => {
+  const load = (torchscript: Uint8Array, allowed: Iterable<string> = allowedNodes) =>
+    addon.createDetector({ ...options, backbone: 'torchscript', torchscript, allowedNodes: [...allowed] });
+  it('may have every form of the language', async () => {
+    const archive = await readFile(fixture('torchscript/every_form.pt'));
+    expect(addon.featureMaps(await load(archive))).toEqual([{ channels: 3, height: 2, width: 2 }]);
+    for (const kind of [
+      'prim::If',
+      'prim::Loop',
+      'prim::CallFunction',
+      'prim::SetAttr',
+      'aten::hash',
+      'aten::avg_pool2d',
+    ]) {
+      const others = [...allowedNodes].filter((allowed) => allowed !== kind);
+      await expectError(load(archive, others), 'TORCHSCRIPT_REFUSED', ` uses ${kind}, which is not on the list`);
+    }
+  });
+
+  it('are not looked into when no kinds are given: the user trusts the archive', async () => {
+    await expectError(load(await archive('one_map'), []), 'TORCHSCRIPT_REFUSED', 'uses prim::');
+    const detector = await create('one_map');
+    expect(addon.featureMaps(detector)).toHaveLength(1);
+  });
+
+  const save = (path: string) => `_9 = torch.save(x, ${JSON.stringify(path)})`;
+  it.each<[string, (path: string) => Promise<Buffer>, string]>([
+    ['forward', (path) => withCode(save(path)), '__torch__.WrongRank.forward'],
+    [
+      'a block in a block',
+      (path) => withCode(`if torch.gt(torch.dim(x), 9):\n  for i in range(2):\n    ${save(path)}\nelse:\n  pass`),
+      '__torch__.WrongRank.forward',
+    ],
+    [
+      'a method that is not called',
+      (path) =>
+        withCode(
+          'pass',
+          `  def other(self: __torch__.WrongRank, x: Tensor) -> None:\n    ${save(path)}\n    return None\n`,
+        ),
+      '__torch__.WrongRank.other',
+    ],
+    [
+      'a function beside the class',
+      (path) =>
+        withCode('_8 = __torch__.beside(x, )', `def beside(x: Tensor) -> None:\n  ${save(path)}\n  return None\n`),
+      '__torch__.beside',
+    ],
+  ])('are refused before anything runs when an operator is not allowed in %s', async (_, make, where) => {
+    const path = join(await temporaryFolder(), 'written-by-a-model');
+    const bytes = await make(path);
+    await expectError(load(bytes), 'TORCHSCRIPT_REFUSED', 'aten::save', where);
+    await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('would be run, were they not refused', async () => {
+    const path = join(await temporaryFolder(), 'written-by-a-model');
+    await expectError(load(await withCode(save(path)), [...allowedNodes, 'aten::save']), 'WEIGHTS_MISMATCH');
+    expect((await readFile(path)).length).toBeGreaterThan(0);
+  });
+
+  it('are refused when they call a native class', async () => {
+    const code =
+      '_8 = __torch__.torch.classes._nnapi.Compilation.__new__(__torch__.torch.classes._nnapi.Compilation)\n_7 = (_8).__init__()';
+    const bytes = await withCode(code);
+    await expectError(load(bytes, [...allowedNodes, 'prim::CreateObject']), 'TORCHSCRIPT_REFUSED', 'native class');
   });
 });

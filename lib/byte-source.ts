@@ -1,6 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { DetectorError, messageOf } from '../errors.ts';
+import type { FileHandle } from 'node:fs/promises';
 
 /** Bytes that are read piece by piece: a file need not be in memory. */
 export interface ByteSource {
@@ -19,42 +17,10 @@ export function bufferSource(bytes: Buffer): ByteSource {
   };
 }
 
-/**
- * Opens a weights file for as long as `use` runs.
- * @throws DetectorError WEIGHTS_NOT_FOUND for what cannot be opened or is no file
- */
-export async function withWeightsFile<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
-  let handle: FileHandle;
-  try {
-    // Not waiting for a writer, should this be a pipe.
-    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  } catch (error) {
-    throw new DetectorError(
-      'WEIGHTS_NOT_FOUND',
-      `Cannot open the weights ${path}: ${messageOf(error)}. Check the path.`,
-      {
-        cause: error,
-      },
-    );
-  }
-  try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) {
-      throw new DetectorError(
-        'WEIGHTS_INVALID',
-        `The weights ${path} are not a file. Give the path of a weights file.`,
-      );
-    }
-    return await use(fileSource(handle, stat.size));
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Small reads are served from a window: the headers of many small entries lie close together. */
 const WINDOW_BYTES = 4096;
 
-function fileSource(handle: FileHandle, size: number): ByteSource {
+export function fileSource(handle: FileHandle, size: number): ByteSource {
   let windowOffset = 0;
   let window: Buffer = Buffer.alloc(0);
   const readFully = async (offset: number, buffer: Buffer): Promise<Buffer> => {

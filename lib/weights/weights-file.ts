@@ -1,0 +1,36 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { type ByteSource, fileSource } from '../byte-source.ts';
+import { DetectorError, messageOf } from '../errors.ts';
+
+/**
+ * Opens a weights file for as long as `use` runs.
+ * @throws DetectorError WEIGHTS_NOT_FOUND for what cannot be opened or is no file
+ */
+export async function withWeightsFile<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  let handle: FileHandle;
+  try {
+    // Not waiting for a writer, should this be a pipe.
+    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (error) {
+    throw new DetectorError(
+      'WEIGHTS_NOT_FOUND',
+      `Cannot open the weights ${path}: ${messageOf(error)}. Check the path.`,
+      {
+        cause: error,
+      },
+    );
+  }
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) {
+      throw new DetectorError(
+        'WEIGHTS_INVALID',
+        `The weights ${path} are not a file. Give the path of a weights file.`,
+      );
+    }
+    return await use(fileSource(handle, stat.size));
+  } finally {
+    await handle.close();
+  }
+}
