@@ -42,6 +42,18 @@ export interface NativeDetectorOptions {
   /** Of the random initial weights. */
   seed: number;
   device: string;
+  /** `fp32`, `bf16`, or `auto`. */
+  precision: string;
+  /** Of the lane from now on. */
+  threads?: number;
+}
+
+/** A way of going faster that has a plain path beside it with the same result. */
+export interface Lever {
+  name: string;
+  active: boolean;
+  /** Why it is not active; empty otherwise. */
+  reason: string;
 }
 
 export interface FeatureMap extends Size {
@@ -102,9 +114,13 @@ export interface NativeAddon {
   /** The LibTorch that the addon was built against. */
   readonly libtorchVersion: string;
   cudaDeviceCount(): number;
+  levers(): Lever[];
+  /** Gives memory that is kept for later tensors back to the system. */
+  releaseMemory(): Promise<void>;
   createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>;
   disposeDetector(detector: DetectorHandle): void;
   featureMaps(detector: DetectorHandle): FeatureMap[];
+  precision(detector: DetectorHandle): string;
   defaultBoxes(detector: DetectorHandle): Promise<Float32Array>;
   describeState(detector: DetectorHandle, part: StatePart): Promise<TensorInfo[]>;
   readState(detector: DetectorHandle, part: StatePart, path: string, spans: TensorSpan[]): Promise<void>;

@@ -4,6 +4,7 @@ import { readBoundedFile } from './bounded-file.ts';
 import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from './check.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
+import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
 import {
   type BackboneName,
   backboneNames,
@@ -23,7 +24,7 @@ import { version } from './version.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
 import { allowedNodes } from './weights/torchscript-operators.ts';
 
-export interface DetectorOptions {
+export interface DetectorOptions extends ComputeOptions {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
   /** Default `article`. */
@@ -38,17 +39,13 @@ export interface DetectorOptions {
    * Default: random weights.
    */
   weights?: string;
-  /** `cpu` (default), `cuda`, or `cuda:N`. */
-  device?: string;
   /** Of the random initial weights; default 42. */
   seed?: number;
   /** As in `LoadOptions`, for a TorchScript `backbone`. */
   trustTorchScript?: boolean;
 }
 
-export interface LoadOptions {
-  /** `cpu` (default), `cuda`, or `cuda:N`. */
-  device?: string;
+export interface LoadOptions extends ComputeOptions {
   /**
    * Load a TorchScript backbone without looking into it; default false. Such a file is a program: LibTorch runs its `__setstate__`
    * while it loads it, and that can write any file that this process can. Only for files whose author you trust as you would the
@@ -100,6 +97,8 @@ export class Detector {
   readonly classes: readonly string[];
   readonly config: Readonly<DetectorConfig>;
   readonly device: string;
+  /** What the backbone computes in: `auto` is settled by now. */
+  readonly precision: Exclude<Precision, 'auto'>;
   /** What the file of `weights` had for the model, if there was one. */
   readonly weightReport: WeightReport | undefined;
 
@@ -111,6 +110,7 @@ export class Detector {
     this.classes = classes;
     this.device = device;
     this.weightReport = weightReport;
+    this.precision = own.addon.precision(own.handle) as Detector['precision'];
     internals.set(this, own);
   }
 
@@ -121,22 +121,22 @@ export class Detector {
    * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
    */
   static async create(options: DetectorOptions): Promise<Detector> {
-    const keys = ['classes', 'preset', 'backbone', 'imageSize', 'weights', 'device', 'seed', 'trustTorchScript'];
+    const keys = ['classes', 'preset', 'backbone', 'imageSize', 'weights', 'seed', 'trustTorchScript', ...computeKeys];
     const given = checkKeys('options', options, keys) as unknown as DetectorOptions;
     const classes = checkClasses('classes', given.classes);
     const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
     const name = typeof backbone === 'string' ? backbone : 'torchscript';
     const config = presetConfig(given.preset ?? 'article', name, given.imageSize ?? { width: 640, height: 640 });
-    const device = checkDevice(given.device ?? 'cpu');
+    const compute = checkComputeOptions(given);
     const seed = checkInteger('seed', given.seed ?? 42, 0);
     const weights = given.weights === undefined ? undefined : checkString('weights', given.weights);
     const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
 
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript, trusted);
-    const own = await build(config, classes, device, seed, program);
+    const own = await build(config, classes, compute, seed, program);
     const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
     const weightReport = await orDispose(own, reading);
-    return new Detector({ config, classes, device, weightReport }, own);
+    return new Detector({ config, classes, device: compute.device, weightReport }, own);
   }
 
   /**
@@ -145,17 +145,17 @@ export class Detector {
    * Rejects with `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT` (a file is missing, cut short, or has a flipped bit), or as `create`.
    */
   static async load(dir: string, options: LoadOptions = {}): Promise<Detector> {
-    const { device, trustTorchScript } = checkKeys('options', options, ['device', 'trustTorchScript']) as LoadOptions;
-    const checkedDevice = checkDevice(device ?? 'cpu');
-    const trusted = checkBoolean('trustTorchScript', trustTorchScript ?? false);
+    const given = checkKeys('options', options, ['trustTorchScript', ...computeKeys]) as LoadOptions;
+    const compute = checkComputeOptions(given);
+    const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
     const checkpoint = await openCheckpoint(checkString('dir', dir));
     const { config, classes } = readModel(dir, checkpoint.manifest);
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
-    const own = await build(config, classes, checkedDevice, 0, program);
+    const own = await build(config, classes, compute, 0, program);
     await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
     const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
-    const description = { config, classes, device: checkedDevice, weightReport: undefined };
+    const description = { config, classes, device: compute.device, weightReport: undefined };
     return new Detector(description, { ...own, trainedEpochs });
   }
 
@@ -214,6 +214,7 @@ export class Detector {
     if (!own) return;
     internals.delete(this);
     own.addon.disposeDetector(own.handle);
+    void own.addon.releaseMemory();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -256,14 +257,14 @@ function readModel(dir: string, manifest: CheckpointManifest): { config: Detecto
 async function build(
   config: DetectorConfig,
   classes: readonly string[],
-  device: string,
+  compute: ReturnType<typeof checkComputeOptions>,
   seed: number,
   program: Program = {},
 ): Promise<DetectorInternals> {
   const addon = await native();
   const { preset: _, postprocess: __, ...model } = config;
   const { torchscript } = program;
-  const handle = await addon.createDetector({ ...model, ...program, numClasses: classes.length, seed, device });
+  const handle = await addon.createDetector({ ...model, ...program, numClasses: classes.length, seed, ...compute });
   const files: DetectorInternals['files'] = {
     'model.safetensors': (path) => writeState(addon, handle, 'model', path),
     ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),
@@ -300,14 +301,6 @@ function checkBackbone(value: unknown): BackboneName | { torchscript: string } {
   if (typeof value === 'string') return checkOneOf('backbone', value, backboneNames);
   const { torchscript } = checkKeys('backbone', value, ['torchscript']);
   return { torchscript: checkString('backbone.torchscript', torchscript) };
-}
-
-function checkDevice(value: unknown): string {
-  const device = checkString('device', value);
-  if (!/^(cpu|cuda(:\d{1,2})?)$/.test(device)) {
-    throw new RangeError(wrongArgument('device', '"cpu", "cuda" or "cuda:N"', device));
-  }
-  return device;
 }
 
 function checkDetectOptions(value: DetectOptions): Required<DetectOptions> {

@@ -21,6 +21,7 @@ export type DetectorErrorCode =
   | 'OUTPUT_NOT_WRITABLE'
   | 'DEVICE_UNAVAILABLE'
   | 'LOSS_NOT_FINITE'
+  | 'OUT_OF_MEMORY'
   | 'DISPOSED'
   | 'NATIVE_ERROR';
 

@@ -5,6 +5,7 @@ export {
   type EvaluatedImage,
   torchmetricsMeanAveragePrecision,
 } from './average-precision.ts';
+export type { ComputeOptions, Precision } from './compute-options.ts';
 export { type BackboneName, backboneNames, type DetectorConfig, type PresetName, presetNames } from './config.ts';
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';

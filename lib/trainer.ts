@@ -142,9 +142,12 @@ export class Trainer {
         signal?.throwIfAborted();
       }
     } catch (error) {
-      const notFinite = error instanceof DetectorError && error.code === 'LOSS_NOT_FINITE';
-      if (signal?.aborted || notFinite) await this.#save('last', state);
+      const weightsAreGood =
+        error instanceof DetectorError && ['LOSS_NOT_FINITE', 'OUT_OF_MEMORY'].includes(error.code);
+      if (signal?.aborted || weightsAreGood) await this.#save('last', state);
       throw error;
+    } finally {
+      await addon.releaseMemory();
     }
     return { epochs, bestEpoch: state.bestEpoch!, bestScore: state.bestScore!, outDir, seconds: secondsSince(began) };
   }
@@ -159,7 +162,13 @@ export class Trainer {
     const { outDir, resume, run, epochs } = this.#options;
     if (!resume) {
       const directory = await RunDirectory.open(outDir);
-      await directory.writeConfig({ ...describeModel(this.#detector), training: { epochs, ...run } });
+      const { device, precision } = this.#detector;
+      await directory.writeConfig({
+        ...describeModel(this.#detector),
+        training: { epochs, ...run },
+        device,
+        precision,
+      });
       return { state: freshState(run), directory };
     }
     const { addon, handle } = internalsOf(this.#detector);

@@ -5,6 +5,7 @@ import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { Trainer } from '../trainer.ts';
 import type { OptimizerName, TrainerOptions } from '../trainer-options.ts';
+import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { Interrupted, interruptible } from './interruption.ts';
 import {
   addModelOptions,
@@ -15,14 +16,14 @@ import {
   trustTorchScript,
 } from './model-options.ts';
 import { openDataset } from './open-dataset.ts';
-import { device, integer, integers, oneOf, positiveNumber } from './option-values.ts';
+import { integer, integers, oneOf, positiveNumber } from './option-values.ts';
 import { freshDirectory, resumableRun } from './out-dir.ts';
 import { readRunOptions } from './run-options.ts';
 import { jsonLog, textLog } from './training-log.ts';
 import { writeTransformedImages } from './transformed-images.ts';
 import { UsageError } from './usage-error.ts';
 
-interface Flags extends ModelFlags {
+interface Flags extends ModelFlags, ComputeFlags {
   config: string;
   lr?: number;
   fineTune?: true;
@@ -32,7 +33,6 @@ interface Flags extends ModelFlags {
   batch?: number;
   optimizer?: OptimizerName;
   outDir?: string;
-  device: string;
   resume?: true;
   seed?: number;
   json?: true;
@@ -50,7 +50,8 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
-  return addModelOptions(new Command('train').description('train a detector on a data set in Pascal VOC format'))
+  const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
+  return addComputeOptions(addModelOptions(command))
     .requiredOption('--config <yaml>', 'the data set file')
     .option('--lr <number>', 'learning rate (default: 0.0001)', positiveNumber)
     .option('--fine-tune', 'train the backbone too, not the head alone')
@@ -68,7 +69,6 @@ export function trainCommand(): Command {
       ),
     )
     .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
-    .addOption(new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'))
     .option('--resume', 'go on with the run in --out-dir, or with the newest one')
     .option('--seed <n>', 'of weights, order and flips (default: 42)', integer(0))
     .option('--json', 'print one JSON object a line instead of text')
@@ -85,8 +85,8 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const train = await openDataset('training', { ...config.train, classes, signal });
   const valid = await openDataset('validation', { ...config.valid, classes, signal });
 
-  const create = () => Detector.create({ ...model, classes, device: flags.device, ...pick(flags.seed, 'seed') });
-  const load = () => Detector.load(join(outDir, 'last'), { device: flags.device, ...trustTorchScript(flags) });
+  const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...pick(flags.seed, 'seed') });
+  const load = () => Detector.load(join(outDir, 'last'), { ...computeOptions(flags), ...trustTorchScript(flags) });
   const detector = await (flags.resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();
   try {

@@ -2,23 +2,20 @@ import { type Command, Option } from 'commander';
 import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { DetectorError } from '../errors.ts';
+import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { addModelOptions, type ModelFlags, modelOptions, trustTorchScript } from './model-options.ts';
-import { device } from './option-values.ts';
 import { UsageError } from './usage-error.ts';
 
-export interface TrainedDetectorFlags extends ModelFlags {
+export interface TrainedDetectorFlags extends ModelFlags, ComputeFlags {
   checkpoint?: string;
   config?: string;
-  device: string;
 }
 
 /** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
 export function addTrainedDetectorOptions(command: Command): Command {
   const checkpoint = new Option('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best');
   command.addOption(checkpoint.conflicts(['weights', 'modelName', 'backbone', 'imgsz']));
-  return addModelOptions(command).addOption(
-    new Option('--device <name>', 'cpu, cuda or cuda:N').argParser(device).default('cpu'),
-  );
+  return addComputeOptions(addModelOptions(command));
 }
 
 /** Refuses flags that name no detector, before anything is read. @throws UsageError */
@@ -35,11 +32,12 @@ export function checkTrainedDetectorFlags({ checkpoint, config, weights }: Train
  */
 export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
   checkTrainedDetectorFlags(flags);
-  const { checkpoint, config = '', weights, device } = flags;
-  if (checkpoint !== undefined) return await Detector.load(checkpoint, { device, ...trustTorchScript(flags) });
+  const { checkpoint, config = '', weights } = flags;
+  const compute = computeOptions(flags);
+  if (checkpoint !== undefined) return await Detector.load(checkpoint, { ...compute, ...trustTorchScript(flags) });
   const options = await modelOptions(flags);
   const { classes } = await loadDatasetConfig(config);
-  const detector = await Detector.create({ ...options, classes, device });
+  const detector = await Detector.create({ ...options, classes, ...compute });
   const { weightReport } = detector;
   if (weightReport?.head) return detector;
   detector.dispose();

@@ -33,6 +33,7 @@ const probes: readonly Probe[] = [
   { name: 'addon', isNeeded: true, look: async () => addonPath() },
   { name: 'LibTorch', isNeeded: true, look: libtorch },
   { name: 'loading', isNeeded: true, look: loading },
+  { name: 'speed', isNeeded: false, look: speed },
   { name: 'sharp', isNeeded: true, remedy: 'npm install sharp', look: sharpVersion },
   { name: 'GPU driver', isNeeded: false, remedy: 'needed only for CUDA: install the NVIDIA driver', look: gpuDriver },
   {
@@ -94,6 +95,15 @@ async function libtorch(): Promise<string> {
 async function loading(): Promise<string> {
   const { location } = await loadAddon();
   return `the addon runs on LibTorch ${location.version}`;
+}
+
+/** Which ways of going faster this machine has; the others take a plain path with the same result. */
+async function speed(): Promise<string> {
+  const { addon } = await loadAddon();
+  const levers = (addon as { levers: () => { name: string; active: boolean; reason: string }[] }).levers();
+  const active = levers.filter((lever) => lever.active).map(({ name }) => name);
+  const missing = levers.filter((lever) => !lever.active).map(({ name, reason }) => `without ${name}: ${reason}`);
+  return [active.join(', '), ...missing].join('; ');
 }
 
 async function sharpVersion(): Promise<string> {

@@ -13,6 +13,9 @@
 #include "binding/handles.h"
 #include "binding/lane.h"
 #include "error.h"
+#include "levers.h"
+#include "memory/caching_allocator.h"
+#include "memory/out_of_memory.h"
 #include "models/device.h"
 #include "models/script_builder.h"
 
@@ -61,6 +64,20 @@ Napi::Value count_cuda_devices(const CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(cuda_device_count()));
 }
 
+// levers(): Lever[]
+Napi::Value list_levers(const CallbackInfo& info) { return to_js(info.Env(), levers()); }
+
+// releaseMemory(): Promise<void>
+Napi::Value release_memory(const CallbackInfo& info) {
+  return on_lane(
+      info,
+      [] {
+        release_cached_memory();
+        return true;
+      },
+      undefined);
+}
+
 // createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>
 Napi::Value create_detector(const CallbackInfo& info) {
   return on_lane(
@@ -81,6 +98,12 @@ Napi::Value dispose_detector(const CallbackInfo& info) {
 
 // featureMaps(detector: DetectorHandle): FeatureMap[]
 Napi::Value feature_maps(const CallbackInfo& info) { return to_js(info.Env(), Detector::get(info[0])->model->maps()); }
+
+// precision(detector: DetectorHandle): string
+Napi::Value precision(const CallbackInfo& info) {
+  const at::ScalarType type = Detector::get(info[0])->model->compute_type();
+  return Napi::String::New(info.Env(), type == at::kBFloat16 ? "bf16" : "fp32");
+}
 
 // defaultBoxes(detector: DetectorHandle): Promise<Float32Array>
 Napi::Value default_boxes(const CallbackInfo& info) {
@@ -190,8 +213,12 @@ Napi::Value detect(const CallbackInfo& info) {
         const c10::InferenceMode inference;
         DetectorModel& model = *detector->model;
         model.set_training(false);
-        return postprocess(model.forward(batch->batch.pixels), model.default_boxes(), model.image_size(),
-                           batch->batch.originals, options);
+        Detections detections;
+        name_out_of_memory("detection " + describe(batch->batch), [&] {
+          detections = postprocess(model.forward(batch->batch.pixels), model.default_boxes(), model.image_size(),
+                                   batch->batch.originals, options);
+        });
+        return detections;
       },
       [](Napi::Env env, const Detections& detections) { return to_js(env, detections); });
 }
@@ -210,6 +237,7 @@ static void stop_before_the_end(Napi::Env env, Lane* lane) {
 }
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  if (!lever_disabled("allocator")) install_caching_allocator();
   auto* lane = new Lane(env);
   env.SetInstanceData(lane);
   stop_before_the_end(env, lane);
@@ -219,9 +247,12 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   };
   exports.Set("libtorchVersion", TORCH_VERSION);
   add("cudaDeviceCount", count_cuda_devices);
+  add("levers", list_levers);
+  add("releaseMemory", release_memory);
   add("createDetector", create_detector);
   add("disposeDetector", dispose_detector);
   add("featureMaps", feature_maps);
+  add("precision", precision);
   add("defaultBoxes", default_boxes);
   add("describeState", describe_state);
   add("readState", read_state);

@@ -127,6 +127,8 @@ DetectorConfig detector_config(const Napi::Object& options) {
   config.default_boxes = default_box_config(object_in(options, "defaultBoxes"));
   config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
   config.device = string(options, "device");
+  config.precision = string(options, "precision");
+  if (!options.Get("threads").IsUndefined()) config.threads = integer(options, "threads", 1);
   return config;
 }
 
@@ -207,6 +209,18 @@ Napi::Value to_js(Napi::Env env, const std::vector<MapShape>& maps) {
     object.Set("channels", static_cast<double>(maps[i].channels));
     object.Set("height", static_cast<double>(maps[i].height));
     object.Set("width", static_cast<double>(maps[i].width));
+    array.Set(static_cast<uint32_t>(i), object);
+  }
+  return array;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<Lever>& levers) {
+  Napi::Array array = Napi::Array::New(env, levers.size());
+  for (size_t i = 0; i < levers.size(); i++) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", levers[i].name);
+    object.Set("active", levers[i].active);
+    object.Set("reason", levers[i].reason);
     array.Set(static_cast<uint32_t>(i), object);
   }
   return array;

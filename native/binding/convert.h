@@ -8,6 +8,7 @@
 
 #include "data/batch.h"
 #include "io/tensor_file.h"
+#include "levers.h"
 #include "models/detector_model.h"
 #include "ops/postprocess.h"
 #include "train/train_step.h"
@@ -28,6 +29,7 @@ Napi::Value to_js(Napi::Env env, const StepResult& result);
 Napi::Value to_js(Napi::Env env, const Detections& detections);
 Napi::Value to_js(Napi::Env env, const NamedTensors& tensors);
 Napi::Value to_js(Napi::Env env, const std::vector<MapShape>& maps);
+Napi::Value to_js(Napi::Env env, const std::vector<Lever>& levers);
 
 template <class Typed, class T>
 Typed typed_array(Napi::Env env, const std::vector<T>& values) {

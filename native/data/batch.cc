@@ -32,6 +32,12 @@ Targets pad(const Objects& objects) {
 
 }  // namespace
 
+std::string describe(const Batch& batch) {
+  const at::IntArrayRef shape = batch.pixels.sizes();
+  return "with a batch of " + std::to_string(shape[0]) + " pictures of " + std::to_string(shape[2]) + "x" +
+         std::to_string(shape[1]);
+}
+
 Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects) {
   Batch batch;
   batch.pixels = at::empty({static_cast<int64_t>(images.size()), size.height, size.width, 3}, at::kByte);

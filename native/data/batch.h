@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "image_size.h"
@@ -30,6 +31,9 @@ struct Batch {
   std::vector<ImageSize> originals;
   Targets targets;
 };
+
+// "with a batch of 8 pictures of 640x640"
+std::string describe(const Batch& batch);
 
 // Resizes every picture to `size`. Runs beside the native lane, on the caller's thread alone.
 Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects);

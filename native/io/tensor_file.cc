@@ -63,7 +63,11 @@ void read_tensors(const std::string& path, const std::vector<TensorSpan>& spans,
     file.seekg(span.offset);
     file.read(static_cast<char*>(buffer.data_ptr()), span.bytes);
     if (!file) throw Error("WEIGHTS_INVALID", path + " ends before tensor \"" + span.name + "\" does");
-    if (!in_place) target.copy_(buffer);
+    if (in_place) {
+      target.unsafeGetTensorImpl()->bump_version();  // as copy_ does: who keeps a copy must know
+    } else {
+      target.copy_(buffer);
+    }
   }
 }
 

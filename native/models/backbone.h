@@ -24,7 +24,8 @@ class Backbone {
  public:
   virtual ~Backbone() = default;
 
-  // images [N, 3, H, W], normalised -> feature maps [N, C_k, h_k, w_k], finest first.
+  // images [N, 3, H, W], normalised, in the type of computation -> feature maps [N, C_k, h_k, w_k], finest first, in
+  // any floating point type.
   virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
 
   // The maps that forward gives for pictures of this size.

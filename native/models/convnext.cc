@@ -4,6 +4,9 @@
 
 #include <utility>
 
+#include "kernels/depthwise_conv.h"
+#include "kernels/residual_mlp.h"
+
 namespace dinov3_det {
 
 namespace {
@@ -21,7 +24,8 @@ Affine make_affine(at::IntArrayRef weight_shape, at::Generator& generator) {
 
 // x [N, H, W, C], over C
 at::Tensor layer_norm(const at::Tensor& x, const LayerNorm& norm) {
-  return at::layer_norm(x, norm.weight.sizes(), norm.weight, norm.bias, kLayerNormEps);
+  const at::ScalarType type = x.scalar_type();
+  return at::layer_norm(x, norm.weight.sizes(), norm.weight.to(type), norm.bias.to(type), kLayerNormEps);
 }
 
 // x [N, C, H, W], over C. In channels_last memory both permutes are views.
@@ -31,7 +35,7 @@ at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm)
 
 at::Tensor strided_conv(const at::Tensor& x, const Affine& conv) {
   const int64_t stride = conv.weight.size(2);
-  return at::conv2d(x, conv.weight, conv.bias, stride);
+  return at::conv2d(x, conv.weight.to(x.scalar_type()), conv.bias.to(x.scalar_type()), stride);
 }
 
 }  // namespace
@@ -65,11 +69,12 @@ ConvNext::ConvNext(const ConvNextSize& size, at::Generator& generator) {
 }
 
 at::Tensor ConvNext::forward_block(const Block& block, const at::Tensor& x) {
-  at::Tensor y = at::conv2d(x, block.dwconv.weight, block.dwconv.bias, 1, 3, 1, x.size(1));
-  y = layer_norm(y.permute({0, 2, 3, 1}), block.norm);  // [N, H, W, C]
-  y = at::gelu(at::linear(y, block.pwconv1.weight, block.pwconv1.bias));
-  y = at::linear(y, block.pwconv2.weight, block.pwconv2.bias) * block.gamma;
-  return x + y.permute({0, 3, 1, 2});  // [N, C, H, W]
+  const auto cast = [&](const at::Tensor& weight) { return weights_.get(weight, x.scalar_type()); };
+  const at::Tensor y = depthwise_conv(x, cast(block.dwconv.weight), cast(block.dwconv.bias));
+  return residual_mlp(x, y,
+                      {block.norm.weight, block.norm.bias, cast(block.pwconv1.weight), cast(block.pwconv1.bias),
+                       cast(block.pwconv2.weight), cast(block.pwconv2.bias), cast(block.gamma)},
+                      kLayerNormEps);
 }
 
 std::vector<at::Tensor> ConvNext::forward(const at::Tensor& images) {

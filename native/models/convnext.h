@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/backbone.h"
+#include "models/weight_cache.h"
 
 namespace dinov3_det {
 
@@ -57,10 +58,11 @@ class ConvNext : public Backbone {
     std::vector<Block> blocks;
   };
 
-  static at::Tensor forward_block(const Block& block, const at::Tensor& x);
+  at::Tensor forward_block(const Block& block, const at::Tensor& x);
 
   std::vector<Stage> stages_;
   LayerNorm norm_;
+  WeightCache weights_;
 };
 
 }  // namespace dinov3_det

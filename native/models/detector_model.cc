@@ -2,11 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
 #include "error.h"
 #include "models/convnext.h"
 #include "models/device.h"
+#include "models/precision.h"
 #include "models/torchscript_backbone.h"
 
 namespace dinov3_det {
@@ -33,7 +35,10 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 }  // namespace
 
 DetectorModel::DetectorModel(const DetectorConfig& config)
-    : image_size_(config.image_size), device_(open_device(config.device)) {
+    : image_size_(config.image_size),
+      device_(open_device(config.device)),
+      compute_type_(dinov3_det::compute_type(config.precision, device_)) {
+  if (config.threads) at::set_num_threads(static_cast<int>(*config.threads));
   at::Generator generator = at::detail::createCPUGenerator(config.seed);
   backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
                                                : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
@@ -56,7 +61,7 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
 
 at::Tensor DetectorModel::normalise(const at::Tensor& pixels) const {
   const at::Tensor images = pixels.to(device_).permute({0, 3, 1, 2}).to(at::kFloat);  // [N, 3, H, W], channels_last
-  return (images / 255).sub_(mean_).div_(std_);
+  return (images / 255).sub_(mean_).div_(std_).to(compute_type_);
 }
 
 HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
@@ -67,6 +72,7 @@ HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
     const c10::AutoGradMode grad_mode(fine_tune_backbone_ && c10::GradMode::is_enabled());
     maps = backbone_->forward(normalise(pixels));
   }
+  for (at::Tensor& map : maps) map = map.to(at::kFloat);
   return head_->forward(maps);
 }
 

@@ -28,6 +28,8 @@ struct DetectorConfig {
   DefaultBoxConfig default_boxes;
   uint64_t seed;  // of the random initial weights
   std::string device;
+  std::string precision;           // as compute_type takes it
+  std::optional<int64_t> threads;  // that this thread computes with from now on
 };
 
 // Backbone, head and default boxes: pixels in, logits and box codes out.
@@ -55,6 +57,7 @@ class DetectorModel {
   const at::Tensor& default_boxes() const { return default_boxes_; }  // [A, 4]
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
+  at::ScalarType compute_type() const { return compute_type_; }
   const std::vector<MapShape>& maps() const { return maps_; }
 
  private:
@@ -68,6 +71,7 @@ class DetectorModel {
   at::Tensor std_;   // [1, 3, 1, 1]
   ImageSize image_size_;
   at::Device device_;
+  at::ScalarType compute_type_;
   bool fine_tune_backbone_ = false;
 };
 

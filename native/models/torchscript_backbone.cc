@@ -1,6 +1,7 @@
 #include "models/torchscript_backbone.h"
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -46,11 +47,40 @@ std::vector<at::Tensor> as_maps(const c10::IValue& output) {
   return maps;
 }
 
+// Runs what is done in its lifetime in lower precision where LibTorch deems that safe. For float32 it does nothing.
+class Autocast {
+ public:
+  Autocast(at::DeviceType device, at::ScalarType type)
+      : device_(device),
+        was_enabled_(at::autocast::is_autocast_enabled(device)),
+        was_type_(at::autocast::get_autocast_dtype(device)) {
+    at::autocast::set_autocast_enabled(device, type != at::kFloat);
+    if (type != at::kFloat) at::autocast::set_autocast_dtype(device, type);
+    at::autocast::increment_nesting();
+  }
+  ~Autocast() {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();  // its copies of the weights
+    at::autocast::set_autocast_enabled(device_, was_enabled_);
+    at::autocast::set_autocast_dtype(device_, was_type_);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  at::DeviceType device_;
+  bool was_enabled_;
+  at::ScalarType was_type_;
+};
+
 class TorchScriptBackbone : public Backbone {
  public:
   explicit TorchScriptBackbone(torch::jit::Module module) : module_(std::move(module)) {}
 
-  std::vector<at::Tensor> forward(const at::Tensor& images) override { return as_maps(module_.forward({images})); }
+  // Of a foreign program's types we know nothing: for bfloat16 LibTorch's autocast chooses, operator by operator.
+  std::vector<at::Tensor> forward(const at::Tensor& images) override {
+    const Autocast autocast(images.device().type(), images.scalar_type());
+    return as_maps(module_.forward({images.to(at::kFloat)}));
+  }
 
   // Only a forward pass tells.
   std::vector<MapShape> map_shapes(int64_t height, int64_t width) override {

@@ -19,6 +19,11 @@ void append_state(NamedTensors& all, const NamedTensors& parameters, const std::
   for (size_t i = 0; i < parameters.size(); i++) all.push_back({parameters[i].name + "." + what, tensors[i]});
 }
 
+// LibTorch's fused steps do not tell a tensor that it has changed, which who keeps a copy must know.
+void mark_changed(const std::vector<at::Tensor>& parameters) {
+  for (const at::Tensor& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
+}
+
 class AdamW : public Optimizer {
  public:
   explicit AdamW(NamedTensors parameters)
@@ -45,6 +50,7 @@ class AdamW : public Optimizer {
     at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
                       /*beta1=*/0.9, /*beta2=*/0.999, /*weight_decay=*/0.01, /*eps=*/1e-8, /*amsgrad=*/false,
                       /*maximize=*/false);
+    mark_changed(parameters);
   }
 
   NamedTensors state() const override {
@@ -78,6 +84,7 @@ class Sgd : public Optimizer {
     // With a buffer of zeros the first step is the same as PyTorch's, which starts from the gradient.
     at::_fused_sgd_(parameters, gradients, momentum, /*weight_decay=*/0, /*momentum=*/0.9, learning_rate,
                     /*dampening=*/0, /*nesterov=*/true, /*maximize=*/false, /*is_first_step=*/false);
+    mark_changed(parameters);
   }
 
   NamedTensors state() const override {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "error.h"
+#include "memory/out_of_memory.h"
 
 namespace dinov3_det {
 
@@ -40,7 +41,9 @@ StepResult TrainStep::run(const Batch& batch, double learning_rate) {
   std::vector<at::Tensor> kept;
   for (const NamedTensor& buffer : model_->buffers()) kept.push_back(buffer.tensor.clone());
   try {
-    return step(batch, learning_rate);
+    StepResult result{};
+    name_out_of_memory("a training step " + describe(batch), [&] { result = step(batch, learning_rate); });
+    return result;
   } catch (...) {
     const NamedTensors buffers = model_->buffers();
     for (size_t i = 0; i < kept.size(); i++) buffers[i].tensor.copy_(kept[i]);

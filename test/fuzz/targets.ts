@@ -77,7 +77,7 @@ async function loadTorchScript(bytes: Buffer): Promise<void> {
   await vetTorchScript(bytes, 'mutant.pt');
   const addon = await native();
   const { preset: _, postprocess: __, ...config } = presetConfig('article', 'torchscript', { width: 64, height: 64 });
-  const options = { ...config, torchscript: bytes, numClasses: 2, seed: 1, device: 'cpu' };
+  const options = { ...config, torchscript: bytes, numClasses: 2, seed: 1, device: 'cpu', precision: 'fp32' };
   addon.disposeDetector(await addon.createDetector(options));
 }
 

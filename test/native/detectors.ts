@@ -32,6 +32,7 @@ export const options: NativeDetectorOptions = {
   },
   seed: 1,
   device: 'cpu',
+  precision: 'fp32',
 };
 
 /** Lets everything through, so that results can be compared. */

@@ -11,6 +11,8 @@ export interface Tensor<Data extends Float32Array | Int32Array | Uint8Array = Fl
   shape: number[];
 }
 
+export type Dtype = 'float32' | 'bfloat16' | 'float64';
+
 export interface NamedTensor {
   name: string;
   tensor: Tensor;
@@ -77,6 +79,15 @@ export interface TestAddon {
     weights: NamedTensor[],
     maps: Tensor[],
   ): { clsLogits: Tensor; bboxRegression: Tensor };
+  /** [output, gradient of each input] for inputs [x, weight, bias], computed in a type. */
+  depthwiseConv(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
+  /** The same for inputs [x, y, norm weight, norm bias, expand weight, bias, reduce weight, bias, gamma]. */
+  residualMlp(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
+  residualMlpForward(dtype: Dtype, inputs: Tensor[]): Tensor;
+  /** For each list of sizes in bytes: [live, cached, peak] with its tensors, [live, cached] without, blocks used again. */
+  cachedTensors(sizes: number[][]): [number, number, number, number, number, number][];
+  /** What is still cached. */
+  releaseCachedMemory(): number;
   /** The tensors after reading. */
   readTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): NamedTensor[];
   writeTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): void;

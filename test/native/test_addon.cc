@@ -3,11 +3,14 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <napi.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <cstring>
+#include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +19,9 @@
 #include "data/resize.h"
 #include "error.h"
 #include "io/tensor_file.h"
+#include "kernels/depthwise_conv.h"
+#include "kernels/residual_mlp.h"
+#include "memory/caching_allocator.h"
 #include "models/convnext.h"
 #include "models/ssd_head.h"
 #include "ops/box_coder.h"
@@ -282,6 +288,85 @@ Napi::Value ssd_head_js(const CallbackInfo& info) {
   return object;
 }
 
+// Output and the gradient of each input, computed in the given type.
+Napi::Value with_gradients(const CallbackInfo& info, const std::vector<at::Tensor>& inputs,
+                           const std::function<at::Tensor()>& compute, const at::Tensor& gradient) {
+  for (const at::Tensor& input : inputs) input.set_requires_grad(true);
+  const at::Tensor out = compute();
+  out.backward(gradient.to(out.scalar_type()));
+  Napi::Array results = Napi::Array::New(info.Env());
+  results.Set(0u, from_tensor(info.Env(), out));
+  for (size_t i = 0; i < inputs.size(); i++) {
+    results.Set(static_cast<uint32_t>(i + 1), from_tensor(info.Env(), inputs[i].grad()));
+  }
+  return results;
+}
+
+at::ScalarType dtype(const Napi::Value& name) {
+  const std::string text = name.ToString();
+  return text == "float64" ? at::kDouble : text == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+// The first `maps` inputs are maps in the type of computation, the rest are weights of float32 (float64 for float64).
+std::vector<at::Tensor> typed_inputs(const Napi::Value& values, at::ScalarType type, size_t maps) {
+  std::vector<at::Tensor> inputs = list(values, to_tensor);
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (type == at::kDouble || i < maps) inputs[i] = inputs[i].to(type);
+    if (i < maps) inputs[i] = inputs[i].contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  return inputs;
+}
+
+Napi::Value depthwise_conv_js(const CallbackInfo& info) {
+  const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 1);
+  return with_gradients(info, in, [&] { return depthwise_conv(in[0], in[1], in[2]); }, to_tensor(info[2]));
+}
+
+Napi::Value residual_mlp_js(const CallbackInfo& info) {
+  const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 2);
+  const ResidualMlp mlp{in[2], in[3], in[4], in[5], in[6], in[7], in[8]};
+  return with_gradients(info, in, [&] { return residual_mlp(in[0], in[1], mlp, 1e-6); }, to_tensor(info[2]));
+}
+
+// The same without a gradient.
+Napi::Value residual_mlp_forward_js(const CallbackInfo& info) {
+  const c10::InferenceMode inference;
+  const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 2);
+  return from_tensor(info.Env(), residual_mlp(in[0], in[1], {in[2], in[3], in[4], in[5], in[6], in[7], in[8]}, 1e-6));
+}
+
+// Makes and drops tensors of so many bytes, all of a list at the same time, list after list -> the use after each list
+// was made and after it was dropped, and how many blocks of the list before served again.
+Napi::Value cached_tensors_js(const CallbackInfo& info) {
+  install_caching_allocator();
+  std::set<const void*> before;
+  return to_list(info.Env(),
+                 list(info[0],
+                      [&](const Napi::Value& sizes) {
+                        std::vector<at::Tensor> tensors;
+                        for (const int64_t bytes : numbers<int64_t>(sizes))
+                          tensors.push_back(at::zeros({bytes}, at::kByte));
+                        const MemoryUse made = memory_use();
+                        std::set<const void*> blocks;
+                        int64_t again = 0;
+                        for (const at::Tensor& each : tensors) {
+                          again += static_cast<int64_t>(before.count(each.const_data_ptr()));
+                          blocks.insert(each.const_data_ptr());
+                        }
+                        before = blocks;
+                        tensors.clear();
+                        const MemoryUse dropped = memory_use();
+                        return std::vector<int64_t>{made.live,    made.cached,    made.peak,
+                                                    dropped.live, dropped.cached, again};
+                      }),
+                 [](Napi::Env env, const std::vector<int64_t>& row) { return to_list(env, row, from_number); });
+}
+
+Napi::Value release_cached_memory_js(const CallbackInfo& info) {
+  release_cached_memory();
+  return Napi::Number::New(info.Env(), static_cast<double>(memory_use().cached));
+}
+
 std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {
   return list(value, [](const Napi::Value& each) {
     const Napi::Object span = each.As<Napi::Object>();
@@ -353,6 +438,11 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("convnextParameters", guarded<convnext_parameters_js>);
   add("convnextForward", guarded<convnext_forward_js>);
   add("ssdHead", guarded<ssd_head_js>);
+  add("depthwiseConv", guarded<depthwise_conv_js>);
+  add("residualMlp", guarded<residual_mlp_js>);
+  add("residualMlpForward", guarded<residual_mlp_forward_js>);
+  add("cachedTensors", guarded<cached_tensors_js>);
+  add("releaseCachedMemory", guarded<release_cached_memory_js>);
   add("readTensors", guarded<read_tensors_js>);
   add("writeTensors", guarded<write_tensors_js>);
   add("runScript", guarded<run_script_js>);

@@ -72,7 +72,9 @@ describe('the readers of LibTorch', () => {
     const loading = functionOf('native/models/torchscript_backbone.cc', 'load_torchscript_backbone(');
     // Between the two only the name of a class is looked at; nothing is run.
     const [, between] =
-      / module = torch::jit::load\(.*\);\n([^]*) {2}if \(allowed\) check_nodes\(module, \*allowed\);\n/.exec(loading)!;
+      / module = torch::jit::load\(.*\);\n((?:.*\n)*) {2}if \(allowed\) check_nodes\(module, \*allowed\);\n/.exec(
+        loading,
+      )!;
     expect(between).toMatch(/^ {2}if \(is_script_of\(module, kDetectorClass\)\) \{\n {4}throw [^}]*\n {2}\}\n$/);
   });
 });

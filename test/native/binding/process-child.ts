@@ -24,6 +24,7 @@ async function train() {
     defaultBoxes: { aspectRatios: [[2]], scales: [0.2, 0.4], steps: [], clip: true },
     seed: 1,
     device: 'cpu',
+    precision: 'fp32',
   });
   await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
   const createBatch = () =>

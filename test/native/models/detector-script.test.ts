@@ -70,6 +70,10 @@ function expectSame(
   }
 }
 
+function largestDifference(found: Float32Array, expected: Float32Array): number {
+  return Math.max(0, ...found.map((value, i) => Math.abs(value - expected[i]!)));
+}
+
 async function expectSameDetections(detector: DetectorHandle, postprocess = allDetections) {
   const path = await write(detector, postprocess);
   for (const count of [1, 3]) {
@@ -233,7 +237,10 @@ describe('a backbone as TorchScript', () => {
     expect([...theirs.keys()].sort()).toEqual([...ours.keys()].sort());
     expect(changed(ours, theirs)).toEqual([]);
     const found = async (of: DetectorHandle) => addon.detect(of, await batchOf(), allDetections);
-    expect(await found(copy)).toEqual(await found(detector));
+    const [ofCopy, ofOriginal] = [await found(copy), await found(detector)];
+    expect(ofCopy.counts).toEqual(ofOriginal.counts);
+    expect(ofCopy.labels).toEqual(ofOriginal.labels);
+    expect(largestDifference(ofCopy.boxes, ofOriginal.boxes)).toBeLessThan(1e-3);
     await addon.startTraining(copy, { optimizer: 'sgd', fineTune: true });
     await addon.trainStep(copy, await batchOf(), 1e-4);
     expect(changed(theirs, await readBytes(copy, 'model'))).toContain('backbone.stages.0.0.dwconv.weight');

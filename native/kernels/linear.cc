@@ -1,0 +1,49 @@
+#include "kernels/linear.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+
+namespace dinov3_det {
+
+namespace {
+
+constexpr int64_t kPictures = 16;
+
+// [R, C] as pictures [n, C, R / n, 1] in channels_last memory: a view. LibTorch gives a 1x1 convolution to oneDNN from
+// 16 pictures on, and one of fewer only where it may use several threads.
+at::Tensor as_pictures(const at::Tensor& rows) {
+  const int64_t pictures = rows.size(0) % kPictures == 0 ? kPictures : 1;
+  return rows.reshape({pictures, rows.size(0) / pictures, 1, rows.size(1)}).permute({0, 3, 1, 2});
+}
+
+at::Tensor from_pictures(const at::Tensor& pictures) {
+  return pictures.permute({0, 2, 3, 1}).reshape({pictures.size(0) * pictures.size(2), pictures.size(1)});
+}
+
+at::Tensor as_kernel(const at::Tensor& weight) { return weight.unsqueeze(2).unsqueeze(3); }
+
+}  // namespace
+
+at::Tensor linear(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias) {
+  if (rows.scalar_type() != at::kFloat) return at::linear(rows, weight, bias);
+  return from_pictures(at::conv2d(as_pictures(rows), as_kernel(weight), bias));
+}
+
+LinearGradients linear_backward(const at::Tensor& gradient, const at::Tensor& rows, const at::Tensor& weight) {
+  if (gradient.scalar_type() != at::kFloat) {
+    return {at::mm(gradient, weight), at::mm(gradient.t(), rows), gradient.sum(0, false, at::kFloat)};
+  }
+  constexpr int64_t kOne[] = {1, 1}, kZero[] = {0, 0};
+  const auto [rows_gradient, weight_gradient, bias_gradient] =
+      at::convolution_backward(as_pictures(gradient), as_pictures(rows), as_kernel(weight), weight.size(0), kOne, kZero,
+                               kOne, /*transposed=*/false, kZero, /*groups=*/1, {true, true, true});
+  return {from_pictures(rows_gradient), weight_gradient.reshape(weight.sizes()), bias_gradient};
+}
+
+bool linear_kernels_usable(const at::Tensor& x) {
+  const at::ScalarType type = x.scalar_type();
+  return x.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && at::hasMKLDNN() &&
+         at::globalContext().userEnabledMkldnn();
+}
+
+}  // namespace dinov3_det

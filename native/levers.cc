@@ -1,0 +1,43 @@
+#include "levers.h"
+
+#include <ATen/Context.h>
+
+#include <cstdlib>
+#include <set>
+#include <sstream>
+
+#include "cpu.h"
+
+namespace dinov3_det {
+
+namespace {
+
+Lever lever(const std::string& name, const std::string& missing) {
+  const std::string reason = lever_disabled(name) ? "switched off by DINOV3_DET_DISABLE" : missing;
+  return {name, reason.empty(), reason};
+}
+
+}  // namespace
+
+bool lever_disabled(const std::string& name) {
+  static const std::set<std::string> disabled = [] {
+    const char* list = std::getenv("DINOV3_DET_DISABLE");
+    std::istringstream names(list == nullptr ? "" : list);
+    std::set<std::string> found;
+    for (std::string item; std::getline(names, item, ',');) found.insert(item);
+    return found;
+  }();
+  return disabled.contains(name);
+}
+
+std::vector<Lever> levers() {
+  const auto isa = [](Isa least) { return cpu_isa() >= least ? "" : "this processor or this build does not have it"; };
+  return {lever("allocator", ""),
+          lever("depthwise", ""),
+          lever("fused-mlp", at::hasMKLDNN() ? "" : "this LibTorch has no oneDNN"),
+          lever("avx2", isa(Isa::kAvx2)),
+          lever("avx512", isa(Isa::kAvx512)),
+          lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware")};
+}
+
+}  // namespace dinov3_det

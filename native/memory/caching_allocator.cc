@@ -1,0 +1,145 @@
+#include "memory/caching_allocator.h"
+
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace dinov3_det {
+
+namespace {
+
+constexpr size_t kHeader = 64;         // before each block: its size. Keeps the alignment of LibTorch's own blocks
+constexpr size_t kSmall = 64 * 1024;   // below this malloc is as good
+constexpr size_t kStepsPerDouble = 8;  // sizes are rounded up to one of so many between powers of two
+
+size_t rounded(size_t bytes) {
+  const size_t step = std::bit_floor(bytes) / kStepsPerDouble;
+  return (bytes + step - 1) / step * step;
+}
+
+// Never destroyed: tensors in static variables outlive everything.
+class CachingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    char* block = bytes < kSmall ? new_block(bytes) : take(rounded(bytes));
+    char* data = block + kHeader;
+    return {data, data, &give_back, c10::Device(c10::kCPU)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+
+  void copy_data(void* dest, const void* src, size_t count) const override { std::memcpy(dest, src, count); }
+
+  void release() {
+    const std::lock_guard lock(mutex_);
+    shrink_cache(0);
+  }
+
+  MemoryUse use() {
+    const std::lock_guard lock(mutex_);
+    return {static_cast<int64_t>(live_), static_cast<int64_t>(cached_), static_cast<int64_t>(peak_)};
+  }
+
+  static CachingAllocator& instance() {
+    static auto* allocator = new CachingAllocator;
+    return *allocator;
+  }
+
+ private:
+  static char* new_block(size_t bytes) {
+    char* block = static_cast<char*>(c10::alloc_cpu(kHeader + bytes));
+    *reinterpret_cast<size_t*>(block) = bytes;
+    return block;
+  }
+
+  static void give_back(void* data) {
+    if (data == nullptr) return;
+    char* block = static_cast<char*>(data) - kHeader;
+    const size_t bytes = *reinterpret_cast<size_t*>(block);
+    if (bytes < kSmall) {
+      c10::free_cpu(block);
+    } else {
+      instance().keep(block, bytes);
+    }
+  }
+
+  char* take(size_t bytes) {
+    {
+      const std::lock_guard lock(mutex_);
+      live_ += bytes;
+      peak_ = std::max(peak_, live_);
+      const auto found = cache_.find(bytes);
+      if (found != cache_.end() && !found->second.empty()) {
+        char* block = found->second.back();
+        found->second.pop_back();
+        cached_ -= bytes;
+        return block;
+      }
+      shrink_cache(peak_ - live_);
+    }
+    try {
+      return new_block_or_cached(bytes);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      live_ -= bytes;
+      throw;
+    }
+  }
+
+  // Cached blocks are given up before memory is said to be short.
+  char* new_block_or_cached(size_t bytes) {
+    try {
+      return new_block(bytes);
+    } catch (const c10::Error&) {
+      release();
+      return new_block(bytes);
+    }
+  }
+
+  void keep(char* block, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    live_ -= bytes;
+    cached_ += bytes;
+    cache_[bytes].push_back(block);
+  }
+
+  // Frees the largest cached blocks until at most `limit` bytes are cached.
+  void shrink_cache(size_t limit) {
+    for (auto entry = cache_.rbegin(); entry != cache_.rend() && cached_ > limit; ++entry) {
+      while (!entry->second.empty() && cached_ > limit) {
+        c10::free_cpu(entry->second.back());
+        entry->second.pop_back();
+        cached_ -= entry->first;
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, std::vector<char*>> cache_;  // free blocks by size
+  size_t cached_ = 0;                           // bytes in cache_
+  size_t live_ = 0;                             // bytes that tensors hold
+  size_t peak_ = 0;                             // the most that live_ has been
+};
+
+}  // namespace
+
+void install_caching_allocator() {
+  static const bool installed = [] {
+    c10::SetCPUAllocator(&CachingAllocator::instance());
+    return true;
+  }();
+  static_cast<void>(installed);
+}
+
+MemoryUse memory_use() { return CachingAllocator::instance().use(); }
+
+void release_cached_memory() { CachingAllocator::instance().release(); }
+
+}  // namespace dinov3_det

@@ -1,0 +1,77 @@
+import { expect } from 'vitest';
+
+import { type Dtype, loadTestAddon, pattern, type Tensor } from '../support.ts';
+
+/** The two kernels of a ConvNeXt block on inputs made from a name; `float64` always takes the plain path. */
+const addon = await loadTestAddon();
+
+export interface MapShape {
+  images: number;
+  channels: number;
+  height: number;
+  width: number;
+}
+
+const depthwiseInputs = (channels: number): [string, number[]][] => [
+  ['weight', [channels, 1, 7, 7]],
+  ['bias', [channels]],
+];
+
+const mlpInputs = (channels: number): [string, number[]][] => [
+  ['norm weight', [channels]],
+  ['norm bias', [channels]],
+  ['expand weight', [4 * channels, channels]],
+  ['expand bias', [4 * channels]],
+  ['reduce weight', [channels, 4 * channels]],
+  ['reduce bias', [channels]],
+  ['gamma', [channels]],
+];
+
+/** Names and values of output and gradients. */
+export function depthwiseConv(dtype: Dtype, shape: MapShape): Map<string, Tensor> {
+  return run((inputs, gradient) => addon.depthwiseConv(dtype, inputs, gradient), ['x'], depthwiseInputs, shape);
+}
+
+export function residualMlp(dtype: Dtype, shape: MapShape): Map<string, Tensor> {
+  return run((inputs, gradient) => addon.residualMlp(dtype, inputs, gradient), ['x', 'y'], mlpInputs, shape);
+}
+
+export function residualMlpForward(dtype: Dtype, shape: MapShape): Tensor {
+  const { images, channels, height, width } = shape;
+  const maps: [string, number[]][] = ['x', 'y'].map((name) => [name, [images, channels, height, width]]);
+  return addon.residualMlpForward(dtype, [...maps, ...mlpInputs(channels)].map(make));
+}
+
+function run(
+  compute: (inputs: Tensor[], gradient: Tensor) => Tensor[],
+  mapNames: string[],
+  weights: (channels: number) => [string, number[]][],
+  { images, channels, height, width }: MapShape,
+): Map<string, Tensor> {
+  const mapShape = [images, channels, height, width];
+  const inputs = [...mapNames.map((name): [string, number[]] => [name, mapShape]), ...weights(channels)];
+  const found = compute(inputs.map(make), make(['gradient', mapShape]));
+  return new Map(found.map((tensor, i) => [i === 0 ? 'output' : `gradient of ${inputs[i - 1]![0]}`, tensor]));
+}
+
+function make([name, shape]: [string, number[]]): Tensor {
+  return pattern(name, shape, 2);
+}
+
+/** Every value within `tolerance` of the largest of its tensor. */
+export function expectClose(found: Map<string, Tensor>, expected: Map<string, Tensor>, tolerance: number): void {
+  expect([...found.keys()]).toEqual([...expected.keys()]);
+  for (const [name, tensor] of found) expectCloseTensor(tensor, expected.get(name)!, tolerance, name);
+}
+
+export function expectCloseTensor(found: Tensor, expected: Tensor, tolerance: number, name?: string): void {
+  expect(found.shape, name).toEqual(expected.shape);
+  let difference = 0;
+  let largest = 0;
+  found.data.forEach((value, i) => {
+    difference = Math.max(difference, Math.abs(value - expected.data[i]!));
+    largest = Math.max(largest, Math.abs(expected.data[i]!));
+  });
+  expect(largest, name).toBeGreaterThan(0);
+  expect(difference / largest, name).toBeLessThan(tolerance);
+}
