@@ -16,7 +16,7 @@ import { train, trainingMemory } from './benches/train.ts';
 import type { Bench, Context } from './context.ts';
 import { describeMachine, loadAverage, machineRows } from './machine.ts';
 import { parseRows, replaceBenchmarks } from './readme.ts';
-import { formatTable, type MeasuredRow, toJson } from './rows.ts';
+import { digits, formatTable, type MeasuredRow, toJson } from './rows.ts';
 import { measure, theirs } from './sides.ts';
 
 const benches: Record<string, Bench> = { train, predict, data, postprocess, map, startup, memory };
@@ -78,7 +78,7 @@ async function runBenches(
   try {
     const loadBefore = loadAverage();
     const description = describeMachine(await describeSoftware(context), new Date());
-    console.error(description);
+    context.say(description);
     const rows: MeasuredRow[] = [];
     for (const name of names) {
       const selected = name === 'memory' && !names.includes('train') ? [trainingMemory, memory] : [benches[name]!];
@@ -91,8 +91,10 @@ async function runBenches(
         }
       }
     }
-    const all = [...machineRows(description, loadBefore), ...rows];
-    console.log(formatTable(all));
+    const machine = machineRows(description, loadBefore);
+    const all = [...machine, ...rows];
+    for (const { row, value, unit } of machine) console.log(`${row}: ${digits(value)} ${unit}`);
+    console.log(`\n${formatTable(rows)}`);
     if (json !== undefined) await writeFile(json, toJson(all));
     if (failures.length > 0) console.error(`Failed: ${failures.join('; ')}`);
     return failures.length > 0 ? 1 : 0;
