@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import { cocoAveragePrecision, torchmetricsMeanAveragePrecision } from '../../../lib/average-precision.ts';
+import { cocoAveragePrecision } from '../../../lib/average-precision.ts';
 import { native, type Size } from '../../../lib/binding.ts';
 import { defaultBoxScales } from '../../../lib/config.ts';
 import { DataLoader } from '../../../lib/data-loader.ts';
 import { internalsOf } from '../../../lib/detector.ts';
+import { scoreImages } from '../../../lib/evaluation-scores.ts';
 import { decodeImage } from '../../../lib/image.ts';
 import { addonPath, loadAddonFile } from '../../../lib/libtorch/load.ts';
-import { vocAveragePrecision } from '../../../lib/voc-average-precision.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/voc-dataset.ts';
 import type { TestAddon } from '../../native/support.ts';
 import { pattern } from '../../support/named-values.ts';
@@ -122,8 +122,7 @@ export async function nms(candidates: { boxes: number[]; scores: number[]; label
 export async function map({ all, ...files }: { truth: string; detections: string; images: number; all: boolean }) {
   const images = readEvaluation(await readFile(files.truth), await readFile(files.detections), files.images);
   const step = async () => {
-    const { stats } = await cocoAveragePrecision(images);
-    if (all) await Promise.all([torchmetricsMeanAveragePrecision(images), vocAveragePrecision(images)]);
+    const { stats } = all ? (await scoreImages(images)).coco : await cocoAveragePrecision(images);
     return { result: stats };
   };
   return { step, facts: {} };

@@ -13,8 +13,9 @@ import ssd
 from reference import pattern
 
 
-def data(paths, side, normalise):
-    """The article's item: OpenCV decodes and resizes, numpy divides by 255; normalised by torchvision's model. One thread."""
+def data(paths, side, normalise, tuned):
+    """The article's item: OpenCV decodes, resizes as float, numpy divides by 255; tuned: resized as bytes, and converted once.
+    `normalise`: by torchvision's model, as the article leaves it to. One thread."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -22,8 +23,11 @@ def data(paths, side, normalise):
     transform = GeneralizedRCNNTransform(side, side, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], fixed_size=(side, side))
 
     def item(path):
-        image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB).astype(np.float32)
-        image = cv2.resize(image, (side, side)) / 255.0
+        image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+        if tuned:
+            image = np.multiply(cv2.resize(image, (side, side)), np.float32(1 / 255))
+        else:
+            image = cv2.resize(image.astype(np.float32), (side, side)) / 255.0
         return torch.from_numpy(image.transpose(2, 0, 1))
 
     def step():
