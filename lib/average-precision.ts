@@ -186,7 +186,7 @@ function interpolatedPrecision(outcome: Uint8Array, positives: number, recallThr
   const precision = new Float64Array(positives);
   let hits = 0;
   let misses = 0;
-  for (let i = 0; i < outcome.length; i++) {
+  for (let i = 0, end = outcome.lastIndexOf(HIT) + 1; i < end; i++) {
     if (outcome[i] === MISS) misses++;
     if (outcome[i] !== HIT) continue;
     precision[hits] = (hits + 1) / (misses + hits + 1 + Number.EPSILON);
