@@ -1,5 +1,5 @@
 import { checkInteger, checkKeys, checkNumber, wrongArgument } from './check.ts';
-import { classTable, collectClasses } from './class-table.ts';
+import { type ClassTable, classTables } from './class-table.ts';
 import { type AreaRange, type ClassMatches, HIT, type MatchSettings, MISS, matchClass } from './coco-matching.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { runInSlices } from './time-slices.ts';
@@ -72,18 +72,30 @@ export async function cocoAveragePrecision(
   images: readonly EvaluatedImage[],
   options: CocoOptions = {},
 ): Promise<CocoResult> {
+  const settings = cocoSettings(options);
+  return await runInSlices(
+    (function* () {
+      return yield* evaluate(yield* classTables(images), images.length, settings);
+    })(),
+  );
+}
+
+/** `cocoAveragePrecision` with default options, from tables. */
+export function cocoOfTables(tables: readonly ClassTable[], imageCount: number): Generator<void, CocoResult> {
+  return evaluate(tables, imageCount, cocoSettings({}));
+}
+
+function cocoSettings(options: CocoOptions): Settings {
   const known = checkKeys('options', options, ['iouThresholds', 'recallThresholds', 'maxDetections']) as CocoOptions;
   const [few, more, maxDetections] = checkMaxDetections(known.maxDetections ?? [1, 10, 100]);
-  return await runInSlices(
-    evaluate(images, {
-      iouThresholds: checkThresholds('iouThresholds', known.iouThresholds ?? linspace(0.5, 0.95, 10)),
-      recallThresholds: checkThresholds('recallThresholds', known.recallThresholds ?? linspace(0, 1, 101)),
-      areaRanges: AREA_RANGES,
-      fewDetections: [few, more],
-      maxDetections,
-      float32: false,
-    }),
-  );
+  return {
+    iouThresholds: checkThresholds('iouThresholds', known.iouThresholds ?? linspace(0.5, 0.95, 10)),
+    recallThresholds: checkThresholds('recallThresholds', known.recallThresholds ?? linspace(0, 1, 101)),
+    areaRanges: AREA_RANGES,
+    fewDetections: [few, more],
+    maxDetections,
+    float32: false,
+  };
 }
 
 /**
@@ -92,16 +104,26 @@ export async function cocoAveragePrecision(
  * in the third decimal. (Scores are taken as given: a model's are float32 already.)
  */
 export async function torchmetricsMeanAveragePrecision(images: readonly EvaluatedImage[]): Promise<TorchmetricsResult> {
-  const { ap, ap50 } = await runInSlices(
-    evaluate(images, {
-      iouThresholds: linspaceFloat32(0.5, 0.95, 10),
-      recallThresholds: linspaceFloat32(0, 1, 101),
-      areaRanges: [ALL],
-      fewDetections: [1, 10],
-      maxDetections: 100,
-      float32: true,
-    }),
+  return await runInSlices(
+    (function* () {
+      return yield* torchmetricsOfTables(yield* classTables(images), images.length);
+    })(),
   );
+}
+
+/** `torchmetricsMeanAveragePrecision` from tables. */
+export function* torchmetricsOfTables(
+  tables: readonly ClassTable[],
+  imageCount: number,
+): Generator<void, TorchmetricsResult> {
+  const { ap, ap50 } = yield* evaluate(tables, imageCount, {
+    iouThresholds: linspaceFloat32(0.5, 0.95, 10),
+    recallThresholds: linspaceFloat32(0, 1, 101),
+    areaRanges: [ALL],
+    fewDetections: [1, 10],
+    maxDetections: 100,
+    float32: true,
+  });
   return { map: ap, map50: ap50 };
 }
 
@@ -114,12 +136,12 @@ function named(stats: readonly number[]): CocoScores {
   return Object.fromEntries(SCORE_NAMES.map((name, i) => [name, stats[i]])) as unknown as CocoScores;
 }
 
-function* evaluate(images: readonly EvaluatedImage[], settings: Settings): Generator<void, CocoResult> {
+function* evaluate(tables: readonly ClassTable[], imageCount: number, settings: Settings): Generator<void, CocoResult> {
   const perClass: CocoClassResult[] = [];
-  for (const members of yield* collectClasses(images)) {
-    const matches = yield* matchClass(yield* classTable(images, members), images.length, settings);
+  for (const table of tables) {
+    const matches = yield* matchClass(table, imageCount, settings);
     perClass.push({
-      labelIndex: members.labelIndex,
+      labelIndex: table.labelIndex,
       groundTruths: matches.positives[0]!,
       detections: matches.ranks.length,
       ...named(yield* scoreClass(matches, settings)),
@@ -164,7 +186,7 @@ function interpolatedPrecision(outcome: Uint8Array, positives: number, recallThr
   const precision = new Float64Array(positives);
   let hits = 0;
   let misses = 0;
-  for (let i = 0; i < outcome.length; i++) {
+  for (let i = 0, end = outcome.lastIndexOf(HIT) + 1; i < end; i++) {
     if (outcome[i] === MISS) misses++;
     if (outcome[i] !== HIT) continue;
     precision[hits] = (hits + 1) / (misses + hits + 1 + Number.EPSILON);

@@ -17,68 +17,95 @@ export interface ClassTable {
   };
 }
 
-/** Where the members of one class lie. */
-interface ClassMembers {
-  labelIndex: number;
-  detections: { images: number[]; rows: number[] };
-  objects: { images: number[]; rows: number[] };
-}
-
-/** The position of each member's image, and its row within that image. */
-interface Members {
-  images: ArrayLike<number>;
-  rows: ArrayLike<number>;
-}
-
 /** Rows handled before a computation offers to pause: about a millisecond of work. */
 const PAUSE = 1 << 15;
 
-/** The members of every class that has a detection or an object, by ascending label. Throws as `checkImage` does. */
-export function* collectClasses(images: readonly EvaluatedImage[]): Generator<void, ClassMembers[]> {
+/** A class whose members are being gathered: so many of each kind are in their places, in the order given. */
+interface OpenTable extends ClassTable {
+  scores: Float64Array;
+  filled: { detections: number; objects: number };
+}
+
+/** A table of every class that has a detection or an object, by ascending label. Throws as `checkImage` does. */
+export function* classTables(images: readonly EvaluatedImage[]): Generator<void, ClassTable[]> {
+  const counts = yield* countMembers(images);
+  const tables = new Map([...counts].map(([label, count]) => [label, openTable(label, count)]));
+  let rows = 0;
+  for (const [index, { detections, groundTruth }] of images.entries()) {
+    for (let row = 0; row < detections.labels.length; row++) {
+      addDetection(tables.get(detections.labels[row]!)!, index, detections, row);
+      if (++rows % PAUSE === 0) yield;
+    }
+    for (let row = 0; row < groundTruth.labels.length; row++) {
+      addObject(tables.get(groundTruth.labels[row]!)!, index, groundTruth, row);
+      if (++rows % PAUSE === 0) yield;
+    }
+  }
+  const sorted = [...tables.values()].sort((a, b) => a.labelIndex - b.labelIndex);
+  for (const table of sorted) table.detections = yield* sortDetections(table);
+  return sorted.map(({ labelIndex, detections, objects }) => ({ labelIndex, detections, objects }));
+}
+
+interface MemberCount {
+  detections: number;
+  objects: number;
+}
+
+function* countMembers(images: readonly EvaluatedImage[]): Generator<void, Map<number, MemberCount>> {
   if (!Array.isArray(images)) throw new TypeError(wrongArgument('images', 'array', images));
-  const classes = new Map<number, ClassMembers>();
-  const collect = (labels: Int32Array, image: number, kind: 'detections' | 'objects') => {
-    for (let row = 0; row < labels.length; row++) {
-      const labelIndex = labels[row]!;
-      let members = classes.get(labelIndex);
-      if (!members) {
-        members = { labelIndex, detections: { images: [], rows: [] }, objects: { images: [], rows: [] } };
-        classes.set(labelIndex, members);
-      }
-      members[kind].images.push(image);
-      members[kind].rows.push(row);
+  const counts = new Map<number, MemberCount>();
+  const count = (labels: Int32Array, kind: keyof MemberCount) => {
+    for (const label of labels) {
+      const found = counts.get(label) ?? { detections: 0, objects: 0 };
+      found[kind]++;
+      counts.set(label, found);
     }
   };
   for (const [index, image] of images.entries()) {
     checkImage(image, index);
-    collect(image.detections.labels, index, 'detections');
-    collect(image.groundTruth.labels, index, 'objects');
+    count(image.detections.labels, 'detections');
+    count(image.groundTruth.labels, 'objects');
     yield;
   }
-  return [...classes.values()].sort((a, b) => a.labelIndex - b.labelIndex);
+  return counts;
 }
 
-export function* classTable(images: readonly EvaluatedImage[], members: ClassMembers): Generator<void, ClassTable> {
-  const { labelIndex, detections, objects } = members;
-  const scores = yield* gather(detections, (image, row) => images[image]!.detections.scores[row]!);
-  const order = yield* descendingOrder(scores);
-  const sorted = { images: permute(detections.images, order), rows: permute(detections.rows, order) };
-  const objectOf = (image: number) => images[image]!.groundTruth;
+function openTable(labelIndex: number, { detections, objects }: MemberCount): OpenTable {
   return {
     labelIndex,
-    detections: {
-      images: sorted.images,
-      boxes: yield* gatherBoxes(sorted, (image) => images[image]!.detections.boxes),
-    },
+    detections: { images: new Uint32Array(detections), boxes: new Float64Array(4 * detections) },
+    scores: new Float64Array(detections),
     objects: {
-      images: Uint32Array.from(objects.images),
-      boxes: yield* gatherBoxes(objects, (image) => objectOf(image).boxes),
-      areas: yield* gather(objects, (image, row) => objectArea(objectOf(image), row)),
-      crowd: Uint8Array.from(yield* gather(objects, (image, row) => objectOf(image).crowd?.[row] ?? 0)),
-      ignore: Uint8Array.from(yield* gather(objects, (image, row) => objectOf(image).ignore?.[row] ?? 0)),
-      difficult: Uint8Array.from(yield* gather(objects, (image, row) => objectOf(image).difficult?.[row] ?? 0)),
+      images: new Uint32Array(objects),
+      boxes: new Float64Array(4 * objects),
+      areas: new Float64Array(objects),
+      crowd: new Uint8Array(objects),
+      ignore: new Uint8Array(objects),
+      difficult: new Uint8Array(objects),
     },
+    filled: { detections: 0, objects: 0 },
   };
+}
+
+function addDetection(table: OpenTable, image: number, from: EvaluatedImage['detections'], row: number): void {
+  const at = table.filled.detections++;
+  table.detections.images[at] = image;
+  table.scores[at] = from.scores[row]!;
+  copyBox(table.detections.boxes, at, from.boxes, row);
+}
+
+function addObject({ objects, filled }: OpenTable, image: number, from: EvaluatedImage['groundTruth'], row: number) {
+  const at = filled.objects++;
+  objects.images[at] = image;
+  copyBox(objects.boxes, at, from.boxes, row);
+  objects.areas[at] = objectArea(from, row);
+  objects.crowd[at] = from.crowd?.[row] ?? 0;
+  objects.ignore[at] = from.ignore?.[row] ?? 0;
+  objects.difficult[at] = from.difficult?.[row] ?? 0;
+}
+
+function copyBox(to: Float64Array, at: number, from: Float64Array | Float32Array, row: number): void {
+  for (let c = 0; c < 4; c++) to[4 * at + c] = from[4 * row + c]!;
 }
 
 function objectArea({ areas, boxes }: EvaluatedImage['groundTruth'], row: number): number {
@@ -86,55 +113,52 @@ function objectArea({ areas, boxes }: EvaluatedImage['groundTruth'], row: number
   return (boxes[4 * row + 2]! - boxes[4 * row]!) * (boxes[4 * row + 3]! - boxes[4 * row + 1]!);
 }
 
-function* gather(
-  { images, rows }: Members,
-  value: (image: number, row: number) => number,
-): Generator<void, Float64Array> {
-  const gathered = new Float64Array(rows.length);
-  for (let i = 0; i < rows.length; i++) {
+function* sortDetections({ scores, detections }: OpenTable): Generator<void, ClassTable['detections']> {
+  const order = yield* descendingOrder(scores);
+  const boxes = new Float64Array(4 * order.length);
+  for (let i = 0; i < order.length; i++) {
     if (i % PAUSE === 0) yield;
-    gathered[i] = value(images[i]!, rows[i]!);
+    copyBox(boxes, i, detections.boxes, order[i]!);
   }
-  return gathered;
+  return { images: order.map((position) => detections.images[position]!), boxes };
 }
 
-function* gatherBoxes(
-  { images, rows }: Members,
-  boxesOf: (image: number) => ArrayLike<number>,
-): Generator<void, Float64Array> {
-  const gathered = new Float64Array(4 * rows.length);
-  for (let i = 0; i < rows.length; i++) {
-    if (i % PAUSE === 0) yield;
-    const boxes = boxesOf(images[i]!);
-    for (let c = 0; c < 4; c++) gathered[4 * i + c] = boxes[4 * rows[i]! + c]!;
-  }
-  return gathered;
-}
-
-function permute(values: readonly number[], order: Uint32Array): Uint32Array {
-  return order.map((position) => values[position]!);
-}
-
-/** Positions from the highest score to the lowest, equal scores in the order given: a merge sort, so that it can pause. */
+/**
+ * Positions from the highest score to the lowest, equal scores in the order given: a radix sort of the scores' bits, byte by byte from
+ * the lowest. Bytes that all scores share, as the lowest ones of float32 scores, cost one look.
+ */
 function* descendingOrder(scores: Float64Array): Generator<void, Uint32Array> {
   const count = scores.length;
+  const keys = fallingKeys(scores);
   let from = new Uint32Array(count).map((_, i) => i);
   let to = new Uint32Array(count);
-  for (let run = 1; run < count; run *= 2) {
-    let left = 0;
-    let right = 0;
+  for (let byte = 0; byte < 8; byte++) {
+    const next = new Uint32Array(256);
+    for (let i = 0; i < count; i++) next[keys[8 * i + byte]!]!++;
+    yield;
+    if (next.includes(count)) continue;
+    let end = 0;
+    for (let value = 0; value < 256; value++) [next[value], end] = [end, end + next[value]!];
     for (let i = 0; i < count; i++) {
       if (i % PAUSE === 0) yield;
-      const start = i - (i % (2 * run));
-      const middle = Math.min(start + run, count);
-      const end = Math.min(start + 2 * run, count);
-      if (i === start) [left, right] = [start, middle];
-      const takeLeft = right >= end || (left < middle && scores[from[left]!]! >= scores[from[right]!]!);
-      to[i] = takeLeft ? from[left++]! : from[right++]!;
+      const position = from[i]!;
+      to[next[keys[8 * position + byte]!]!++] = position;
     }
     [from, to] = [to, from];
   }
   return from;
+}
+
+/** Eight bytes a score, the lowest first, that as one unsigned number grow as the score falls; 0 and -0 are equal. */
+function fallingKeys(scores: Float64Array): Uint8Array {
+  const words = new Uint32Array(scores.map((score) => score + 0).buffer);
+  for (let high = 1; high < words.length; high += 2) {
+    const isNegative = words[high]! >= 2 ** 31;
+    if (isNegative) continue;
+    words[high] = ~words[high]! & 0x7fffffff;
+    words[high - 1] = ~words[high - 1]!;
+  }
+  return new Uint8Array(words.buffer);
 }
 
 /** Positions grouped by image in their own order: those of image i are `positions[starts[i]]` up to `positions[starts[i + 1]]`. */

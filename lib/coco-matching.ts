@@ -27,10 +27,15 @@ export interface ClassMatches {
   ranks: Uint32Array;
 }
 
-/** One class in one image: positions in the class table, and the IoU `[detections, objects]`. */
+/** One class in one image: which rows of the positions are its, and the IoU `[detections, objects]` between them. */
 interface ImageMembers {
   detections: Uint32Array;
+  firstDetection: number;
+  lastDetection: number;
   objects: Uint32Array;
+  firstObject: number;
+  lastObject: number;
+  /** As large as the largest image needs, and used for each in turn: there are many images, and most are small. */
   ious: Float64Array;
 }
 
@@ -57,15 +62,16 @@ export function* matchClass(
     yield;
   }
 
+  const members = membersFor(groups, objectGroups, maxDetections);
   for (let image = 0; image < imageCount; image++) {
-    const members = {
-      detections: groups.positions.subarray(groups.starts[image], groups.starts[image + 1]).subarray(0, maxDetections),
-      objects: objectGroups.positions.subarray(objectGroups.starts[image], objectGroups.starts[image + 1]),
-    };
-    if (members.detections.length === 0 || members.objects.length === 0) continue;
-    const ious = computeIous(members.detections, detectionBoxes, members.objects, objectBoxes, objects.crowd);
+    members.firstDetection = groups.starts[image]!;
+    members.lastDetection = Math.min(groups.starts[image + 1]!, members.firstDetection + maxDetections);
+    members.firstObject = objectGroups.starts[image]!;
+    members.lastObject = objectGroups.starts[image + 1]!;
+    if (members.firstDetection === members.lastDetection || members.firstObject === members.lastObject) continue;
+    computeIous(members, detectionBoxes, objectBoxes, objects.crowd);
     for (let a = 0; a < areaRanges.length; a++) {
-      matchImage({ ...members, ious }, objects.crowd, ignored[a]!, iouThresholds, outcomes[a]!);
+      matchImage(members, objects.crowd, ignored[a]!, iouThresholds, outcomes[a]!);
       yield;
     }
   }
@@ -92,39 +98,59 @@ function unmatchedOutcomes(xywh: Float64Array, ranks: Uint32Array, [min, max]: A
   return outcomes;
 }
 
+/** Room for the IoUs of any image. */
+function membersFor(detections: ImageGroups, objects: ImageGroups, maxDetections: number): ImageMembers {
+  let most = 0;
+  for (let image = 0; image + 1 < objects.starts.length; image++) {
+    const count = Math.min(detections.starts[image + 1]! - detections.starts[image]!, maxDetections);
+    most = Math.max(most, count * (objects.starts[image + 1]! - objects.starts[image]!));
+  }
+  return {
+    detections: detections.positions,
+    firstDetection: 0,
+    lastDetection: 0,
+    objects: objects.positions,
+    firstObject: 0,
+    lastObject: 0,
+    ious: new Float64Array(most),
+  };
+}
+
 /**
  * Each detection, by descending score, takes the free object of the largest IoU, among equals the later one; an ignored
  * object only where no other will do; a crowd is never used up.
  */
 function matchImage(
-  { detections, objects, ious }: ImageMembers,
+  { detections, firstDetection, lastDetection, objects, firstObject, lastObject, ious }: ImageMembers,
   crowd: Uint8Array,
   ignored: Uint8Array,
   iouThresholds: readonly number[],
   outcomes: Uint8Array[],
 ): void {
-  const indices = Array.from(objects.keys());
-  const wanted = indices.filter((i) => !ignored[objects[i]!]);
-  const order = [...wanted, ...indices.filter((i) => ignored[objects[i]!])];
-  const taken = new Uint8Array(objects.length);
-  for (const [t, threshold] of iouThresholds.entries()) {
+  const order: number[] = [];
+  for (let o = firstObject; o < lastObject; o++) if (!ignored[objects[o]!]) order.push(o - firstObject);
+  const wanted = order.length;
+  for (let o = firstObject; o < lastObject; o++) if (ignored[objects[o]!]) order.push(o - firstObject);
+  const taken = order.map(() => -1); // by which threshold's turn
+  for (let t = 0; t < iouThresholds.length; t++) {
+    const threshold = Math.min(iouThresholds[t]!, 1 - 1e-10);
     const outcome = outcomes[t]!;
-    taken.fill(0);
-    for (let d = 0; d < detections.length; d++) {
-      let best = Math.min(threshold, 1 - 1e-10);
+    for (let d = firstDetection; d < lastDetection; d++) {
+      const row = (d - firstDetection) * order.length;
+      let best = threshold;
       let match = -1;
       for (let k = 0; k < order.length; k++) {
-        if (k === wanted.length && match >= 0) break;
+        if (k === wanted && match >= 0) break;
         const object = order[k]!;
-        const iou = ious[d * order.length + object]!;
-        if (iou >= best && !taken[object]) {
+        const iou = ious[row + object]!;
+        if (iou >= best && taken[object] !== t) {
           best = iou;
           match = object;
         }
       }
       if (match < 0) continue;
-      const position = objects[match]!;
-      if (!crowd[position]) taken[match] = 1;
+      const position = objects[firstObject + match]!;
+      if (!crowd[position]) taken[match] = t;
       outcome[detections[d]!] = ignored[position] ? IGNORED : HIT;
     }
   }
@@ -132,30 +158,27 @@ function matchImage(
 
 /** `bbIou` of pycocotools' maskApi.c; for a crowd the intersection is divided by the area of the detection alone. */
 function computeIous(
-  detections: Uint32Array,
+  { detections, firstDetection, lastDetection, objects, firstObject, lastObject, ious }: ImageMembers,
   detectionBoxes: Float64Array,
-  objects: Uint32Array,
   objectBoxes: Float64Array,
   crowd: Uint8Array,
-): Float64Array {
-  const ious = new Float64Array(detections.length * objects.length);
+): void {
   let i = 0;
-  for (const detection of detections) {
-    const d = 4 * detection;
+  for (let row = firstDetection; row < lastDetection; row++) {
+    const d = 4 * detections[row]!;
     const detectionArea = detectionBoxes[d + 2]! * detectionBoxes[d + 3]!;
-    for (const object of objects) {
+    for (let column = firstObject; column < lastObject; column++, i++) {
+      const object = objects[column]!;
       const g = 4 * object;
       const width = overlap(detectionBoxes[d]!, detectionBoxes[d + 2]!, objectBoxes[g]!, objectBoxes[g + 2]!);
       const height = overlap(detectionBoxes[d + 1]!, detectionBoxes[d + 3]!, objectBoxes[g + 1]!, objectBoxes[g + 3]!);
-      if (width > 0 && height > 0) {
-        const intersection = width * height;
-        const union = detectionArea + objectBoxes[g + 2]! * objectBoxes[g + 3]! - intersection;
-        ious[i] = intersection / (crowd[object] ? detectionArea : union);
-      }
-      i++;
+      ious[i] = 0;
+      if (width <= 0 || height <= 0) continue;
+      const intersection = width * height;
+      const union = detectionArea + objectBoxes[g + 2]! * objectBoxes[g + 3]! - intersection;
+      ious[i] = intersection / (crowd[object] ? detectionArea : union);
     }
   }
-  return ious;
 }
 
 function overlap(start: number, length: number, otherStart: number, otherLength: number): number {

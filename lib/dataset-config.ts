@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import { readBoundedFile } from './bounded-file.ts';
 import { checkBoolean, checkKeys, checkString } from './check.ts';
 import { checkClasses } from './class-list.ts';
@@ -39,13 +38,14 @@ export async function loadDatasetConfig(path: string): Promise<DatasetConfig> {
   const absolute = resolve(checkString('path', path));
   try {
     const bytes = await readBoundedFile(absolute, MAX_CONFIG_BYTES);
-    return readConfig(absolute, parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
+    return readConfig(absolute, await parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
   } catch (error) {
     throw new DetectorError('CONFIG_INVALID', `Data set config "${path}": ${messageOf(error)}`, { cause: error });
   }
 }
 
-function parseYaml(text: string): unknown {
+async function parseYaml(text: string): Promise<unknown> {
+  const { parseDocument } = await import('yaml'); // on first use: a program that only detects starts without it
   const document = parseDocument(text, { stringKeys: true });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem) throw new Error(problem.message.split('\n')[0]!.slice(0, 300));

@@ -1,11 +1,11 @@
-import { type CocoResult, cocoAveragePrecision, torchmetricsMeanAveragePrecision } from './average-precision.ts';
+import type { CocoResult } from './average-precision.ts';
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from './check.ts';
 import { DataLoader } from './data-loader.ts';
 import { type Detector, internalsOf } from './detector.ts';
 import { DetectorError } from './errors.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
+import { scoreImages } from './evaluation-scores.ts';
 import { type DetectionRows, splitDetections } from './flat-detections.ts';
-import { vocAveragePrecision } from './voc-average-precision.ts';
 import { type Sample, VocDataset } from './voc-dataset.ts';
 
 export interface EvaluatorOptions {
@@ -113,9 +113,7 @@ function toEvaluatedImage({ objects }: Sample, { boxes, scores, labels }: Detect
 }
 
 async function score(images: EvaluatedImage[], classes: readonly string[]) {
-  const coco = await cocoAveragePrecision(images);
-  const torchmetrics = await torchmetricsMeanAveragePrecision(images);
-  const voc = await vocAveragePrecision(images);
+  const { coco, torchmetrics, voc } = await scoreImages(images);
   // Both list every class that has a detection or an object, by label.
   const perClass = coco.perClass.map(({ labelIndex, ap, ap50, groundTruths, detections }, i) => ({
     label: classes[labelIndex]!,

@@ -135,9 +135,12 @@ async function readHeader(name: string, bytes: Uint8Array): Promise<{ width: num
   return { width: header.width, height: header.height };
 }
 
+let loadingSharp: Promise<typeof import('sharp')> | undefined;
+
 /** sharp is loaded on first use: importing the library loads nothing native. */
 async function openWithSharp(bytes: Uint8Array, options: SharpOptions): Promise<Sharp> {
-  const { default: sharp } = await import('sharp');
+  loadingSharp ??= import('sharp');
+  const { default: sharp } = await loadingSharp;
   // Truncated data is an error instead of grey rows.
   return sharp(bytes, { failOn: 'error', ...options });
 }

@@ -1,5 +1,5 @@
 import { checkKeys, checkNumber } from './check.ts';
-import { type ClassTable, classTable, collectClasses, groupByImage } from './class-table.ts';
+import { type ClassTable, classTables, groupByImage } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { runInSlices } from './time-slices.ts';
 
@@ -38,15 +38,24 @@ export async function vocAveragePrecision(
   options: VocOptions = {},
 ): Promise<VocResult> {
   const { iouThreshold = 0.5 } = checkKeys('options', options, ['iouThreshold']) as VocOptions;
-  return await runInSlices(evaluate(images, checkNumber('iouThreshold', iouThreshold, 0, 1)));
+  checkNumber('iouThreshold', iouThreshold, 0, 1);
+  return await runInSlices(
+    (function* () {
+      return yield* vocOfTables(yield* classTables(images), images.length, iouThreshold);
+    })(),
+  );
 }
 
-function* evaluate(images: readonly EvaluatedImage[], iouThreshold: number): Generator<void, VocResult> {
+/** `vocAveragePrecision` from tables. */
+export function* vocOfTables(
+  tables: readonly ClassTable[],
+  imageCount: number,
+  iouThreshold = 0.5,
+): Generator<void, VocResult> {
   const perClass: VocClassResult[] = [];
-  for (const members of yield* collectClasses(images)) {
-    const table = yield* classTable(images, members);
+  for (const table of tables) {
     const groundTruths = table.objects.difficult.filter((flag) => flag === 0).length;
-    const curve = yield* precisionRecall(table, images.length, groundTruths, iouThreshold);
+    const curve = yield* precisionRecall(table, imageCount, groundTruths, iouThreshold);
     perClass.push({
       labelIndex: table.labelIndex,
       ap11Point: groundTruths > 0 ? elevenPointPrecision(curve) : -1,

@@ -6,7 +6,7 @@ import type { Box, GroundTruth } from './detection.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import { decodeImage, readImageSize } from './image.ts';
 import { runInSlices } from './time-slices.ts';
-import { readVocAnnotation, type VocAnnotation, type VocObject } from './voc-annotation.ts';
+import type { VocAnnotation, VocObject } from './voc-annotation.ts';
 import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
 
 /** One image with its objects; boxes are in pixels of the image as it is stored (EXIF orientation not applied). */
@@ -145,9 +145,18 @@ interface SampleResult {
   issues: DatasetIssue[];
 }
 
+let annotations: Promise<typeof import('./voc-annotation.ts')> | undefined;
+
+/** On first use: a program that only detects starts without an XML parser. */
+function loadingAnnotations() {
+  annotations ??= import('./voc-annotation.ts');
+  return annotations;
+}
+
 async function readSample(pair: VocPair, lookup: ClassLookup, verifyImages: boolean): Promise<SampleResult> {
   const { id, imagePath, annotationPath } = pair;
   const issues: DatasetIssue[] = [];
+  const { readVocAnnotation } = await loadingAnnotations();
   const annotation = await orIssue(readVocAnnotation(annotationPath), annotationPath, 'annotation-invalid', issues);
   // Decoding, rather than something cheaper, finds exactly what decoding would fail on later.
   const reading = verifyImages ? decodeImage(imagePath) : readImageSize(imagePath);

@@ -1,28 +1,20 @@
 // `npm run test:parity`: has PyTorch and its companions write the golden files anew, and every test that reads them compare with
 // those. `--create-venv DIR` makes a Python environment for it first. What cannot be computed here is named, with the remedy.
-import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { root, run } from './program.mjs';
+import { createVenv, findProblems, findPython, howToGetPython, packages } from './reference-venv.mjs';
 import { main, setup } from './setup.mjs';
 import { runVitest } from './vitest.mjs';
 
-const isWindows = process.platform === 'win32';
-const systemPython = isWindows ? 'python' : 'python3';
 const reference = join(root, 'test', 'reference');
 
-/** What has to be importable, and how it gets so. torchvision_ops stands in test/reference and imports torchvision. */
-const packages = {
-  torch: 'torch==2.13.0',
-  numpy: 'numpy',
-  torchvision_ops: 'torchvision==0.28.0',
-  pycocotools: 'pycocotools==2.0.11',
-  torchmetrics: 'torchmetrics==1.9.0',
-  cv2: 'opencv-python-headless',
-};
+/** What has to be importable there, and how it gets so: torchvision_ops stands in test/reference and imports torchvision. */
+const specs = { ...packages, torchvision_ops: packages.torchvision };
+const modules = ['torch', 'numpy', 'torchvision_ops', 'pycocotools', 'torchmetrics', 'cv2'];
 
 const parts = [
   { name: 'features of every ConvNeXt', script: 'make_convnext.py', writes: ['native/convnext.json'] },
@@ -68,9 +60,13 @@ const tests = [
 await main(async () => {
   const { values } = parseArgs({ options: { 'create-venv': { type: 'string' } } });
   const venv = values['create-venv'];
-  const python = venv ? await createVenv(resolve(venv)) : findPython();
-  const problems = findProblems(python);
-  if (problems.torch || problems.numpy) throw new Error(howToGetTorch(python, problems.torch ?? problems.numpy));
+  const python = venv ? await createVenv(venv) : (findPython() ?? 'python3');
+  const problems = findProblems(python, modules, reference);
+  const lacking = problems.torch ?? problems.numpy;
+  if (lacking) {
+    const how = howToGetPython('npm run test:parity -- --create-venv DIR');
+    throw new Error(`parity needs a Python with torch, and ${python} has none (${lacking}). ${how}`);
+  }
   await setup({ tests: true });
   const fixtures = mkdtempSync(join(tmpdir(), 'dinov3-det-parity-'));
   try {
@@ -85,55 +81,11 @@ await main(async () => {
   }
 });
 
-function findPython() {
-  const named = process.env.DINOV3_DET_TORCH_PYTHON ?? systemPython;
-  return /[\\/]/.test(named) ? resolve(named) : named;
-}
-
-/** Only torch and numpy must be had; without another package its parts are skipped. */
-async function createVenv(folder) {
-  const python = join(folder, ...(isWindows ? ['Scripts', 'python.exe'] : ['bin', 'python']));
-  const { torch, numpy, ...others } = packages;
-  const install = (...names) => run(python, '-m', 'pip', 'install', ...names);
-  if ((await run(systemPython, '-m', 'venv', folder)) !== 0)
-    throw new Error(`${systemPython} made no ${folder}: see above`);
-  if ((await install(torch, numpy)) !== 0) throw new Error(`pip could not install ${torch}: see above`);
-  for (const name of Object.values(others)) {
-    if ((await install(name)) !== 0) console.error(`parity: goes on without ${name}`);
-  }
-  return python;
-}
-
-/** Of each package that cannot be imported, why. */
-function findProblems(python) {
-  const script = `
-import importlib, json, sys
-def problem(name):
-    try: importlib.import_module(name)
-    except Exception as error: return f"{type(error).__name__}: {error}".splitlines()[0]
-print(json.dumps({name: problem(name) for name in sys.argv[1:]}))`;
-  try {
-    const options = { cwd: reference, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
-    return JSON.parse(execFileSync(python, ['-c', script, ...Object.keys(packages)], options));
-  } catch (error) {
-    return { torch: error.message.split('\n')[0] };
-  }
-}
-
-function howToGetTorch(python, problem) {
-  return `parity needs a Python with torch, and ${python} has none (${problem}). Either make one:
-  npm run test:parity -- --create-venv DIR
-or by hand:
-  python3 -m venv DIR
-  DIR/bin/python -m pip install ${Object.values(packages).join(' ')}
-  DINOV3_DET_TORCH_PYTHON=DIR/bin/python npm run test:parity`;
-}
-
 /** What is recomputed is removed first: a test cannot compare with the stored file by mistake. */
 async function recompute({ name, script, needs = [], writes }, python, problems, fixtures) {
   const missing = needs.filter((need) => problems[need]);
   if (missing.length > 0) {
-    const remedy = `pip install ${missing.map((need) => packages[need]).join(' ')}`;
+    const remedy = `pip install ${missing.map((need) => specs[need]).join(' ')}`;
     return { name, state: 'skipped', words: `${problems[missing[0]]}: ${remedy}` };
   }
   console.error(`parity: ${script}`);

@@ -8,6 +8,7 @@
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
 #include "ops/nms.h"
+#include "ops/ranking.h"
 
 namespace dinov3_det {
 
@@ -18,20 +19,21 @@ NmsCandidates select_candidates(const float* scores, const float* boxes, int64_t
                                 const PostprocessOptions& options) {
   const float threshold = static_cast<float>(options.score_threshold);
   NmsCandidates candidates;
-  std::vector<int64_t> members;
+  std::vector<int32_t> members;
+  std::vector<uint32_t> keys(anchors);
   for (int64_t label = 1; label < classes; label++) {
-    const auto score = [&](int64_t anchor) { return scores[anchor * classes + label]; };
     members.clear();
     for (int64_t anchor = 0; anchor < anchors; anchor++) {
-      if (score(anchor) > threshold) members.push_back(anchor);
+      const float score = scores[anchor * classes + label];
+      keys[anchor] = falling_key(score);
+      if (score > threshold) members.push_back(static_cast<int32_t>(anchor));
     }
-    const auto better = [&](int64_t a, int64_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; };
+    sort_by_key(members, keys);
     const int64_t keep = std::min<int64_t>(options.topk_candidates, static_cast<int64_t>(members.size()));
-    std::partial_sort(members.begin(), members.begin() + keep, members.end(), better);
     for (int64_t i = 0; i < keep; i++) {
-      const float* box = boxes + 4 * members[i];
+      const float* box = boxes + 4 * int64_t{members[i]};
       candidates.boxes.insert(candidates.boxes.end(), box, box + 4);
-      candidates.scores.push_back(score(members[i]));
+      candidates.scores.push_back(scores[members[i] * classes + label]);
       candidates.labels.push_back(static_cast<int32_t>(label));
     }
   }

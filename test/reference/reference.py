@@ -16,7 +16,7 @@ GOLDEN = FIXTURES / "native"
 
 
 def uniform(name, shape):
-    """Numbers in [-.5, .5) that follow from `name` alone; `uniform` in test/native/support.ts makes the same."""
+    """Numbers in [-.5, .5) that follow from `name` alone; `uniform` in test/support/named-values.ts makes the same."""
     seed = np.uint64(2166136261)
     mask = np.uint64(0xFFFFFFFF)
     for byte in name.encode():  # FNV-1a
@@ -39,7 +39,7 @@ def picture(name, width, height):
 
 
 def weight(name, shape):
-    """A value for the parameter `name` that lets every layer count: `weight` in test/native/support.ts."""
+    """A value for the parameter `name` that lets every layer count: `weight` in test/support/named-values.ts."""
     if name.endswith(".gamma"):
         return pattern(name, shape, 0.5, 0.5)
     if len(shape) == 1:

@@ -18,10 +18,10 @@ export function cli(args: readonly string[], options: { onStart?: (child: ChildP
 /** Runs a TypeScript program of this repository with Node.js. */
 export function node(
   args: readonly string[],
-  { onStart }: { onStart?: (child: ChildProcess) => void } = {},
+  { onStart, env }: { onStart?: (child: ChildProcess) => void; env?: Record<string, string> } = {},
 ): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: root });
+    const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: root, env: { ...process.env, ...env } });
     const [out, error]: [string[], string[]] = [[], []];
     child.stdout.on('data', (text) => out.push(String(text)));
     child.stderr.on('data', (text) => error.push(String(text)));

@@ -5,6 +5,8 @@ import sharp, { type Sharp } from 'sharp';
 import { expect, onTestFinished } from 'vitest';
 import type { DetectorErrorCode } from '../../lib/errors.ts';
 
+export { vocObject, vocXml } from './voc-xml.ts';
+
 /** A new folder, removed when the running test ends. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'dinov3-det-test-'));
@@ -62,18 +64,4 @@ function crc32(bytes: Uint8Array): number {
     for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
   }
   return (crc ^ 0xffffffff) >>> 0;
-}
-
-/** An `<object>` as VOC writes it. */
-export function vocObject(name: string, xmin: unknown, ymin: unknown, xmax: unknown, ymax: unknown, more = ''): string {
-  const box = `<xmin>${xmin}</xmin><ymin>${ymin}</ymin><xmax>${xmax}</xmax><ymax>${ymax}</ymax>`;
-  return `<object>\n\t<name>${name}</name>\n\t<pose>Unspecified</pose>${more}\n\t<bndbox>${box}</bndbox>\n</object>\n`;
-}
-
-/** An annotation as VOC writes it. */
-export function vocXml(
-  objects: string,
-  size = '<size><width>64</width><height>48</height><depth>3</depth></size>',
-): string {
-  return `<annotation>\n<folder>VOC2012</folder>\n<filename>a.jpg</filename>\n${size}\n<segmented>0</segmented>\n${objects}</annotation>\n`;
 }

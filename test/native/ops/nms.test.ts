@@ -95,6 +95,19 @@ describe('batched_nms', () => {
     expect(addon.batchedNms({ boxes, scores: [0.5, 0.5, 0.5], labels: [3, 1, 2] }, 0.45)).toEqual([0, 1, 2]);
   });
 
+  it('orders scores of every sign and size; 0 and -0 are equal', () => {
+    const scores = [-1, 0, 1e-40, -0, 3, -1e30, 0, 2.5, 1e30, -1e-40];
+    const boxes = scores.flatMap((_, i) => [20 * i, 0, 20 * i + 10, 10]);
+    const kept = addon.batchedNms({ boxes, scores, labels: scores.map((_, i) => i % 3) }, 0.45);
+    expect(kept).toEqual([8, 4, 7, 2, 1, 3, 6, 9, 0, 5]);
+  });
+
+  it('is what its definition says when many scores are equal', () => {
+    const { scores, ...rest } = randomCandidates('ties', 3000, 300);
+    const candidates = { ...rest, scores: scores.map((score) => Math.floor(score * 8) / 8) };
+    expect(addon.batchedNms(candidates, 0.3)).toEqual(bruteForce(candidates, 0.3));
+  });
+
   it('takes no boxes, and boxes without area', () => {
     expect(addon.batchedNms({ boxes: [], scores: [], labels: [] }, 0.45)).toEqual([]);
     const flat = { boxes: [5, 5, 5, 5, 5, 5, 5, 5], scores: [0.2, 0.3], labels: [1, 1] }; // IoU 0/0

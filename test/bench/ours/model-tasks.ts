@@ -1,0 +1,91 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { BACKGROUND } from '../../../lib/class-list.ts';
+import { Detector, internalsOf } from '../../../lib/detector.ts';
+import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
+import { picture, weight } from '../../support/named-values.ts';
+import type { Target, Workload } from '../workload.ts';
+import type { Task } from './worker.ts';
+
+export type Precision = 'fp32' | 'bf16';
+
+/** A training step, and after it the resident memory in bytes. */
+export async function train(options: Workload & { targets: Target[]; precision: Precision }): Promise<Task> {
+  const detector = await createDetector(options);
+  const { addon, handle } = internalsOf(detector);
+  await addon.startTraining(handle, { optimizer: 'adamw', fineTune: true });
+  const size = detector.config.imageSize;
+  const batch = await addon.createBatch({
+    size,
+    images: options.targets.map((_, i) => ({ data: picture(`picture${i}`, size), ...size, flip: false })),
+    counts: Int32Array.from(options.targets, ({ labels }) => labels.length),
+    boxes: Float32Array.from(options.targets.flatMap(({ boxes }) => boxes.flat())),
+    labels: Int32Array.from(options.targets.flatMap(({ labels }) => labels)),
+  });
+  const step = async () => {
+    const { loss } = await addon.trainStep(handle, batch, 1e-4);
+    return { result: { loss, rss: process.memoryUsage.rss() } };
+  };
+  return { step, facts: { libtorch: addon.libtorchVersion } };
+}
+
+/** From decoded pictures to detections. */
+export async function predict(options: Workload & { images: number; precision: Precision }): Promise<Task> {
+  const detector = await createDetector(options);
+  const size = detector.config.imageSize;
+  const pictures = Array.from({ length: options.images }, (_, i) => ({ data: picture(`picture${i}`, size), ...size }));
+  const step = async () => {
+    const found = await detector.detect(pictures, { scoreThreshold: 0.01, maxDetections: 200 });
+    const result = found.map((detections) => ({
+      boxes: detections.flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax]),
+      scores: detections.map(({ score }) => score),
+      labels: detections.map(({ label }) => Number(label)),
+    }));
+    return { result };
+  };
+  return { step, facts: { libtorch: internalsOf(detector).addon.libtorchVersion } };
+}
+
+/** onnxruntime-node, where the user has installed it: it is no dependency of this project. */
+export async function onnx({ path, side, images }: { path: string; side: number; images: number }): Promise<Task> {
+  const name = 'onnxruntime-node';
+  const { InferenceSession, Tensor } = await import(name);
+  const session = await InferenceSession.create(path);
+  const feed = new Tensor('float32', new Float32Array(images * 3 * side * side).fill(0.5), [images, 3, side, side]);
+  const step = async () => {
+    await session.run({ images: feed });
+    return {};
+  };
+  return { step, facts: { engine: name } };
+}
+
+/** A detector with the weights that the reference gives itself: both make them from their names. Classes are numbers. */
+export async function createDetector({
+  backbone,
+  side,
+  classes,
+  background,
+  precision,
+}: Workload & { precision: Precision }): Promise<Detector> {
+  const names = [BACKGROUND, ...Array.from({ length: classes - 1 }, (_, i) => String(i + 1))];
+  const imageSize = { width: side, height: side };
+  const detector = await Detector.create({ classes: names, backbone, imageSize, precision });
+  const { addon, handle } = internalsOf(detector);
+  const { header, tensors } = layoutSafetensors(await addon.describeState(handle, 'model'));
+  const values = tensors.map(({ name, shape }) => {
+    const { data } = weight(name, shape);
+    const isClassBias = /^head\.classification_head\..*\.bias$/.test(name);
+    return new Uint8Array((isClassBias ? data.map((bias, i) => (i % classes === 0 ? background : bias)) : data).buffer);
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'dinov3-det-bench-'));
+  try {
+    const path = join(folder, 'weights.safetensors');
+    await writeFile(path, [header, ...values]);
+    await addon.readState(handle, 'model', path, tensors);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  return detector;
+}

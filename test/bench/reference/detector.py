@@ -1,0 +1,111 @@
+"""The article's model and training step, as it runs them and tuned: bf16 autocast, channels_last, native layer norm, fused AdamW.
+(The environment adds retained memory to the tuned ones: test/bench/sides.ts.)"""
+
+import contextlib
+
+import torch
+import torchvision_ops
+from convnext import ConvNext, ChannelsFirstNorm
+from reference import load_weights, picture
+from torch import nn
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD, SSDHead
+
+FACTS = {"torch": torch.__version__, "threads": torch.get_num_threads(), "nms": torchvision_ops.NMS}
+
+
+class HandMadeNorm(nn.LayerNorm):
+    """The channels-first layer norm as ConvNeXt's code, and DINOv3's after it, writes it out."""
+
+    def forward(self, x):
+        mean = x.mean(1, keepdim=True)
+        variance = (x - mean).pow(2).mean(1, keepdim=True)
+        x = (x - mean) / torch.sqrt(variance + self.eps)
+        return self.weight[:, None, None] * x + self.bias[:, None, None]
+
+
+def detector(backbone, side, classes, background, tuned):
+    """`background` is the bias of the background's logit: it sets how many candidates a picture has."""
+    model = ConvNext(backbone)
+    for module in model.modules():
+        if isinstance(module, ChannelsFirstNorm) and not tuned:
+            module.__class__ = HandMadeNorm
+    boxes = DefaultBoxGenerator([[2], [2, 3], [2, 3], [2, 3], [2], [2]])
+    channels = [model.norm.normalized_shape[0]] * 6
+    head = SSDHead(channels, boxes.num_anchors_per_location(), num_classes=classes)
+    ssd = SSD(backbone=model, num_classes=classes, anchor_generator=boxes, size=[side, side], head=head, nms_thresh=0.45)
+    load_weights(ssd)
+    with torch.no_grad():
+        for convolution in head.classification_head.module_list:
+            convolution.bias.view(-1, classes)[:, 0] = background
+    return ssd.to(memory_format=torch.channels_last) if tuned else ssd
+
+
+def precision(tuned):
+    return torch.autocast("cpu", torch.bfloat16) if tuned else contextlib.nullcontext()
+
+
+def to_tensor(pixels):
+    """The article's loader: uint8 [H, W, 3] -> float [3, H, W], 0..1"""
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float() / 255
+
+
+def train(backbone, side, classes, background, targets, tuned):
+    model = detector(backbone, side, classes, background, tuned).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=tuned)
+    pictures = [to_tensor(picture(f"picture{i}", side, side)) for i in range(len(targets))]
+    wanted = [{"boxes": torch.tensor(t["boxes"]), "labels": torch.tensor(t["labels"])} for t in targets]
+
+    def step():
+        with precision(tuned):
+            losses = model(pictures, wanted)
+            loss = sum(losses.values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss.item()}
+
+    return step, FACTS
+
+
+def predict(backbone, side, classes, background, images, tuned):
+    model = detector(backbone, side, classes, background, tuned).eval()
+    pictures = [picture(f"picture{i}", side, side) for i in range(images)]
+
+    @torch.inference_mode()
+    def step():
+        with precision(tuned):
+            found = model([to_tensor(pixels) for pixels in pictures])
+        return [{key: values.flatten().tolist() for key, values in each.items()} for each in found]
+
+    return step, FACTS
+
+
+class Forward(nn.Module):
+    """What an ONNX file can hold of the detector: normalised pictures to class logits and boxes."""
+
+    def __init__(self, ssd):
+        super().__init__()
+        self.backbone, self.head = ssd.backbone, ssd.head
+
+    def forward(self, images):
+        found = self.head([self.backbone(images)])
+        return found["cls_logits"], found["bbox_regression"]
+
+
+def export_onnx(path, backbone, side, classes, background, images):
+    model = Forward(detector(backbone, side, classes, background, tuned=True).to(memory_format=torch.contiguous_format)).eval()
+    torch.onnx.export(model, (torch.zeros(images, 3, side, side),), path, input_names=["images"], dynamo=False)
+    return (lambda: None), FACTS
+
+
+def run_onnx(path, side, images):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    pixels = torch.rand(images, 3, side, side).numpy()
+
+    def step():
+        session.run(None, {"images": pixels})
+
+    return step, {"engine": f"onnxruntime {onnxruntime.__version__} (Python)"}
