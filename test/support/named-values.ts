@@ -10,25 +10,27 @@ export function tensor(values: Iterable<number>, shape: number[]): Tensor {
   return { data: Float32Array.from(values), shape };
 }
 
-/** Numbers in [-.5, .5) that follow from `name` alone; `uniform` in test/reference/reference.py makes the same. */
-export function uniform(name: string, length: number): Float64Array {
+/** The i-th of the numbers in [-.5, .5) that follow from `name` alone; `uniform` in test/reference/reference.py makes the same. */
+export function numbersOf(name: string): (i: number) => number {
   let seed = 2166136261;
   for (const byte of Buffer.from(name)) seed = Math.imul(seed ^ byte, 16777619);
-  return Float64Array.from({ length }, (_, i) => {
-    let x = (Math.imul(i, 0x9e3779b1) + seed) >>> 0;
-    x = Math.imul(x ^ (x >>> 15), 0x85ebca6b) >>> 0;
+  return (i) => {
+    let x = (Math.imul(i, 0x9e3779b1) + seed) | 0;
+    x = Math.imul(x ^ (x >>> 15), 0x85ebca6b);
     return ((x ^ (x >>> 13)) >>> 0) / 2 ** 32 - 0.5;
-  });
+  };
+}
+
+export function uniform(name: string, length: number): Float64Array {
+  const number = numbersOf(name);
+  return new Float64Array(length).map((_, i) => number(i));
 }
 
 export function pattern(name: string, shape: number[], scale = 1, offset = 0): Tensor {
-  return tensor(
-    uniform(
-      name,
-      shape.reduce((a, b) => a * b, 1),
-    ).map((value) => offset + scale * value),
-    shape,
-  );
+  const number = numbersOf(name);
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  for (let i = 0; i < data.length; i++) data[i] = offset + scale * number(i); // the large ConvNeXt has 196 million
+  return { data, shape };
 }
 
 /** RGB, rows packed. */
