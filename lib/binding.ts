@@ -39,8 +39,8 @@ export interface NativeDetectorOptions {
   mean: number[];
   std: number[];
   defaultBoxes: DefaultBoxOptions;
-  /** Of the random initial weights. */
-  seed: number;
+  /** Of the random initial weights; none for weights that are read afterwards. */
+  seed?: number;
   device: string;
   /** `fp32`, `bf16`, or `auto`. */
   precision: string;

@@ -133,7 +133,7 @@ export class Detector {
     const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
 
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript, trusted);
-    const own = await build(config, classes, compute, seed, program);
+    const own = await build(config, classes, compute, { seed }, program);
     const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
     const weightReport = await orDispose(own, reading);
     return new Detector({ config, classes, device: compute.device, weightReport }, own);
@@ -152,7 +152,7 @@ export class Detector {
     const { config, classes } = readModel(dir, checkpoint.manifest);
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
-    const own = await build(config, classes, compute, 0, program);
+    const own = await build(config, classes, compute, {}, program);
     await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
     const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
@@ -258,13 +258,19 @@ async function build(
   config: DetectorConfig,
   classes: readonly string[],
   compute: ReturnType<typeof checkComputeOptions>,
-  seed: number,
+  initial: Pick<NativeDetectorOptions, 'seed'>,
   program: Program = {},
 ): Promise<DetectorInternals> {
   const addon = await native();
   const { preset: _, postprocess: __, ...model } = config;
   const { torchscript } = program;
-  const handle = await addon.createDetector({ ...model, ...program, numClasses: classes.length, seed, ...compute });
+  const handle = await addon.createDetector({
+    ...model,
+    ...program,
+    numClasses: classes.length,
+    ...initial,
+    ...compute,
+  });
   const files: DetectorInternals['files'] = {
     'model.safetensors': (path) => writeState(addon, handle, 'model', path),
     ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),

@@ -125,7 +125,7 @@ DetectorConfig detector_config(const Napi::Object& options) {
   config.mean = three(options, "mean");
   config.std = three(options, "std");
   config.default_boxes = default_box_config(object_in(options, "defaultBoxes"));
-  config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
+  if (!options.Get("seed").IsUndefined()) config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
   config.device = string(options, "device");
   config.precision = string(options, "precision");
   if (!options.Get("threads").IsUndefined()) config.threads = integer(options, "threads", 1);

@@ -19,7 +19,9 @@ LayerNorm make_layer_norm(int64_t channels) { return {at::ones({channels}), at::
 
 // The reference truncates at +-2, a hundred standard deviations away: a plain normal is the same distribution.
 Affine make_affine(at::IntArrayRef weight_shape, at::Generator& generator) {
-  return {at::empty(weight_shape).normal_(0, kWeightStd, generator), at::zeros({weight_shape[0]})};
+  at::Tensor weight = at::zeros(weight_shape);
+  if (generator.defined()) weight.normal_(0, kWeightStd, generator);
+  return {weight, at::zeros({weight_shape[0]})};
 }
 
 // x [N, H, W, C], over C

@@ -36,7 +36,8 @@ struct Affine {
 // left out.
 class ConvNext : public Backbone {
  public:
-  // Initialised as the reference: weights normal with std .02, biases 0, LayerNorm 1 and 0, layer scale 1e-6.
+  // Initialised as the reference: weights normal with std .02, biases 0, LayerNorm 1 and 0, layer scale 1e-6. Without a
+  // generator the weights are 0, for who will read them from a file.
   ConvNext(const ConvNextSize& size, at::Generator& generator);
 
   std::vector<at::Tensor> forward(const at::Tensor& images) override;

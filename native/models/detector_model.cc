@@ -39,7 +39,7 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
       device_(open_device(config.device)),
       compute_type_(dinov3_det::compute_type(config.precision, device_)) {
   if (config.threads) at::set_num_threads(static_cast<int>(*config.threads));
-  at::Generator generator = at::detail::createCPUGenerator(config.seed);
+  at::Generator generator = config.seed ? at::detail::createCPUGenerator(*config.seed) : at::Generator();
   backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
                                                : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);

@@ -26,7 +26,7 @@ struct DetectorConfig {
   std::array<float, 3> mean;
   std::array<float, 3> std;
   DefaultBoxConfig default_boxes;
-  uint64_t seed;  // of the random initial weights
+  std::optional<uint64_t> seed;  // of the random initial weights; none: weights that are read afterwards
   std::string device;
   std::string precision;           // as compute_type takes it
   std::optional<int64_t> threads;  // that this thread computes with from now on

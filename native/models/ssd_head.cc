@@ -10,8 +10,9 @@ namespace dinov3_det {
 SsdHead::Conv SsdHead::make_conv(int64_t in_channels, int64_t out_channels, at::Generator& generator) {
   constexpr int64_t kKernel = 3;
   const double bound = std::sqrt(6.0 / (kKernel * kKernel * static_cast<double>(in_channels + out_channels)));
-  return {at::empty({out_channels, in_channels, kKernel, kKernel}).uniform_(-bound, bound, generator),
-          at::zeros({out_channels})};
+  at::Tensor weight = at::zeros({out_channels, in_channels, kKernel, kKernel});
+  if (generator.defined()) weight.uniform_(-bound, bound, generator);
+  return {weight, at::zeros({out_channels})};
 }
 
 SsdHead::SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location,
