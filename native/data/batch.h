@@ -5,17 +5,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/compose.h"
 #include "image_size.h"
 #include "train/multibox_loss.h"
 
 namespace dinov3_det {
-
-// A decoded picture, RGB, rows packed, owned by the caller.
-struct ImageView {
-  const uint8_t* data;
-  ImageSize size;
-  bool flip;
-};
 
 // Ground truth of a batch, image after image: counts[i] objects belong to image i.
 struct Objects {
@@ -31,7 +25,7 @@ struct Batch {
   Targets targets;
 };
 
-// Resizes every picture to `size`. Runs beside the native lane, on the caller's thread alone.
-Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects);
+// Composes every picture in `size`. Runs beside the native lane, on the caller's thread alone.
+Batch make_batch(const ImageSize& size, const std::vector<Composition>& pictures, const Objects& objects);
 
 }  // namespace dinov3_det
