@@ -45,7 +45,7 @@ export async function loadDatasetConfig(path: string): Promise<DatasetConfig> {
   }
 }
 
-function parseYaml(text: string): unknown {
+export function parseYaml(text: string): unknown {
   const document = parseDocument(text, { stringKeys: true });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem) throw new Error(problem.message.split('\n')[0]!.slice(0, 300));
