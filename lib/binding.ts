@@ -62,11 +62,54 @@ export interface FeatureMap extends Size {
 
 export type StatePart = 'model' | 'optimizer';
 
+/** A decoded picture: RGB, rows packed, height * width * 3 bytes; `flip` has it mirrored left to right. */
+export interface BatchImage extends Size {
+  data: Uint8Array;
+  flip: boolean;
+}
+
+/** In pixels. */
+export interface Rectangle extends Size {
+  x: number;
+  y: number;
+}
+
+/** What is done to a picture's colours, in this order; factors as in torchvision's `adjust_*` functions, 1 (hue: 0) for nothing. */
+export interface Photometric {
+  brightness: number;
+  /** Before saturation and hue where `contrastFirst` is true, else after them. */
+  contrast: number;
+  saturation: number;
+  /** Turns of the colour circle, -.5 to .5. */
+  hue: number;
+  contrastFirst: boolean;
+  /** Channel i becomes the old channel `channels[i]`. */
+  channels: readonly number[];
+}
+
+/** How a picture lies in a picture of the batch: `window` of it is resized into `area`, and mirrored there if it is to be flipped. */
+export interface Placement {
+  /** In pixels of the picture; it may reach beyond it, and there the fill colour stands. */
+  window: Rectangle;
+  /** In whole pixels of the batch's picture, inside of it. */
+  area: Rectangle;
+  /** Share in the result, over what earlier layers left there; 1 covers it. */
+  weight: number;
+  /** Of the picture alone, not of the fill colour. */
+  photometric?: Photometric;
+}
+
+/** A picture of the batch that is made of several, or of a part of one, on a ground of the fill colour (red, green, blue; 0 to 255). */
+export interface BatchComposition {
+  fill: readonly number[];
+  layers: (BatchImage & Placement)[];
+}
+
 export interface BatchSpec {
-  /** The size that every picture is resized to. */
+  /** The size of every picture of the batch. */
   size: Size;
-  /** RGB, rows packed: height * width * 3 bytes. */
-  images: { data: Uint8Array; width: number; height: number; flip: boolean }[];
+  /** A decoded picture fills its place in the batch. */
+  images: (BatchImage | BatchComposition)[];
   /** Objects per image; their boxes (xyxy, in pixels of `size`, flipped with the picture) and labels follow each other. */
   counts: Int32Array;
   boxes: Float32Array;
@@ -128,6 +171,8 @@ export interface NativeAddon {
   writeDetectorScript(detector: DetectorHandle, path: string, options: DetectorScriptOptions): Promise<void>;
   writeBackboneScript(detector: DetectorHandle, path: string): Promise<void>;
   createBatch(spec: BatchSpec): Promise<BatchHandle>;
+  /** A copy of its pixels, picture after picture: RGB, rows packed. */
+  readBatch(batch: BatchHandle): Uint8Array;
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;
   trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number): Promise<StepResult>;

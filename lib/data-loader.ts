@@ -1,5 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
+import { type Augmentation, augmentedEpochs } from './augment/options.ts';
+import { planSample } from './augment/plan.ts';
 import { decideFlip, flipBox, scaleBox } from './augment.ts';
-import type { BatchHandle, NativeAddon, Size } from './binding.ts';
+import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
+import type { GroundTruth } from './detection.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import { decodeImage, type RgbImage } from './image.ts';
 import { permutation } from './random.ts';
@@ -12,12 +16,22 @@ export interface DataLoaderOptions {
   /** Pictures that are decoded at the same time. */
   workers: number;
   /** How an epoch differs from the next; without it, samples come in their own order and unchanged. */
-  shuffle?: { seed: number; flipProbability: number };
+  shuffle?: { seed: number; flipProbability: number; augmentation?: LoaderAugmentation | undefined };
+}
+
+export interface LoaderAugmentation {
+  transforms: Augmentation;
+  /** Of the run: its last ones are not augmented. */
+  epochs: number;
+  /** The colour beside a picture, red, green and blue from 0 to 255: the mean that the model subtracts. */
+  fill: readonly number[];
 }
 
 export interface LoadedBatch {
   handle: BatchHandle;
   samples: Sample[];
+  /** Of each picture, in pixels of the batch. */
+  objects: GroundTruth[][];
 }
 
 export interface LoadHooks {
@@ -31,8 +45,8 @@ const PREFETCH = 2;
 
 interface LoadedSample {
   sample: Sample;
-  image: RgbImage;
-  flip: boolean;
+  image: BatchSpec['images'][number];
+  objects: GroundTruth[];
 }
 
 /** Feeds a data set to a model: order and flips of an epoch depend on the seed and the epoch alone. */
@@ -90,42 +104,75 @@ export class DataLoader {
   }
 
   async #load(indices: number[], epoch: number, decode: Limit, hooks: LoadHooks): Promise<LoadedBatch | undefined> {
-    const all = await Promise.all(indices.map((index) => decode(() => this.#loadSample(index, epoch, hooks))));
+    const all = await Promise.all(indices.map((index) => this.#loadSample(index, epoch, decode, hooks)));
     const loaded = all.filter((sample) => sample !== undefined);
     if (loaded.length === 0) return undefined;
-    const { size } = this.#options;
-    const objects = loaded.flatMap((sample) => place(sample, size));
+    const objects = loaded.flatMap((sample) => sample.objects);
     const handle = await this.#addon.createBatch({
-      size,
-      images: loaded.map(({ image, flip }) => ({ ...image, flip })),
-      counts: Int32Array.from(loaded, ({ sample }) => sample.objects.length),
+      size: this.#options.size,
+      images: loaded.map(({ image }) => image),
+      counts: Int32Array.from(loaded, ({ objects }) => objects.length),
       boxes: Float32Array.from(objects.flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax])),
       labels: Int32Array.from(objects, ({ labelIndex }) => labelIndex),
     });
-    return { handle, samples: loaded.map(({ sample }) => sample) };
+    return { handle, samples: loaded.map(({ sample }) => sample), objects: loaded.map(({ objects }) => objects) };
   }
 
-  async #loadSample(index: number, epoch: number, { onWarning, signal }: LoadHooks): Promise<LoadedSample | undefined> {
-    signal?.throwIfAborted(); // a batch without this picture would be another batch
+  async #loadSample(index: number, epoch: number, decode: Limit, hooks: LoadHooks): Promise<LoadedSample | undefined> {
+    const { shuffle, size } = this.#options;
+    const augmentation = shuffle?.augmentation;
+    if (augmentation && epoch < augmentedEpochs(augmentation.transforms, augmentation.epochs)) {
+      return this.#composeSample(index, epoch, augmentation, decode, hooks);
+    }
+    const image = await decode(() => this.#decode(index, hooks));
+    if (!image) return undefined;
+    const flip = shuffle !== undefined && decideFlip(shuffle.seed, epoch, index, shuffle.flipProbability);
     const sample = this.#dataset.samples[index]!;
-    const { shuffle } = this.#options;
+    return { sample, image: { ...image, flip }, objects: placeObjects(sample, image, size, flip) };
+  }
+
+  /** As it is planned. A second picture of it that cannot be read is left out, with its objects. */
+  async #composeSample(
+    index: number,
+    epoch: number,
+    { transforms, fill }: LoaderAugmentation,
+    decode: Limit,
+    hooks: LoadHooks,
+  ): Promise<LoadedSample | undefined> {
+    const { samples } = this.#dataset;
+    const { seed, flipProbability } = this.#options.shuffle!;
+    const options = { augmentation: transforms, flipProbability, size: this.#options.size };
+    await setImmediate(); // a crop among thousands of objects takes its time
+    const plan = planSample(samples, { seed, epoch, sample: index }, options);
+    const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, hooks))));
+    if (!images[0]) return undefined;
+    const layers = plan.flatMap((layer, i) => (images[i] ? [{ ...layer, ...images[i] }] : []));
+    return { sample: samples[index]!, image: { fill, layers }, objects: layers.flatMap(({ objects }) => objects) };
+  }
+
+  async #decode(index: number, { onWarning, signal }: LoadHooks): Promise<RgbImage | undefined> {
+    signal?.throwIfAborted(); // a batch without this picture would be another batch
+    const { imagePath } = this.#dataset.samples[index]!;
     try {
-      const image = await decodeImage(sample.imagePath);
-      const flip = shuffle !== undefined && decideFlip(shuffle.seed, epoch, index, shuffle.flipProbability);
-      return { sample, image, flip };
+      return await decodeImage(imagePath);
     } catch (error) {
       if (!(error instanceof DetectorError)) throw error;
-      onWarning?.(`Left out ${sample.imagePath}: ${messageOf(error)}`);
+      onWarning?.(`Left out ${imagePath}: ${messageOf(error)}`);
       return undefined;
     }
   }
 }
 
+/** A model's mean as a fill colour. */
+export function meanColour(mean: readonly number[]): number[] {
+  return mean.map((channel) => Math.min(255, Math.max(0, Math.round(255 * channel))));
+}
+
 /** A sample's objects in pixels of the batch: scaled as the picture is, and flipped with it. */
-function place({ sample, image, flip }: LoadedSample, size: Size) {
-  return sample.objects.map(({ box, labelIndex }) => {
-    const scaled = scaleBox(box, size.width / image.width, size.height / image.height);
-    return { labelIndex, box: flip ? flipBox(scaled, size.width) : scaled };
+function placeObjects({ objects }: Sample, image: Size, size: Size, flip: boolean): GroundTruth[] {
+  return objects.map((object) => {
+    const scaled = scaleBox(object.box, size.width / image.width, size.height / image.height);
+    return { ...object, box: flip ? flipBox(scaled, size.width) : scaled };
   });
 }
 

@@ -44,7 +44,7 @@ export async function loadDatasetConfig(path: string): Promise<DatasetConfig> {
   }
 }
 
-async function parseYaml(text: string): Promise<unknown> {
+export async function parseYaml(text: string): Promise<unknown> {
   const { parseDocument } = await import('yaml'); // on first use: a program that only detects starts without it
   const document = parseDocument(text, { stringKeys: true });
   const problem = document.errors[0] ?? document.warnings[0];

@@ -10,6 +10,9 @@ export interface AnnotateOptions {
   quality?: number;
 }
 
+/** A detection, or a known object, which has no score to show. */
+export type Annotation = Pick<Detection, 'label' | 'box'> & { score?: number };
+
 /** Longer class names are cut. */
 const MAX_LABEL_CHARACTERS = 48;
 
@@ -20,7 +23,7 @@ const MAX_LABEL_CHARACTERS = 48;
  */
 export async function annotateImage(
   image: RgbImage,
-  detections: readonly Detection[],
+  detections: readonly Annotation[],
   options: AnnotateOptions = {},
 ): Promise<Buffer> {
   checkKeys('options', options, ['format', 'quality']);
@@ -40,11 +43,11 @@ export async function annotateImage(
 }
 
 /** Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
-function overlaySvg(width: number, height: number, detections: readonly Detection[]): string | undefined {
+function overlaySvg(width: number, height: number, detections: readonly Annotation[]): string | undefined {
   const line = Math.max(1, Math.round(Math.sqrt(width * height) / 300));
   const size = Math.min(Math.max(10, Math.sqrt(width * height) / 40), height / 2);
   const drawn = [...detections]
-    .sort((a, b) => a.score - b.score)
+    .sort((a, b) => (a.score ?? 1) - (b.score ?? 1))
     .map(({ label, score, box }) => {
       const xmin = Math.max(0, box.xmin);
       const ymin = Math.max(0, box.ymin);
@@ -92,11 +95,11 @@ function labelSvg({ text, x, y, size, colour, ink }: Label, picture: { width: nu
   return `<rect x="${left}" y="${top}" width="${width}" height="${height}" fill="${colour}"/>${svgText(text, place)}`;
 }
 
-function labelText(label: string, score: number): string {
+function labelText(label: string, score: number | undefined): string {
   const characters = [...label];
   const name =
     characters.length > MAX_LABEL_CHARACTERS ? `${characters.slice(0, MAX_LABEL_CHARACTERS - 3).join('')}...` : label;
-  return `${name} ${score.toFixed(2)}`;
+  return score === undefined ? name : `${name} ${score.toFixed(2)}`;
 }
 
 /** A bright colour from the name alone (its FNV-1a hash as the hue), as "rgb(...)", and black or white for letters on it. */

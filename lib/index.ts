@@ -1,4 +1,11 @@
 export {
+  type Augmentation,
+  type AugmentationName,
+  type AugmentationOptions,
+  augmentationNames,
+  ssdAugmentation,
+} from './augment/options.ts';
+export {
   type CocoOptions,
   type CocoResult,
   cocoAveragePrecision,
@@ -17,6 +24,7 @@ export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorO
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
 export type { ImageInput, RgbImage } from './image.ts';
 export type { WeightReport } from './model-state.ts';
+export { type PreviewOptions, previewAugmentation } from './preview.ts';
 export type { ModelSummary, SummaryRow } from './summary.ts';
 export { type EpochEvent, type StepEvent, Trainer, type TrainingHooks, type TrainingResult } from './trainer.ts';
 export type { OptimizerName, TrainerOptions } from './trainer-options.ts';

@@ -5,7 +5,19 @@
  */
 
 /** What a random number is used for; each use has its own stream. Never change or reuse a value. */
-export const PURPOSE = { shuffle: 1, flip: 2 } as const;
+export const PURPOSE = {
+  shuffle: 1,
+  flip: 2,
+  photometricDistort: 3,
+  zoomOut: 4,
+  scaleJitter: 5,
+  iouCrop: 6,
+  mosaic: 7,
+  mixup: 8,
+} as const;
+
+/** The next number of a stream, in [0, 1). */
+export type Draw = () => number;
 
 /**
  * A number in [0, 1), a multiple of 2^-32. All arguments are integers >= 0; `seed` below 2^53, the others below 2^32.
@@ -17,6 +29,20 @@ export function random(seed: number, epoch: number, sample: number, purpose: num
     hash = mix((hash ^ word) + 0x9e3779b9);
   }
   return hash / 2 ** 32;
+}
+
+/** Where the streams of a sample begin; `part` (0 to 7) tells apart the pictures of which one sample is made. */
+export interface StreamKey {
+  seed: number;
+  epoch: number;
+  sample: number;
+  part: number;
+}
+
+/** As many numbers of one purpose (below 32) as are asked for; the first of part 0 is that of `random`. */
+export function stream({ seed, epoch, sample, part }: StreamKey, purpose: number): Draw {
+  let drawn = 0;
+  return () => random(seed, epoch, sample, purpose + 32 * part + 256 * drawn++);
 }
 
 /** The numbers 0 to `length - 1` in random order: Fisher-Yates, from the end. */

@@ -1,4 +1,10 @@
 import {
+  type Augmentation,
+  type AugmentationName,
+  type AugmentationOptions,
+  resolveAugmentation,
+} from './augment/options.ts';
+import {
   checkBoolean,
   checkInteger,
   checkKeys,
@@ -36,6 +42,8 @@ export interface TrainerOptions {
   fineTune?: boolean;
   /** Of a horizontal flip; default .5. */
   flipProbability?: number;
+  /** What else is done to the training pictures; default `none`. `ssd` is torchvision's for SSD. */
+  augmentation?: AugmentationName | AugmentationOptions;
   /** The largest L2 norm of all gradients together; default none. */
   clipGradNorm?: number;
   /** Pictures decoded at the same time; default 2. */
@@ -55,6 +63,8 @@ export interface RunOptions {
   optimizer: OptimizerName;
   fineTune: boolean;
   flipProbability: number;
+  /** Complete; not there in a run without. */
+  augmentation?: Augmentation;
   clipGradNorm: number | null;
   seed: number;
 }
@@ -81,6 +91,7 @@ const keys = [
   'optimizer',
   'fineTune',
   'flipProbability',
+  'augmentation',
   'clipGradNorm',
   'workers',
   'seed',
@@ -90,6 +101,7 @@ const keys = [
 /** Checks every option and fills in the defaults; throws `TypeError` or `RangeError` naming the option. */
 export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOptions {
   const options = checkKeys('options', value, keys) as unknown as TrainerOptions;
+  const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
   return {
     train: checkDataset('train', options.train),
     valid: checkDataset('valid', options.valid),
@@ -105,6 +117,7 @@ export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOpt
       optimizer: checkOneOf('optimizer', options.optimizer ?? 'adamw', optimizerNames),
       fineTune: checkBoolean('fineTune', options.fineTune ?? false),
       flipProbability: checkNumber('flipProbability', options.flipProbability ?? 0.5, 0, 1),
+      ...(augmentation && { augmentation }),
       clipGradNorm: options.clipGradNorm === undefined ? null : checkPositive('clipGradNorm', options.clipGradNorm),
       seed: checkInteger('seed', options.seed ?? 42, 0),
     },

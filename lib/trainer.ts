@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { TrainingOptions } from './binding.ts';
 import { checkFunction, checkKeys, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import { DataLoader } from './data-loader.ts';
+import { DataLoader, meanColour } from './data-loader.ts';
 import { type Detector, describeModel, internalsOf } from './detector.ts';
 import { DetectorError } from './errors.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
@@ -103,8 +103,10 @@ export class Trainer {
     await addon.startTraining(handle, nativeOptions(run));
     const { state, directory } = await this.#open();
     const { batchSize, seed, flipProbability } = run;
-    const size = this.#detector.config.imageSize;
-    const loader = new DataLoader(addon, train, { size, batchSize, workers, shuffle: { seed, flipProbability } });
+    const { imageSize: size, mean } = this.#detector.config;
+    const augmentation = run.augmentation && { transforms: run.augmentation, epochs, fill: meanColour(mean) };
+    const shuffle = { seed, flipProbability, augmentation };
+    const loader = new DataLoader(addon, train, { size, batchSize, workers, shuffle });
     const evaluator = new Evaluator(valid, { batchSize, workers });
 
     try {

@@ -46,6 +46,18 @@ const parts = [
     writes: ['torchmetrics.json'],
   },
   { name: "OpenCV's resize", script: 'make_resize.py', needs: ['cv2'], writes: ['native/resize.json'] },
+  {
+    name: 'photometric distortion',
+    script: 'make_photometric.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/photometric.json'],
+  },
+  {
+    name: 'what augmentation draws on average',
+    script: 'make_augmentation.py',
+    needs: ['torchvision_ops'],
+    writes: ['augmentation.json'],
+  },
   { name: 'TorchScript backbones', script: 'make_torchscript.py', writes: ['native/torchscript'] },
   { name: 'TorchScript files', script: 'torchscript_fixtures.py', writes: ['torchscript'] },
   { name: 'files of torch.save', script: 'make_pth.py', writes: ['pth'] },
@@ -54,7 +66,7 @@ const parts = [
 /** The tests that read golden files, and those that call Python themselves. */
 const tests = [
   ...['native', 'scripts/export-backbone', 'lib/weights', 'lib/torch', 'lib/config', 'lib/export'],
-  ...['lib/average-precision', 'lib/learning-rate'],
+  ...['lib/augment', 'lib/average-precision', 'lib/learning-rate'],
 ].map((path) => `test/${path}`);
 
 await main(async () => {

@@ -1,7 +1,7 @@
-import { lstat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type ExportFormat, type ExportPart, exportDetector, exportFormats, exportParts } from '../export.ts';
+import { checkOutFile } from './out-file.ts';
 import { thousands } from './text.ts';
 import {
   addTrainedDetectorOptions,
@@ -71,8 +71,5 @@ async function exportFile(flags: Flags): Promise<void> {
 async function checkOut(out: string, checkpoint: string | undefined, force: boolean): Promise<void> {
   if (checkpoint !== undefined && dirname(resolve(out)) === resolve(checkpoint))
     throw new UsageError(`--out: ${out} is in the directory of the checkpoint. Name a file elsewhere`);
-  const found = await lstat(out).catch(() => undefined);
-  if (found?.isDirectory()) throw new UsageError(`--out: ${out} is a directory. Name a file`);
-  if (found && !force)
-    throw new UsageError(`--out: ${out} is there already. Name another file, or replace it with --force`);
+  await checkOutFile('--out', out, force);
 }

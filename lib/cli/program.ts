@@ -7,6 +7,7 @@ import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { installCommand } from './install.ts';
 import { Interrupted } from './interruption.ts';
+import { previewCommand } from './preview.ts';
 import { summaryCommand } from './summary.ts';
 import { trainCommand } from './train.ts';
 import { UsageError } from './usage-error.ts';
@@ -33,6 +34,7 @@ export function createProgram(): Command {
     evaluateCommand,
     detectCommand,
     exportCommand,
+    previewCommand,
     summaryCommand,
     doctorCommand,
     installCommand,

@@ -5,6 +5,7 @@ import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { Trainer } from '../trainer.ts';
 import type { OptimizerName, TrainerOptions } from '../trainer-options.ts';
+import { augmentationHelp, readAugmentation } from './augmentation-option.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { Interrupted, interruptible } from './interruption.ts';
 import {
@@ -32,6 +33,7 @@ interface Flags extends ModelFlags, ComputeFlags {
   workers?: number;
   batch?: number;
   optimizer?: OptimizerName;
+  augmentation?: string;
   outDir?: string;
   resume?: true;
   seed?: number;
@@ -68,6 +70,7 @@ export function trainCommand(): Command {
         oneOf(['SGD', 'AdamW'])(name).toLowerCase(),
       ),
     )
+    .option('--augmentation <name|file>', `${augmentationHelp} (default: none)`)
     .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
     .option('--resume', 'go on with the run in --out-dir, or with the newest one')
     .option('--seed <n>', 'of weights, order and flips (default: 42)', integer(0))
@@ -81,7 +84,7 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const model = await modelOptions(flags);
   const config = await loadDatasetConfig(flags.config);
   const { classes } = config;
-  const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...runOptions(flags) };
+  const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...(await runOptions(flags)) };
   const train = await openDataset('training', { ...config.train, classes, signal });
   const valid = await openDataset('validation', { ...config.valid, classes, signal });
 
@@ -128,11 +131,19 @@ async function chooseOutDir({ outDir, resume }: Flags): Promise<string> {
 
 type RunFlags = Pick<
   TrainerOptions,
-  'learningRate' | 'fineTune' | 'epochs' | 'milestones' | 'workers' | 'batchSize' | 'optimizer' | 'seed'
+  | 'learningRate'
+  | 'fineTune'
+  | 'epochs'
+  | 'milestones'
+  | 'workers'
+  | 'batchSize'
+  | 'optimizer'
+  | 'augmentation'
+  | 'seed'
 >;
 
 /** The flags that were given, under the names of the library; its defaults are the article's. */
-function runOptions(flags: Flags): RunFlags {
+async function runOptions(flags: Flags): Promise<RunFlags> {
   return {
     ...pick(flags.lr, 'learningRate'),
     ...pick(flags.fineTune, 'fineTune'),
@@ -141,6 +152,7 @@ function runOptions(flags: Flags): RunFlags {
     ...pick(flags.workers, 'workers'),
     ...pick(flags.batch, 'batchSize'),
     ...pick(flags.optimizer, 'optimizer'),
+    ...pick(flags.augmentation === undefined ? undefined : await readAugmentation(flags.augmentation), 'augmentation'),
     ...pick(flags.seed, 'seed'),
   };
 }

@@ -2,6 +2,7 @@
 #include <napi.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -175,6 +176,14 @@ Napi::Value write_backbone_script(const CallbackInfo& info) {
 // createBatch(spec: BatchSpec): Promise<BatchHandle>
 Napi::Value create_batch(const CallbackInfo& info) { return start_batch_worker(info.Env(), object_argument(info, 0)); }
 
+// readBatch(batch: BatchHandle): Uint8Array
+Napi::Value read_batch(const CallbackInfo& info) {
+  const at::Tensor pixels = Handle<BatchHandle>::get(info[0])->batch.pixels.cpu().contiguous();
+  auto array = Napi::Uint8Array::New(info.Env(), pixels.numel());
+  std::copy_n(pixels.data_ptr<uint8_t>(), pixels.numel(), array.Data());
+  return array;
+}
+
 // disposeBatch(batch: BatchHandle): void
 Napi::Value dispose_batch(const CallbackInfo& info) {
   Handle<BatchHandle>::dispose(info[0]);
@@ -260,6 +269,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("writeDetectorScript", write_detector_script);
   add("writeBackboneScript", write_backbone_script);
   add("createBatch", create_batch);
+  add("readBatch", read_batch);
   add("disposeBatch", dispose_batch);
   add("startTraining", start_training);
   add("trainStep", train_step);

@@ -9,6 +9,10 @@ namespace {
 
 constexpr int64_t kLargestSide = 1 << 24;  // the product of two sides and 3 channels stays an int64
 constexpr int64_t kLargestInteger = int64_t{1} << 53;
+// Of windows, in pixels of a picture: far beyond any picture, and exact enough in doubles.
+constexpr double kLargestOffset = 0x1p40;
+constexpr double kSmallestExtent = 0x1p-20;
+constexpr double kLargestFactor = 1e6;
 
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
   throw Napi::TypeError::New(env, "Expected " + expected + " for native " + key);
@@ -24,6 +28,14 @@ double number(const Napi::Value& value, const std::string& key) {
 }
 
 double number(const Napi::Object& object, const std::string& key) { return number(object.Get(key), key); }
+
+double number(const Napi::Object& object, const std::string& key, double least, double most) {
+  const double value = number(object, key);
+  if (!(value >= least && value <= most)) {
+    out_of_range(object.Env(), key, "number from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  return value;
+}
 
 int64_t integer(const Napi::Value& value, const std::string& key, int64_t least, int64_t most = kLargestInteger) {
   const double given = number(value, key);
@@ -100,6 +112,21 @@ DefaultBoxConfig default_box_config(const Napi::Object& object) {
   return config;
 }
 
+Photometric photometric(const Napi::Object& object) {
+  const auto factor = [&](const char* key) { return number(object, key, 0, kLargestFactor); };
+  Photometric choice{factor("brightness"),
+                     factor("contrast"),
+                     factor("saturation"),
+                     number(object, "hue", -0.5, 0.5),
+                     boolean(object, "contrastFirst"),
+                     {}};
+  const auto channels = elements(object.Get("channels"), "channels",
+                                 [](const Napi::Value& value) { return integer(value, "channels", 0, 2); });
+  if (channels.size() != 3) wrong(object.Env(), "channels", "3 numbers");
+  for (size_t c = 0; c < 3; c++) choice.channels[c] = static_cast<uint8_t>(channels[c]);
+  return choice;
+}
+
 }  // namespace
 
 ImageSize image_size(const Napi::Object& object) {
@@ -159,6 +186,29 @@ std::vector<std::string> class_names(const Napi::Object& options) {
     if (!name.IsString()) wrong(name.Env(), "classes", "strings");
     return name.As<Napi::String>();
   });
+}
+
+std::array<uint8_t, 3> fill_colour(const Napi::Object& composition) {
+  const auto values = elements(composition.Get("fill"), "fill", [](const Napi::Value& value) {
+    return static_cast<uint8_t>(integer(value, "fill", 0, 255));
+  });
+  if (values.size() != 3) wrong(composition.Env(), "fill", "3 numbers");
+  return {values[0], values[1], values[2]};
+}
+
+Layer batch_layer(const Napi::Object& object, const ImageSize& size) {
+  Layer layer{};
+  const Napi::Object window = object_in(object, "window");
+  layer.window = {number(window, "x", -kLargestOffset, kLargestOffset),
+                  number(window, "y", -kLargestOffset, kLargestOffset),
+                  number(window, "width", kSmallestExtent, kLargestOffset),
+                  number(window, "height", kSmallestExtent, kLargestOffset)};
+  const Napi::Object area = object_in(object, "area");
+  const int64_t x = integer(area, "x", 0, size.width - 1), y = integer(area, "y", 0, size.height - 1);
+  layer.area = {x, y, integer(area, "width", 1, size.width - x), integer(area, "height", 1, size.height - y)};
+  layer.weight = static_cast<float>(number(object, "weight", 0, 1));
+  if (!object.Get("photometric").IsUndefined()) layer.photometric = photometric(object_in(object, "photometric"));
+  return layer;
 }
 
 Objects batch_objects(const Napi::Object& spec) {

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "data/resize.h"
-
 namespace dinov3_det {
 
 namespace {
@@ -38,14 +36,14 @@ std::string describe(const Batch& batch) {
          std::to_string(shape[1]);
 }
 
-Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects) {
+Batch make_batch(const ImageSize& size, const std::vector<Composition>& pictures, const Objects& objects) {
   Batch batch;
-  batch.pixels = at::empty({static_cast<int64_t>(images.size()), size.height, size.width, 3}, at::kByte);
+  batch.pixels = at::empty({static_cast<int64_t>(pictures.size()), size.height, size.width, 3}, at::kByte);
   uint8_t* pixels = batch.pixels.data_ptr<uint8_t>();
-  for (const ImageView& image : images) {
-    resize_bilinear(image.data, image.size.width, image.size.height, pixels, size.width, size.height, image.flip);
+  for (const Composition& picture : pictures) {
+    compose(picture, size, pixels);
     pixels += size.height * size.width * 3;
-    batch.originals.push_back(image.size);
+    batch.originals.push_back(picture.original);
   }
   batch.targets = pad(objects);
   return batch;

@@ -6,17 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "data/compose.h"
 #include "image_size.h"
 #include "train/multibox_loss.h"
 
 namespace dinov3_det {
-
-// A decoded picture, RGB, rows packed, owned by the caller.
-struct ImageView {
-  const uint8_t* data;
-  ImageSize size;
-  bool flip;
-};
 
 // Ground truth of a batch, image after image: counts[i] objects belong to image i.
 struct Objects {
@@ -35,7 +29,7 @@ struct Batch {
 // "with a batch of 8 pictures of 640x640"
 std::string describe(const Batch& batch);
 
-// Resizes every picture to `size`. Runs beside the native lane, on the caller's thread alone.
-Batch make_batch(const ImageSize& size, const std::vector<ImageView>& images, const Objects& objects);
+// Composes every picture in `size`. Runs beside the native lane, on the caller's thread alone.
+Batch make_batch(const ImageSize& size, const std::vector<Composition>& pictures, const Objects& objects);
 
 }  // namespace dinov3_det

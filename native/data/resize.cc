@@ -20,15 +20,14 @@ struct Tap {
   int32_t high_weight;
 };
 
-std::vector<Tap> make_taps(int64_t src_size, int64_t dst_size) {
-  const double scale = static_cast<double>(src_size) / static_cast<double>(dst_size);
-  std::vector<Tap> taps(dst_size);
-  for (int64_t i = 0; i < dst_size; i++) {
-    const float position = static_cast<float>((static_cast<double>(i) + 0.5) * scale - 0.5);
+std::vector<Tap> make_taps(const ResizeAxis& axis) {
+  std::vector<Tap> taps(axis.target);
+  for (int64_t i = 0; i < axis.target; i++) {
+    const float position = static_cast<float>((static_cast<double>(i) + 0.5) * axis.step - 0.5 + axis.origin);
     const int64_t low = static_cast<int64_t>(std::floor(position));
     const float fraction = position - static_cast<float>(low);
     constexpr float kOne = 1 << kWeightBits;
-    taps[i] = {std::clamp<int64_t>(low, 0, src_size - 1), std::clamp<int64_t>(low + 1, 0, src_size - 1),
+    taps[i] = {std::clamp<int64_t>(low, 0, axis.source - 1), std::clamp<int64_t>(low + 1, 0, axis.source - 1),
                static_cast<int32_t>(std::lrint((1.0f - fraction) * kOne)),
                static_cast<int32_t>(std::lrint(fraction * kOne))};
   }
@@ -58,11 +57,16 @@ void mix_rows(const int16_t* low, int16_t low_weight, const int16_t* high, int16
 
 }  // namespace
 
-void resize_bilinear(const uint8_t* src, int64_t src_width, int64_t src_height, uint8_t* dst, int64_t dst_width,
-                     int64_t dst_height, bool flip) {
-  std::vector<Tap> columns = make_taps(src_width, dst_width);
-  if (flip) std::reverse(columns.begin(), columns.end());
-  const std::vector<Tap> rows = make_taps(src_height, dst_height);
+ResizeAxis whole_axis(int64_t source, int64_t target) {
+  return {source, target, 0, static_cast<double>(source) / static_cast<double>(target)};
+}
+
+void resize_bilinear(const uint8_t* src, const ResizeAxis& columns, const ResizeAxis& rows, bool flip, uint8_t* dst,
+                     int64_t dst_stride) {
+  const int64_t dst_width = columns.target;
+  std::vector<Tap> column_taps = make_taps(columns);
+  if (flip) std::reverse(column_taps.begin(), column_taps.end());
+  const std::vector<Tap> row_taps = make_taps(rows);
 
   // The two source rows in use, resized sideways; going down the picture most rows are used again.
   std::vector<int16_t> buffers[2] = {std::vector<int16_t>(dst_width * kChannels),
@@ -73,17 +77,17 @@ void resize_bilinear(const uint8_t* src, int64_t src_width, int64_t src_height, 
       if (held[k] == row) return buffers[k].data();
     }
     const int slot = held[0] == other ? 1 : 0;
-    resize_row(src + row * src_width * kChannels, columns, buffers[slot].data());
+    resize_row(src + row * columns.source * kChannels, column_taps, buffers[slot].data());
     held[slot] = row;
     return buffers[slot].data();
   };
 
-  for (int64_t y = 0; y < dst_height; y++) {
-    const Tap& tap = rows[y];
+  for (int64_t y = 0; y < rows.target; y++) {
+    const Tap& tap = row_taps[y];
     const int16_t* low = resized(tap.low, tap.high);
     const int16_t* high = resized(tap.high, tap.low);
     mix_rows(low, static_cast<int16_t>(tap.low_weight), high, static_cast<int16_t>(tap.high_weight),
-             dst + y * dst_width * kChannels, dst_width * kChannels);
+             dst + y * dst_stride, dst_width * kChannels);
   }
 }
 

@@ -131,6 +131,73 @@ describe('train', () => {
   });
 });
 
+describe('preview', () => {
+  const preview = (...args: string[]) => cli(['preview', '--config', config, '--imgsz', '64', '64', ...args]);
+
+  it('writes a sheet of augmented pictures, once', async () => {
+    const output = join(folder, 'sheet.png');
+    const { code, out, error } = await preview('--output', output, '--count', '6', '--epoch', '2');
+    expect(code, error).toBe(0);
+    expect(out).toBe(`Wrote ${output}\n`);
+    expect(await decodeImage(output)).toMatchObject({ width: 1280, height: 640 });
+
+    const before = await readFile(output);
+    const again = await preview('--output', output);
+    expect(again.code).toBe(2);
+    expect(again.error).toContain(`--output: ${output} is there already`);
+    expect(await readFile(output)).toEqual(before);
+    const plain = await preview(
+      '--output',
+      output,
+      '--force',
+      '--augmentation',
+      'none',
+      '--count',
+      '6',
+      '--epoch',
+      '2',
+    );
+    expect(plain.code, plain.error).toBe(0);
+    expect(await readFile(output)).not.toEqual(before);
+  });
+
+  it('and train take the transforms of a file, and refuse wrong ones before they read a picture', async () => {
+    const file = join(folder, 'augmentation.yaml');
+    await writeFile(file, 'augmentation: { zoomOut: { p: 1, sideRange: [2, 3] }, mosaic: {} }');
+    const output = join(folder, 'mosaics.png');
+    expect(await preview('--augmentation', file, '--output', output)).toMatchObject({ code: 0 });
+    const outDir = join(folder, 'augmented');
+    const trained = await train(outDir, ...small, '--epochs', '1', '--augmentation', file);
+    expect(trained.code, trained.error).toBe(0);
+    const { training } = JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'));
+    expect(training.augmentation).toMatchObject({ zoomOut: { p: 1, sideRange: [2, 3] }, mosaic: { p: 0.5 } });
+    const resumed = await train(outDir, '--resume', '--epochs', '2');
+    expect(resumed.code, resumed.error).toBe(0);
+
+    await writeFile(file, 'augmentation: { zoomOut: { sideRange: [3, 2] } }');
+    for (const wrong of [
+      await preview('--augmentation', file, '--output', join(folder, 'never.png')),
+      await train(join(folder, 'never'), ...small, '--augmentation', file),
+    ]) {
+      expect(wrong.code).toBe(1);
+      expect(wrong.error).toContain(`--augmentation "${file}": Expected a pair [from, to] of increasing numbers`);
+      expect(wrong.error).toContain('augmentation.zoomOut.sideRange but received "[3,2]"');
+      expect(wrong.error).not.toContain('Reading');
+    }
+    expect(existsSync(join(folder, 'never')) || existsSync(join(folder, 'never.png'))).toBe(false);
+  });
+
+  it.each([
+    [['--count', '101'], '--count 101: a sheet has 100 pictures at most'],
+    [['--epoch', '21'], '--epoch 21: the run has 20 epochs'],
+    [['--imgsz', '100', '64'], 'multiple of 32 for imgsz.width'],
+  ])('refuses %j', async (args, message) => {
+    const { code, error } = await cli(['preview', '--config', config, '--output', join(folder, 'no.png'), ...args]);
+    expect(code).toBe(2);
+    expect(error).toContain(message);
+  });
+});
+
 describe('evaluate', () => {
   it('prints the numbers of a split', async () => {
     const { code, out, error } = await cli([

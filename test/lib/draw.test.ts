@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Detection } from '../../lib/detection.ts';
-import { annotateImage } from '../../lib/draw.ts';
+import { type Annotation, annotateImage } from '../../lib/draw.ts';
 import type { RgbImage } from '../../lib/image.ts';
 
 const grey = (width: number, height: number): RgbImage => ({
@@ -15,7 +15,7 @@ const detection = (label: string, xmin: number, ymin: number, xmax: number, ymax
   box: { xmin, ymin, xmax, ymax },
 });
 
-async function draw(image: RgbImage, detections: Detection[]) {
+async function draw(image: RgbImage, detections: Annotation[]) {
   const png = await annotateImage(image, detections, { format: 'png' });
   const { data, info } = await sharp(png).removeAlpha().raw().toBuffer({ resolveWithObject: true });
   expect([info.width, info.height]).toEqual([image.width, image.height]);
@@ -53,6 +53,16 @@ describe('annotateImage', () => {
     // One pixel of dark seam around the box; a label of 1.4 times the letters' 10 pixels on top of it.
     expect(x).toEqual([99, 200]);
     expect(y).toEqual([66, 150]);
+  });
+
+  it('shows no score where there is none to show', async () => {
+    const { score: _, ...object } = detection('cat', 30, 40, 36, 90);
+    const [bare, scored] = [
+      await draw(grey(200, 150), [object]),
+      await draw(grey(200, 150), [{ ...object, score: 1 }]),
+    ];
+    expect(bare.extent().x[1]).toBeLessThan(scored.extent().x[1]!);
+    expect(bare.extent().y).toEqual(scored.extent().y);
   });
 
   it('keeps what it draws inside of the picture', async () => {

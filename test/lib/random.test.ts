@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PURPOSE, permutation, random } from '../../lib/random.ts';
+import { PURPOSE, permutation, random, stream } from '../../lib/random.ts';
 
 describe('random', () => {
   // Computed by another implementation (Python integers). These must never change: resumed runs depend on them.
@@ -14,7 +14,16 @@ describe('random', () => {
   });
 
   it('keeps the numbers of its purposes', () => {
-    expect(PURPOSE).toEqual({ shuffle: 1, flip: 2 });
+    expect(PURPOSE).toEqual({
+      shuffle: 1,
+      flip: 2,
+      photometricDistort: 3,
+      zoomOut: 4,
+      scaleJitter: 5,
+      iouCrop: 6,
+      mosaic: 7,
+      mixup: 8,
+    });
   });
 
   it('depends on each argument and on its place, the high bits of the seed included', () => {
@@ -77,5 +86,36 @@ describe('permutation', () => {
     expect(counts.size).toBe(24);
     const chiSquare = [...counts.values()].reduce((sum, n) => sum + (n - 1000) ** 2 / 1000, 0);
     expect(chiSquare).toBeLessThan(49.7); // 99.9 % at 23 degrees of freedom
+  });
+});
+
+describe('stream', () => {
+  const key = { seed: 42, epoch: 3, sample: 7, part: 0 };
+  const numbers = (change: Partial<typeof key>, purpose: number = PURPOSE.zoomOut, count = 50) => {
+    const draw = stream({ ...key, ...change }, purpose);
+    return Array.from({ length: count }, () => draw());
+  };
+
+  it('begins with the number of random, and is the same again', () => {
+    expect(numbers({}, PURPOSE.flip)[0]).toBe(random(42, 3, 7, PURPOSE.flip));
+    expect(numbers({})).toEqual(numbers({}));
+  });
+
+  it('has no number in common with that of another seed, epoch, sample, part or purpose', () => {
+    const purposes = Object.values(PURPOSE).map((purpose) => numbers({}, purpose));
+    const parts = [1, 2, 3, 4, 7].map((part) => numbers({ part }));
+    const others = [numbers({ seed: 43 }), numbers({ epoch: 4 }), numbers({ sample: 8 })];
+    const all = [...purposes, ...parts, ...others].flat();
+    expect(new Set(all).size).toBe(16 * 50);
+  });
+
+  it('is uniform', () => {
+    const drawn = numbers({}, PURPOSE.iouCrop, 20_000);
+    expect(drawn.reduce((a, b) => a + b) / drawn.length).toBeCloseTo(0.5, 1);
+    for (let bin = 0; bin < 10; bin++) {
+      const share = drawn.filter((number) => Math.floor(10 * number) === bin).length / drawn.length;
+      expect(share).toBeGreaterThan(0.09);
+      expect(share).toBeLessThan(0.11);
+    }
   });
 });

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Detector } from '../../lib/detector.ts';
-import { type EpochEvent, type StepEvent, Trainer } from '../../lib/trainer.ts';
+import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
 import type { TrainerOptions } from '../../lib/trainer-options.ts';
 import type { VocDataset } from '../../lib/voc-dataset.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
@@ -126,6 +126,45 @@ describe('Trainer.run', () => {
       }
       expect(timeless(await metrics(part.outDir))).toEqual(timeless(await metrics(whole.outDir)));
     }
+  });
+
+  it('with augmentation, resumed or not, is the same too; its last epoch goes without', async () => {
+    const augmentation = { photometricDistort: {}, zoomOut: {}, iouCrop: {}, mosaic: {}, mixup: {}, offForLast: 0.5 };
+    const trained = async (interruptAt?: number) => {
+      const { options, outDir } = await prepare();
+      await using detector = await createDetector();
+      const abort = new AbortController();
+      const hooks = { signal: abort.signal, onStep: ({ step }: StepEvent) => step === interruptAt && abort.abort() };
+      const run = new Trainer(detector, { ...options, augmentation }).run(hooks as TrainingHooks);
+      if (interruptAt === undefined) await run;
+      else {
+        await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+        const workers = 5; // is nothing that a run depends on
+        await new Trainer(detector, { ...options, augmentation, workers, resume: true }).run();
+      }
+      return { outDir, weights: await sha(join(outDir, 'last'), 'model.safetensors') };
+    };
+    const whole = await trained();
+    expect(await trained(2)).toMatchObject({ weights: whole.weights });
+    const { training } = JSON.parse(await readFile(join(whole.outDir, 'config.json'), 'utf8'));
+    expect(training.augmentation).toMatchObject({ zoomOut: { p: 0.5, sideRange: [1, 4] }, offForLast: 0.5 });
+    const { options, outDir } = await prepare();
+    await using detector = await createDetector();
+    await new Trainer(detector, options).run();
+    expect(await sha(join(outDir, 'last'), 'model.safetensors')).not.toBe(whole.weights);
+    const plain = JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'));
+    expect(Object.keys(plain.training)).not.toContain('augmentation');
+  });
+
+  it('trains on pictures that lost every object, which are background', async () => {
+    const { options } = await prepare(1);
+    await using detector = await createDetector();
+    const steps: StepEvent[] = [];
+    const augmentation = { scaleJitter: { scaleRange: [60, 60] as const }, offForLast: 0 };
+    await new Trainer(detector, { ...options, augmentation }).run({ onStep: (event) => steps.push(event) });
+    expect(steps).toHaveLength(3);
+    for (const { loss } of steps) expect(Number.isFinite(loss)).toBe(true);
+    expect(steps.some(({ boxLoss }) => boxLoss === 0)).toBe(true);
   });
 
   it('an abort during the evaluation is resumed with the evaluation', async () => {

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
-import type { BatchSpec, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
+import type { BatchImage, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
 import { numbersOf, type Tensor, tensor, uniform } from '../support/named-values.ts';
@@ -66,7 +66,7 @@ export interface TestAddon {
   resizeBilinear(picture: Uint8Array, from: Size, to: Size, flip: boolean): Uint8Array;
   makeBatch(
     size: Size,
-    images: BatchSpec['images'],
+    images: BatchImage[],
     objects: Objects,
   ): Targets & { pixels: Tensor<Uint8Array>; originals: Size[] };
   convnextParameters(name: string, seed: number): NamedTensor[];

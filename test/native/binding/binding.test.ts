@@ -77,6 +77,7 @@ describe('handles', () => {
   ];
   const batchCalls: [keyof NativeAddon, unknown[], unknown[]][] = [
     ['disposeBatch', [], []],
+    ['readBatch', [], []],
     ['trainStep', [detector], [1e-3]],
     ['detect', [detector], [allDetections]],
   ];
@@ -200,6 +201,80 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     const images = [image, image];
     const counts = Int32Array.of(2, -1);
     await expect(call('createBatch', { ...spec, images, counts })).rejects.toThrow(RangeError);
+  });
+
+  const neutral = { brightness: 1, contrast: 1, saturation: 1, hue: 0, contrastFirst: true, channels: [0, 1, 2] };
+  const whole = { x: 0, y: 0, ...size };
+  const layer = { ...image, window: whole, area: whole, weight: 1, photometric: neutral };
+  const composition = { fill: [0, 0, 0], layers: [layer] };
+  const layers = (all: [string, object][]) =>
+    all.map(([name, each]): [string, object] => [`layers.${name}`, { ...composition, layers: [each] }]);
+  const colours = (all: [string, object][]) =>
+    layers(all.map(([name, each]) => [`photometric.${name}`, { ...layer, photometric: each }]));
+  const notFinite = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+  it('createBatch takes this composition, and one in parts', async () => {
+    for (const good of [composition, { ...composition, layers: [] }, { ...composition, layers: [layer, layer] }]) {
+      await expect(call('createBatch', { ...spec, images: [good] })).resolves.toBeDefined();
+    }
+  });
+
+  it.each([
+    ...spoiled(composition, {
+      fill: [...notObjects, [1, 2], ['1', 2, 3]],
+      layers: [null, 1, 'a', {}, [null], [1], [{}]],
+    }),
+    ...layers(
+      spoiled(layer, {
+        window: [...notObjects, {}, { ...whole, width: '8' }],
+        area: [...notObjects, {}, { ...whole, x: null }],
+        weight: notNumbers,
+        photometric: [null, 1, 'bright', {}],
+      }),
+    ),
+    ...colours(
+      spoiled(neutral, {
+        brightness: notNumbers,
+        contrastFirst: [undefined, null, 1],
+        channels: [...notObjects, [0, 1], [0, 1, 2, 0], ['0', 1, 2]],
+      }),
+    ),
+  ])('createBatch, TypeError for a composition with %s', async (_, value) => {
+    await expect(call('createBatch', { ...spec, images: [value] })).rejects.toThrow(TypeError);
+  });
+
+  it.each([
+    ...spoiled(composition, {
+      fill: [
+        [0, 0, 256],
+        [0, -1, 0],
+        [0.5, 0, 0],
+      ],
+    }),
+    ...layers([
+      ...spoiled(layer, { data: [image.data.subarray(1), 'pixels'], weight: [...notFinite, -0.1, 1.1] }),
+      ...[0, -1, 1e13, ...notFinite].map((width): [string, object] => [
+        `window.width: ${width}`,
+        { ...layer, window: { ...whole, width } },
+      ]),
+      ...[{ x: -1 }, { x: 1 }, { y: 8, height: 0 }, { width: 9 }, { x: 0.5, width: 7 }].map(
+        (change): [string, object] => [`area: ${JSON.stringify(change)}`, { ...layer, area: { ...whole, ...change } }],
+      ),
+    ]),
+    ...colours(
+      spoiled(neutral, {
+        brightness: [...notFinite, -1],
+        contrast: [...notFinite, -1],
+        saturation: [...notFinite, -1],
+        hue: [...notFinite, 0.6],
+        channels: [
+          [0, 1, 3],
+          [0, 1, -1],
+        ],
+      }),
+    ),
+  ])('createBatch, RangeError for a composition with %s', async (_, value) => {
+    await expect(call('createBatch', { ...spec, images: [value] })).rejects.toThrow(RangeError);
   });
 
   it.each(
