@@ -85,7 +85,8 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const train = await openDataset('training', { ...config.train, classes, signal });
   const valid = await openDataset('validation', { ...config.valid, classes, signal });
 
-  const create = () => Detector.create({ ...model, classes, device: flags.device, ...pick(flags.seed, 'seed') });
+  const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
+  const create = () => Detector.create({ ...model, classes, device: flags.device, ...own });
   const load = () => Detector.load(join(outDir, 'last'), { device: flags.device, ...trustTorchScript(flags) });
   const detector = await (flags.resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();

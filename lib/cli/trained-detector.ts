@@ -38,8 +38,8 @@ export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<
   const { checkpoint, config = '', weights, device } = flags;
   if (checkpoint !== undefined) return await Detector.load(checkpoint, { device, ...trustTorchScript(flags) });
   const options = await modelOptions(flags);
-  const { classes } = await loadDatasetConfig(config);
-  const detector = await Detector.create({ ...options, classes, device });
+  const { classes, defaultBoxes } = await loadDatasetConfig(config);
+  const detector = await Detector.create({ ...options, classes, device, ...(defaultBoxes && { defaultBoxes }) });
   const { weightReport } = detector;
   if (weightReport?.head) return detector;
   detector.dispose();
