@@ -1,4 +1,13 @@
 export {
+  type AnalysisHooks,
+  type AnalysisOptions,
+  analyzeDataset,
+  type ClassCount,
+  type DatasetAnalysis,
+  type DefaultBoxFit,
+} from './analysis/analyze-dataset.ts';
+export { writeAnalysisReport } from './analysis/report.ts';
+export {
   type CocoOptions,
   type CocoResult,
   cocoAveragePrecision,

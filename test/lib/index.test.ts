@@ -11,6 +11,7 @@ it('exports what README names', () => {
     'Evaluator',
     'Trainer',
     'VocDataset',
+    'analyzeDataset',
     'backboneNames',
     'cocoAveragePrecision',
     'exportDetector',
@@ -19,6 +20,7 @@ it('exports what README names', () => {
     'presetNames',
     'torchmetricsMeanAveragePrecision',
     'vocAveragePrecision',
+    'writeAnalysisReport',
   ]);
 });
 
