@@ -92,7 +92,8 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
 }
 
-function imageSize(imgsz: number[]): { width: number; height: number } {
+/** Width and height of `--imgsz`. @throws UsageError */
+export function imageSize(imgsz: number[]): { width: number; height: number } {
   const [width, height, ...more] = imgsz;
   if (width === undefined || height === undefined || more.length > 0) {
     throw new UsageError(`--imgsz: expected width and height, as in --imgsz 640 640, found ${imgsz.join(' ')}`);
