@@ -63,14 +63,25 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
   return [...scales, 1];
 }
 
-/** The configuration of a preset. */
+/** The configuration of a preset, with other default boxes if any are given. */
 export function presetConfig(
   preset: PresetName,
   backbone: BackboneName | 'torchscript',
   imageSize: Size,
+  defaultBoxes: DefaultBoxOptions = article.defaultBoxes,
 ): DetectorConfig {
   checkOneOf('preset', preset, presetNames);
-  return { ...structuredClone(article), backbone, imageSize: checkImageSize('imageSize', imageSize) };
+  return {
+    ...structuredClone(article),
+    backbone,
+    imageSize: checkImageSize('imageSize', imageSize),
+    defaultBoxes: checkDefaultBoxes('defaultBoxes', defaultBoxes),
+  };
+}
+
+/** The feature maps, in cells, that the default boxes of a preset lie on; those of a TorchScript backbone may be others. */
+export function presetMaps({ imageSize }: Pick<DetectorConfig, 'imageSize'>): Size[] {
+  return [{ width: imageSize.width / SIDE.multiple, height: imageSize.height / SIDE.multiple }];
 }
 
 /** Width and height: multiples of 32 from 64 to 4096. */
@@ -112,7 +123,8 @@ function checkPostprocess(name: string, value: unknown): PostprocessOptions {
   };
 }
 
-function checkDefaultBoxes(name: string, value: unknown): DefaultBoxOptions {
+/** Every field of the default boxes' options, for any number of maps up to 16. */
+export function checkDefaultBoxes(name: string, value: unknown): DefaultBoxOptions {
   const boxes = checkKeys(name, value, ['aspectRatios', 'scales', 'steps', 'clip']);
   const lists = checkArray(`${name}.aspectRatios`, boxes.aspectRatios, 1, 16);
   return {

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { DefaultBoxOptions } from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { checkBoolean, checkKeys, checkString } from './check.ts';
 import { checkClasses } from './class-list.ts';
+import { checkDefaultBoxes } from './config.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import type { VocSource } from './voc-files.ts';
 
@@ -15,19 +17,22 @@ export interface DatasetConfig {
   train: VocSource;
   valid: VocSource;
   test?: VocSource;
+  /** In the place of the preset's: what `dinov3-det analyze --write-config` found for the data. */
+  defaultBoxes?: DefaultBoxOptions;
   /** The article's `VISUALIZE_TRANSFORMED_IMAGES`; default false. */
   visualizeTransformedImages: boolean;
 }
 
 const FOLDER_KEYS = ['TRAIN_IMG', 'TRAIN_ANNOT', 'VALID_IMG', 'VALID_ANNOT'] as const;
 const ROOT_KEYS = ['VOC_ROOT', 'TRAIN_SPLIT', 'VALID_SPLIT', 'TEST_SPLIT'] as const;
-const KEYS = [...FOLDER_KEYS, ...ROOT_KEYS, 'CLASSES', 'VISUALIZE_TRANSFORMED_IMAGES'];
+const KEYS = [...FOLDER_KEYS, ...ROOT_KEYS, 'CLASSES', 'VISUALIZE_TRANSFORMED_IMAGES', 'DEFAULT_BOXES'];
 
 /** 5,000 classes fit in. The parser needs quadratic time for some texts: one second for this much, many minutes for a megabyte. */
 const MAX_CONFIG_BYTES = 64 * 1024;
 
 /**
- * Reads the YAML file of a data set. It has `CLASSES`, optionally `VISUALIZE_TRANSFORMED_IMAGES`, and either the article's
+ * Reads the YAML file of a data set. It has `CLASSES`, optionally `VISUALIZE_TRANSFORMED_IMAGES` and `DEFAULT_BOXES`
+ * (`aspectRatios`, `scales`, `steps` and `clip` of the model's default boxes), and either the article's
  * `TRAIN_IMG`, `TRAIN_ANNOT`, `VALID_IMG` and `VALID_ANNOT`, or `VOC_ROOT` with `TRAIN_SPLIT` (default "train"), `VALID_SPLIT`
  * (default "val") and optionally `TEST_SPLIT`. A relative path is taken from the current directory, as in the article, or from
  * the folder of the YAML file if it exists only there.
@@ -37,11 +42,45 @@ const MAX_CONFIG_BYTES = 64 * 1024;
 export async function loadDatasetConfig(path: string): Promise<DatasetConfig> {
   const absolute = resolve(checkString('path', path));
   try {
-    const bytes = await readBoundedFile(absolute, MAX_CONFIG_BYTES);
-    return readConfig(absolute, await parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
+    return readConfig(absolute, await parseYaml(await readText(absolute)));
   } catch (error) {
-    throw new DetectorError('CONFIG_INVALID', `Data set config "${path}": ${messageOf(error)}`, { cause: error });
+    throw invalid(path, error);
   }
+}
+
+async function readText(path: string): Promise<string> {
+  return new TextDecoder('utf-8', { fatal: true }).decode(await readBoundedFile(path, MAX_CONFIG_BYTES));
+}
+
+function invalid(path: string, error: unknown): DetectorError {
+  return new DetectorError('CONFIG_INVALID', `Data set config "${path}": ${messageOf(error)}`, { cause: error });
+}
+
+/**
+ * The text of a data set file for `file` that says what `config`'s does, comments included, with these default boxes and a
+ * comment on them. In another folder its paths are absolute, as they would not mean the same there.
+ * Rejects with `CONFIG_INVALID` for a file that cannot be read any more.
+ */
+export async function withDefaultBoxes(
+  config: DatasetConfig,
+  file: string,
+  defaultBoxes: DefaultBoxOptions,
+  comment: string,
+): Promise<string> {
+  const { parseDocument } = await import('yaml');
+  const document = parseDocument(
+    await readText(config.path).catch((error) => Promise.reject(invalid(config.path, error))),
+  );
+  if (dirname(resolve(file)) !== dirname(config.path)) {
+    for (const key of [...FOLDER_KEYS, 'VOC_ROOT']) {
+      const path = document.get(key);
+      if (typeof path === 'string') document.set(key, findPath(dirname(config.path), path));
+    }
+  }
+  const value = document.createNode(defaultBoxes, { flow: true });
+  value.comment = ` ${comment}`;
+  document.set('DEFAULT_BOXES', value);
+  return document.toString({ lineWidth: 0 });
 }
 
 export async function parseYaml(text: string): Promise<unknown> {
@@ -60,7 +99,10 @@ function readConfig(path: string, content: unknown): DatasetConfig {
     values.VISUALIZE_TRANSFORMED_IMAGES ?? false,
   );
   const sources = readSources(dirname(path), values);
-  return { path, classes, ...sources, visualizeTransformedImages };
+  const defaultBoxes = Object.hasOwn(values, 'DEFAULT_BOXES') && {
+    defaultBoxes: checkDefaultBoxes('DEFAULT_BOXES', values.DEFAULT_BOXES),
+  };
+  return { path, classes, ...sources, ...defaultBoxes, visualizeTransformedImages };
 }
 
 function readSources(folder: string, values: Record<string, unknown>): Pick<DatasetConfig, 'train' | 'valid' | 'test'> {

@@ -1,5 +1,12 @@
 import { writeFile } from 'node:fs/promises';
-import { type DetectorHandle, type NativeAddon, type NativeDetectorOptions, native, type Size } from './binding.ts';
+import {
+  type DefaultBoxOptions,
+  type DetectorHandle,
+  type NativeAddon,
+  type NativeDetectorOptions,
+  native,
+  type Size,
+} from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from './check.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
@@ -33,6 +40,8 @@ export interface DetectorOptions extends ComputeOptions {
   backbone?: BackboneName | { torchscript: string };
   /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Pictures are resized to it. */
   imageSize?: Size;
+  /** In the place of the preset's, for example those that `analyzeDataset` proposes. */
+  defaultBoxes?: DefaultBoxOptions;
   /**
    * A file with the backbone's weights, told by its content: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt
    * repository, Hugging Face, timm, the article's training, or this library. A head in it is taken too when it fits `classes`.
@@ -121,12 +130,13 @@ export class Detector {
    * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
    */
   static async create(options: DetectorOptions): Promise<Detector> {
-    const keys = ['classes', 'preset', 'backbone', 'imageSize', 'weights', 'seed', 'trustTorchScript', ...computeKeys];
-    const given = checkKeys('options', options, keys) as unknown as DetectorOptions;
+    const model = ['classes', 'preset', 'backbone', 'imageSize', 'defaultBoxes', 'weights', 'seed', 'trustTorchScript'];
+    const given = checkKeys('options', options, [...model, ...computeKeys]) as unknown as DetectorOptions;
     const classes = checkClasses('classes', given.classes);
     const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
     const name = typeof backbone === 'string' ? backbone : 'torchscript';
-    const config = presetConfig(given.preset ?? 'article', name, given.imageSize ?? { width: 640, height: 640 });
+    const size = given.imageSize ?? { width: 640, height: 640 };
+    const config = presetConfig(given.preset ?? 'article', name, size, given.defaultBoxes);
     const compute = checkComputeOptions(given);
     const seed = checkInteger('seed', given.seed ?? 42, 0);
     const weights = given.weights === undefined ? undefined : checkString('weights', given.weights);

@@ -5,6 +5,16 @@ export {
   augmentationNames,
   ssdAugmentation,
 } from './augment/options.ts';
+
+  type AnalysisHooks,
+  type AnalysisOptions,
+  analyzeDataset,
+  type ClassCount,
+  type DatasetAnalysis,
+  type DefaultBoxFit,
+} from './analysis/analyze-dataset.ts';
+
+export { writeAnalysisReport } from './analysis/report.ts';
 export {
   type CocoOptions,
   type CocoResult,

@@ -1,6 +1,6 @@
 import { LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
-import { init, use } from 'echarts/core';
+import { type EChartsCoreOption, init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import sharp from 'sharp';
 import { outlineChartText } from './font.ts';
@@ -30,42 +30,46 @@ const MAX_DOTS = 60;
 
 /** A line chart as SVG whose x axis begins at 0. No display and no font is needed. */
 export function lineChartSvg(options: LineChartOptions): string {
-  const { title, xLabel, yLabel, series, yMin, width = 900, height = 560 } = options;
+  const { title, xLabel, yLabel, series, yMin, width, height } = options;
   const xs = series.flatMap(({ points }) => points.map(([x]) => x));
+  const chart: EChartsCoreOption = {
+    title: { text: title, left: 'center', top: 12 },
+    legend: { bottom: 10, itemGap: 32, show: series.length > 1 },
+    grid: { left: 80, right: 32, top: 60, bottom: series.length > 1 ? 92 : 64, outerBoundsMode: 'none' },
+    xAxis: {
+      type: 'value',
+      name: xLabel,
+      nameLocation: 'middle',
+      nameGap: 30,
+      minInterval: 1,
+      min: Math.floor(xs.reduce((min, x) => Math.min(min, x), 0)),
+      max: Math.ceil(xs.reduce((max, x) => Math.max(max, x), 1)),
+      splitLine: { show: false },
+    },
+    yAxis: {
+      type: 'value',
+      name: yLabel,
+      nameLocation: 'middle',
+      nameGap: 52,
+      scale: true,
+      ...(yMin !== undefined && { min: yMin }),
+    },
+    series: series.map(({ name, points }) => ({
+      name,
+      type: 'line',
+      showSymbol: points.length <= MAX_DOTS,
+      symbolSize: 6,
+      data: points.map(([x, y]) => [x, y !== null && Number.isFinite(y) ? y : null]),
+    })),
+  };
+  return chartSvg(chart, width, height);
+}
+
+/** A chart as SVG, in pixels, its text as outlines; who asks for another kind of chart registers it with echarts first. */
+export function chartSvg(options: EChartsCoreOption, width = 900, height = 560): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
-    chart.setOption({
-      animation: false,
-      backgroundColor: '#fff',
-      title: { text: title, left: 'center', top: 12 },
-      legend: { bottom: 10, itemGap: 32, show: series.length > 1 },
-      grid: { left: 80, right: 32, top: 60, bottom: series.length > 1 ? 92 : 64, outerBoundsMode: 'none' },
-      xAxis: {
-        type: 'value',
-        name: xLabel,
-        nameLocation: 'middle',
-        nameGap: 30,
-        minInterval: 1,
-        min: Math.floor(xs.reduce((min, x) => Math.min(min, x), 0)),
-        max: Math.ceil(xs.reduce((max, x) => Math.max(max, x), 1)),
-        splitLine: { show: false },
-      },
-      yAxis: {
-        type: 'value',
-        name: yLabel,
-        nameLocation: 'middle',
-        nameGap: 52,
-        scale: true,
-        ...(yMin !== undefined && { min: yMin }),
-      },
-      series: series.map(({ name, points }) => ({
-        name,
-        type: 'line',
-        showSymbol: points.length <= MAX_DOTS,
-        symbolSize: 6,
-        data: points.map(([x, y]) => [x, y !== null && Number.isFinite(y) ? y : null]),
-      })),
-    });
+    chart.setOption({ animation: false, backgroundColor: '#fff', ...options });
     return outlineChartText(chart.renderToSVGString());
   } finally {
     chart.dispose();

@@ -2,10 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 
 /**
  * Runs a long computation without holding the event loop: `work` yields wherever it may pause,
- * and the loop gets its turn whenever `sliceMs` milliseconds have passed.
+ * and the loop gets its turn whenever `sliceMs` milliseconds have passed. Rejects with the reason of `signal` when it is aborted.
  */
-export async function runInSlices<T>(work: Generator<void, T>, sliceMs = 15): Promise<T> {
+export async function runInSlices<T>(work: Generator<void, T>, sliceMs = 15, signal?: AbortSignal): Promise<T> {
   for (;;) {
+    signal?.throwIfAborted();
     const end = performance.now() + sliceMs;
     do {
       const step = work.next();

@@ -1,20 +1,18 @@
 import { Command, Option } from 'commander';
-import { type DatasetConfig, loadDatasetConfig } from '../dataset-config.ts';
+import { loadDatasetConfig } from '../dataset-config.ts';
 import { type EvaluationResult, Evaluator } from '../evaluator.ts';
 import { formatEvaluation } from './evaluation-text.ts';
 import { interruptible } from './interruption.ts';
 import { openDataset } from './open-dataset.ts';
 import { integer } from './option-values.ts';
 import { createProgress } from './progress.ts';
+import { sourceOf, splits } from './split.ts';
 import {
   addTrainedDetectorOptions,
   checkTrainedDetectorFlags,
   openTrainedDetector,
   type TrainedDetectorFlags,
 } from './trained-detector.ts';
-import { UsageError } from './usage-error.ts';
-
-const splits = ['train', 'valid', 'test'] as const;
 
 interface Flags extends TrainedDetectorFlags {
   config: string;
@@ -67,10 +65,4 @@ async function evaluate(flags: Flags, signal: AbortSignal): Promise<EvaluationRe
   } finally {
     detector.dispose();
   }
-}
-
-function sourceOf(config: DatasetConfig, split: Flags['split']) {
-  const source = config[split];
-  if (source !== undefined) return source;
-  throw new UsageError(`--split ${split}: ${config.path} has no TEST_SPLIT`);
 }

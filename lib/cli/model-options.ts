@@ -92,7 +92,7 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
 }
 
-/** The value of `--imgsz`. @throws UsageError */
+/** Width and height of `--imgsz`. @throws UsageError */
 export function imageSize(imgsz: number[]): { width: number; height: number } {
   const [width, height, ...more] = imgsz;
   if (width === undefined || height === undefined || more.length > 0) {

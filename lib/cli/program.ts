@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../errors.ts';
 import { version } from '../version.ts';
+import { analyzeCommand } from './analyze.ts';
 import { detectCommand } from './detect.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -15,6 +16,7 @@ import { UsageError } from './usage-error.ts';
 const examples = `
 Examples:
   dinov3-det install
+  dinov3-det analyze --config configs/voc.yaml --output runs/analysis
   dinov3-det train --config configs/voc.yaml --fine-tune --epochs 20
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
   dinov3-det detect --checkpoint runs/train/best photo.jpg
@@ -35,6 +37,7 @@ export function createProgram(): Command {
     detectCommand,
     exportCommand,
     previewCommand,
+    analyzeCommand,
     summaryCommand,
     doctorCommand,
     installCommand,

@@ -11,7 +11,7 @@ const examples = `
 Examples:
   dinov3-det summary --config configs/voc.yaml --preset article --imgsz 640 640
   dinov3-det summary --config configs/voc.yaml --backbone convnext_base --fine-tune
-Of the configuration only CLASSES counts: the pictures need not be there.`;
+Of the configuration only CLASSES and DEFAULT_BOXES count: the pictures need not be there.`;
 
 /** `dinov3-det summary`: the layer table of a model. */
 export function summaryCommand(): Command {
@@ -22,8 +22,8 @@ export function summaryCommand(): Command {
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
       const options = await modelOptions(flags);
-      const { classes } = await loadDatasetConfig(flags.config);
-      const detector = await Detector.create({ ...options, classes });
+      const { classes, defaultBoxes } = await loadDatasetConfig(flags.config);
+      const detector = await Detector.create({ ...options, classes, ...(defaultBoxes && { defaultBoxes }) });
       try {
         const summary = await detector.summary({ fineTune: flags.fineTune ?? false });
         console.log(flags.json ? JSON.stringify(summary) : formatSummary(summary));

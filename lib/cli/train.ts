@@ -88,7 +88,8 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const train = await openDataset('training', { ...config.train, classes, signal });
   const valid = await openDataset('validation', { ...config.valid, classes, signal });
 
-  const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...pick(flags.seed, 'seed') });
+  const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
+  const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...own });
   const load = () => Detector.load(join(outDir, 'last'), { ...computeOptions(flags), ...trustTorchScript(flags) });
   const detector = await (flags.resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();

@@ -36,8 +36,8 @@ export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<
   const compute = computeOptions(flags);
   if (checkpoint !== undefined) return await Detector.load(checkpoint, { ...compute, ...trustTorchScript(flags) });
   const options = await modelOptions(flags);
-  const { classes } = await loadDatasetConfig(config);
-  const detector = await Detector.create({ ...options, classes, ...compute });
+  const { classes, defaultBoxes } = await loadDatasetConfig(config);
+  const detector = await Detector.create({ ...options, classes, ...compute, ...(defaultBoxes && { defaultBoxes }) });
   const { weightReport } = detector;
   if (weightReport?.head) return detector;
   detector.dispose();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkDetectorConfig, checkImageSize, defaultBoxScales, presetConfig } from '../../lib/config.ts';
+import { checkDetectorConfig, checkImageSize, defaultBoxScales, presetConfig, presetMaps } from '../../lib/config.ts';
 import { golden } from '../support/shared.ts';
 
 const size = { width: 640, height: 640 };
@@ -51,6 +51,13 @@ describe('checkImageSize', () => {
 
   it('takes the smallest and an uneven one', () => {
     expect(checkImageSize('s', { width: 64, height: 4096 })).toEqual({ width: 64, height: 4096 });
+  });
+});
+
+describe('presetMaps', () => {
+  it('is one map of stride 32', () => {
+    const config = presetConfig('article', 'convnext_tiny', { width: 640, height: 320 });
+    expect(presetMaps(config)).toEqual([{ width: 20, height: 10 }]);
   });
 });
 

@@ -1,8 +1,8 @@
-import { mkdir, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { loadDatasetConfig } from '../../lib/dataset-config.ts';
+import { loadDatasetConfig, withDefaultBoxes } from '../../lib/dataset-config.ts';
 import { expectError, temporaryFolder, writeFiles } from '../support/voc.ts';
 
 const CLASSES = "CLASSES: ['__background__', 'dog', '007']";
@@ -124,6 +124,16 @@ describe('loadDatasetConfig', () => {
       `${FOLDERS}\n${CLASSES}\nVISUALIZE_TRANSFORMED_IMAGES: maybe`,
       'boolean for VISUALIZE_TRANSFORMED_IMAGES',
     ],
+    [
+      'default boxes with a scale too few',
+      `${FOLDERS}\n${CLASSES}\nDEFAULT_BOXES: {aspectRatios: [[2]], scales: [0.1], steps: [], clip: true}`,
+      'DEFAULT_BOXES.scales.length',
+    ],
+    [
+      'default boxes that are none',
+      `${FOLDERS}\n${CLASSES}\nDEFAULT_BOXES:`,
+      'object for DEFAULT_BOXES but received null',
+    ],
     ['more than 64 KiB', `${FOLDERS}\n${CLASSES}\n#${' '.repeat(65536)}`, 'more than the 65536 allowed'],
   ])('refuses %s', async (_, text, message) => {
     const path = await configFile(text);
@@ -143,5 +153,40 @@ describe('loadDatasetConfig', () => {
 
   it('keeps the cause', async () => {
     await expect(loadDatasetConfig('none.yaml')).rejects.toHaveProperty('cause.message', 'it does not exist');
+  });
+});
+
+describe('withDefaultBoxes', () => {
+  const defaultBoxes = { aspectRatios: [[1.5], []], scales: [0.1, 0.25, 0.6], steps: [], clip: true };
+
+  it('adds default boxes, and replaces those that are there', async () => {
+    const config = await loadDatasetConfig(await configFile(`# mine\n${FOLDERS}\n${CLASSES} # two\n`));
+    const first = await configFile(
+      await withDefaultBoxes(config, config.path, { ...defaultBoxes, clip: false }, 'one'),
+    );
+    const loaded = await loadDatasetConfig(first);
+    expect(loaded.defaultBoxes).toEqual({ ...defaultBoxes, clip: false });
+    const text = await withDefaultBoxes(loaded, first, defaultBoxes, 'two');
+    const second = await loadDatasetConfig(await configFile(text));
+    expect(second).toMatchObject({ defaultBoxes, classes: config.classes });
+    expect(text).toContain('# mine\n');
+    expect(text).toContain('# two');
+    expect(text).not.toContain('# one');
+  });
+
+  it('keeps the places of the data in a file of another folder', async () => {
+    const config = await loadDatasetConfig(await configFile(`VOC_ROOT: voc\n${CLASSES}`));
+    await mkdir(join(dirname(config.path), 'voc'));
+    const there = await loadDatasetConfig(config.path);
+    const other = await configFile('');
+    const copy = await loadDatasetConfig(await configFile(await withDefaultBoxes(there, other, defaultBoxes, '')));
+    expect(copy.train).toEqual(there.train);
+    expect(copy.train).toEqual({ root: join(dirname(config.path), 'voc'), split: 'train' });
+  });
+
+  it('names a file that is gone', async () => {
+    const config = await loadDatasetConfig(await configFile(`${FOLDERS}\n${CLASSES}`));
+    await rm(config.path);
+    await expectError(withDefaultBoxes(config, 'a.yaml', defaultBoxes, ''), 'CONFIG_INVALID', config.path);
   });
 });

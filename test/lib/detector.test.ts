@@ -25,8 +25,20 @@ describe('Detector.create', () => {
     [{ seed: -1 }, 'seed'],
     [{ preset: 'best' }, 'preset'],
     [{ colour: 'red' }, 'Unknown key "colour"'],
+    [{ defaultBoxes: { aspectRatios: [[2]], scales: [0.2], steps: [], clip: true } }, 'defaultBoxes.scales.length'],
   ])('refuses %o', async (options, message) => {
     await expect(Detector.create({ ...small, ...options } as DetectorOptions)).rejects.toThrow(message);
+  });
+
+  it("takes other default boxes than the preset's, and keeps them in its checkpoint", async () => {
+    const defaultBoxes = { aspectRatios: [[1.5, 2.5]], scales: [0.3, 0.6], steps: [], clip: true };
+    await using detector = await Detector.create({ ...small, defaultBoxes });
+    // Six in each of 2 x 2 cells.
+    expect((await detector.summary()).defaultBoxes).toBe(24);
+    const folder = join(await temporaryFolder(), 'saved');
+    await detector.save(folder);
+    await using loaded = await Detector.load(folder);
+    expect(loaded.config.defaultBoxes).toEqual(defaultBoxes);
   });
 
   it('the same seed gives the same weights, another seed others', async () => {

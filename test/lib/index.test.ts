@@ -11,6 +11,7 @@ it('exports what README names', () => {
     'Evaluator',
     'Trainer',
     'VocDataset',
+    'analyzeDataset',
     'augmentationNames',
     'backboneNames',
     'cocoAveragePrecision',
@@ -22,6 +23,7 @@ it('exports what README names', () => {
     'ssdAugmentation',
     'torchmetricsMeanAveragePrecision',
     'vocAveragePrecision',
+    'writeAnalysisReport',
   ]);
 });
 

@@ -33,4 +33,17 @@ describe('runInSlices', () => {
     }
     await expect(runInSlices(work())).rejects.toThrow(RangeError);
   });
+
+  it('stops between the pieces with the reason of the signal', async () => {
+    const abort = new AbortController();
+    let pieces = 0;
+    function* work(): Generator<void> {
+      for (;;) {
+        if (++pieces === 3) abort.abort(new Error('enough'));
+        yield;
+      }
+    }
+    await expect(runInSlices(work(), 0, abort.signal)).rejects.toThrow('enough');
+    expect(pieces).toBe(3);
+  });
 });

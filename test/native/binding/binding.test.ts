@@ -136,7 +136,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       mean: [...notObjects, [1, 2], [1, 2, 3, 4], ['1', '2', '3'], Float32Array.of(1, 2, 3)],
       std: [...notObjects, [], [1, 2, null]],
       numClasses: notNumbers,
-      seed: notNumbers,
+      seed: notNumbers.filter((value) => value !== undefined),
       device: notStrings,
       defaultBoxes: notObjects,
     }),

@@ -1,0 +1,196 @@
+import type { DefaultBoxOptions, Size } from '../binding.ts';
+import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../check.ts';
+import { type PresetName, presetConfig, presetMaps } from '../config.ts';
+import type { DatasetIssue } from '../dataset-issue.ts';
+import { runInSlices } from '../time-slices.ts';
+import { type Sample, VocDataset } from '../voc-dataset.ts';
+import { analysisWarnings } from './analysis-warnings.ts';
+import { type AnalysedObject, analysedObjects, type Coverage, measureCoverage, sideOf } from './coverage.ts';
+import { proposeDefaultBoxes } from './default-box-proposal.ts';
+import { type Distribution, distributionOf, evenEdges } from './distribution.ts';
+import { findDuplicateImages } from './duplicate-images.ts';
+import type { Shape } from './k-means.ts';
+import { spread } from './spread.ts';
+import { findSuspiciousBoxes, type SuspiciousBox } from './suspicious-boxes.ts';
+
+export interface AnalysisOptions {
+  /** Default `article`. */
+  preset?: PresetName;
+  /** What pictures are resized to; default 640 x 640. */
+  imageSize?: Size;
+  /** In the place of the preset's. */
+  defaultBoxes?: DefaultBoxOptions;
+  /** The feature maps of the model in cells, the finest first; default: the preset's. At most as many as entries in `defaultBoxes`. */
+  maps?: readonly Size[];
+  /** Aspect ratios of each map in the proposal, at most; default: as many as that map has now. */
+  ratios?: number;
+  /** Of the clustering; default 0. */
+  seed?: number;
+}
+
+export interface AnalysisHooks {
+  /** Called after each picture whose file was compared with the others: the longest part. */
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ClassCount {
+  label: string;
+  objects: number;
+  /** Pictures with at least one. */
+  images: number;
+  difficult: number;
+}
+
+/** Default boxes on a model's feature maps, and how they fit the objects. */
+export interface DefaultBoxFit {
+  defaultBoxes: DefaultBoxOptions;
+  coverage: Coverage;
+}
+
+/** Plain JSON. */
+export interface DatasetAnalysis {
+  images: number;
+  objects: number;
+  /** In the order of the class list, the background left out; classes without objects too. */
+  classes: ClassCount[];
+  objectsPerImage: Distribution | null;
+  /** Ids of the pictures without a usable object. */
+  imagesWithoutObjects: string[];
+  /** Of the boxes, in parts of the picture: its width, its height, and sqrt(width * height). */
+  width: Distribution | null;
+  height: Distribution | null;
+  side: Distribution | null;
+  /** Width / height of those parts, as default boxes have it: 1 is a box of the picture's own shape. */
+  aspectRatio: Distribution | null;
+  /** Width and height of up to 500 boxes from all over the data set, in parts of the picture. */
+  shapes: Shape[];
+  /** Centres of the boxes: `[row][column]` of 10 x 10 equal parts of the picture. */
+  positions: number[][];
+  /** Ids of pictures whose files are the same, byte for byte. */
+  duplicateImages: string[][];
+  suspiciousBoxes: SuspiciousBox[];
+  /** What the data set had to skip or repair; boxes beyond the picture are `box-clipped` and `box-outside`. */
+  issues: readonly DatasetIssue[];
+  imageSize: Size;
+  maps: readonly Size[];
+  configured: DefaultBoxFit;
+  /** From k-means; the configured default boxes where nothing better was found. */
+  proposed: DefaultBoxFit;
+  /** For people: what a training on this data with the configured model should not begin without. */
+  warnings: string[];
+}
+
+const POSITIONS = 10;
+const SIDE_EDGES = evenEdges(0, 1, 20);
+/** From 1:8 to 8:1, in quarters of a doubling. */
+const ASPECT_EDGES = evenEdges(-3, 3, 24).map((exponent) => 2 ** exponent);
+const MAX_COUNTED = 30;
+const MAX_SHAPES = 500;
+
+/**
+ * Looks at a data set before a training: what is in it, what looks wrong, and whether the default boxes of the model fit its
+ * objects. Needs no LibTorch and no weights. The event loop is never held long.
+ *
+ * Rejects with `TypeError`/`RangeError` for wrong options, with `DetectorError` `IMAGE_UNREADABLE` for a picture that is gone, or
+ * with the reason of `signal`.
+ */
+export async function analyzeDataset(
+  dataset: VocDataset,
+  options: AnalysisOptions = {},
+  hooks: AnalysisHooks = {},
+): Promise<DatasetAnalysis> {
+  if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+  const { layout, defaultBoxes, proposal } = resolveOptions(options);
+  const { onProgress, signal } = checkKeys('hooks', hooks, ['onProgress', 'signal']) as AnalysisHooks;
+  if (onProgress !== undefined) checkFunction('onProgress', onProgress);
+  const inSlices = <T>(work: Generator<void, T>) => runInSlices(work, undefined, signal);
+
+  const { samples, classes, issues } = dataset;
+  const duplicateImages = await findDuplicateImages(samples, { onProgress, signal });
+  const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout.imageSize));
+  const pictures = await inSlices(analysedObjects(samples));
+  const objects = pictures.flat();
+  const measure = async (boxes: DefaultBoxOptions): Promise<DefaultBoxFit> => ({
+    defaultBoxes: boxes,
+    coverage: await inSlices(measureCoverage(pictures, classes, boxes, layout)),
+  });
+  const analysis = {
+    images: samples.length,
+    objects: objects.length,
+    classes: countClasses(samples, classes),
+    ...describeImages(samples),
+    ...(await inSlices(describeBoxes(objects))),
+    duplicateImages,
+    suspiciousBoxes,
+    issues,
+    ...layout,
+    configured: await measure(defaultBoxes),
+    proposed: await measure(await inSlices(proposeDefaultBoxes(objects, defaultBoxes, layout, proposal))),
+  };
+  return { ...analysis, warnings: analysisWarnings(analysis) };
+}
+
+function resolveOptions(value: AnalysisOptions) {
+  const keys = ['preset', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed'];
+  const options = checkKeys('options', value, keys) as AnalysisOptions;
+  const size = options.imageSize ?? { width: 640, height: 640 };
+  const config = presetConfig(options.preset ?? 'article', 'convnext_tiny', size, options.defaultBoxes);
+  const { imageSize, defaultBoxes } = config;
+  const maps = checkMaps(options.maps ?? presetMaps(config), defaultBoxes.aspectRatios.length);
+  const ratios = options.ratios === undefined ? undefined : checkInteger('ratios', options.ratios, 0, 16);
+  const seed = checkInteger('seed', options.seed ?? 0, 0);
+  return { layout: { imageSize, maps }, defaultBoxes, proposal: { ratios, seed } };
+}
+
+function checkMaps(value: unknown, entries: number): Size[] {
+  if (!Array.isArray(value)) throw new TypeError(wrongArgument('maps', 'array', value));
+  checkInteger('maps.length', value.length, 1, entries);
+  return value.map((map, k) => {
+    const { width, height } = checkKeys(`maps[${k}]`, map, ['width', 'height']);
+    return {
+      width: checkInteger(`maps[${k}].width`, width, 1, 1024),
+      height: checkInteger(`maps[${k}].height`, height, 1, 1024),
+    };
+  });
+}
+
+function countClasses(samples: readonly Sample[], classes: readonly string[]): ClassCount[] {
+  const counts = classes.map((label) => ({ label, objects: 0, images: 0, difficult: 0 }));
+  for (const { objects } of samples) {
+    for (const { labelIndex, difficult } of objects) {
+      counts[labelIndex]!.objects++;
+      if (difficult) counts[labelIndex]!.difficult++;
+    }
+    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label]!.images++;
+  }
+  return counts.slice(1);
+}
+
+function describeImages(samples: readonly Sample[]) {
+  const numbers = samples.map(({ objects }) => objects.length);
+  const top = numbers.reduce((max, number) => Math.max(max, number), 0);
+  const bins = Math.min(MAX_COUNTED, top) + 1;
+  return {
+    objectsPerImage: distributionOf(numbers, evenEdges(0, bins, bins)),
+    imagesWithoutObjects: samples.flatMap(({ id, objects }) => (objects.length === 0 ? [id] : [])),
+  };
+}
+
+function* describeBoxes(objects: readonly AnalysedObject[]) {
+  const positions = Array.from({ length: POSITIONS }, () => new Array<number>(POSITIONS).fill(0));
+  const part = (centre: number) => Math.min(POSITIONS - 1, Math.floor(centre * POSITIONS));
+  for (const { x, y } of objects) positions[part(y)]![part(x)]!++;
+  function* describe(measure: (object: AnalysedObject) => number, edges: number[]) {
+    yield;
+    return distributionOf(objects.map(measure), edges);
+  }
+  return {
+    width: yield* describe(({ width }) => width, SIDE_EDGES),
+    height: yield* describe(({ height }) => height, SIDE_EDGES),
+    side: yield* describe(sideOf, SIDE_EDGES),
+    aspectRatio: yield* describe(({ width, height }) => width / height, ASPECT_EDGES),
+    shapes: spread(objects, MAX_SHAPES).map(({ width, height }) => ({ width, height })),
+    positions,
+  };
+}

@@ -1,0 +1,124 @@
+import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { Sample } from '../voc-dataset.ts';
+import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
+import { MATCH_IOU, matchObjects } from './default-box-matching.ts';
+
+/** How the default boxes fit some of the objects. */
+export interface CoverageRow {
+  /** "all", a class, or a range of sizes. */
+  name: string;
+  objects: number;
+  /** Objects that reach IoU .5 with some default box. */
+  covered: number;
+  /** `covered / objects`; null without objects. */
+  share: number | null;
+  /** Objects for which training has one default box only, forced to them however badly it fits. */
+  forced: number;
+  /** Objects that training passes over: another object has taken their best default box too. */
+  unmatched: number;
+}
+
+export interface Coverage {
+  /** Default boxes of one picture. */
+  boxes: number;
+  /** Mean IoU of an object with its best default box; null without objects. */
+  meanIou: number | null;
+  all: CoverageRow;
+  /** In the order of the class list, the background left out. */
+  byClass: CoverageRow[];
+  /** COCO's small (to 32^2 square pixels), medium and large (from 96^2), at the size that the model sees. */
+  byArea: CoverageRow[];
+  /** By the relative side sqrt(width * height) of the box, 1 for one that fills the picture. */
+  bySide: CoverageRow[];
+}
+
+/** An object as the matcher sees it; `label` is its position in the class list. */
+export interface AnalysedObject extends RelativeBox {
+  label: number;
+}
+
+/** What the default boxes are laid out on. */
+export interface DefaultBoxLayout {
+  imageSize: Size;
+  /** The sizes of the feature maps in cells, the finest first. */
+  maps: readonly Size[];
+}
+
+const AREAS = ['small', 'medium', 'large'];
+/** Each range begins where the one before it ends. */
+const SIDES = [0.05, 0.1, 0.2, 0.4, 0.8];
+const SIDE_NAMES = SIDES.map((side, i) => (i === 0 ? `side < ${side}` : `side ${SIDES[i - 1]} - ${side}`)).concat(
+  `side >= ${SIDES.at(-1)}`,
+);
+
+/** The objects of each picture, relative to its size. */
+export function* analysedObjects(samples: readonly Sample[]): Generator<void, AnalysedObject[][]> {
+  const pictures: AnalysedObject[][] = [];
+  for (const { width, height, objects } of samples) {
+    const relative = objects.map(({ labelIndex, box: { xmin, ymin, xmax, ymax } }) => ({
+      x: (xmin + xmax) / 2 / width,
+      y: (ymin + ymax) / 2 / height,
+      width: (xmax - xmin) / width,
+      height: (ymax - ymin) / height,
+      label: labelIndex,
+    }));
+    pictures.push(relative);
+    yield;
+  }
+  return pictures;
+}
+
+/** The side of a square of the same area, in parts of the picture's. */
+export function sideOf({ width, height }: { width: number; height: number }): number {
+  return Math.sqrt(width * height);
+}
+
+/** Matches the objects of every picture with the default boxes, as training does. */
+export function* measureCoverage(
+  pictures: readonly (readonly AnalysedObject[])[],
+  classes: readonly string[],
+  options: DefaultBoxOptions,
+  { imageSize, maps }: DefaultBoxLayout,
+): Generator<void, Coverage> {
+  const grids = defaultBoxGrids(options, maps, imageSize);
+  const all = emptyRow('all');
+  const byClass = classes.slice(1).map(emptyRow);
+  const byArea = AREAS.map(emptyRow);
+  const bySide = SIDE_NAMES.map(emptyRow);
+  let ious = 0;
+  for (const objects of pictures) {
+    const matches = yield* matchObjects(objects, grids);
+    for (const [i, { iou, positives }] of matches.entries()) {
+      const object = objects[i]!;
+      const area = object.width * imageSize.width * object.height * imageSize.height;
+      const rows = [all, byClass[object.label - 1]!, byArea[areaIndex(area)]!, bySide[sideIndex(sideOf(object))]!];
+      for (const row of rows) {
+        row.objects++;
+        if (iou >= MATCH_IOU) row.covered++;
+        if (positives === 'forced') row.forced++;
+        if (positives === 'none') row.unmatched++;
+      }
+      ious += iou;
+    }
+    yield;
+  }
+  for (const row of [all, ...byClass, ...byArea, ...bySide]) {
+    row.share = row.objects === 0 ? null : row.covered / row.objects;
+  }
+  const meanIou = all.objects === 0 ? null : ious / all.objects;
+  return { boxes: countDefaultBoxes(grids), meanIou, all, byClass, byArea, bySide };
+}
+
+function emptyRow(name: string): CoverageRow {
+  return { name, objects: 0, covered: 0, share: null, forced: 0, unmatched: 0 };
+}
+
+/** COCO's bounds count for both sides; here an area belongs to the smaller. */
+function areaIndex(area: number): number {
+  return area <= 32 ** 2 ? 0 : area <= 96 ** 2 ? 1 : 2;
+}
+
+function sideIndex(side: number): number {
+  const index = SIDES.findIndex((end) => side < end);
+  return index < 0 ? SIDES.length : index;
+}

@@ -1,0 +1,125 @@
+import type { DefaultBoxOptions, Size } from '../binding.ts';
+import { type Shape, shapeIou } from './k-means.ts';
+
+/** A box by its centre and its sides, in parts of the picture's width and height. IoU is the same there as in pixels. */
+export interface RelativeBox extends Shape {
+  x: number;
+  y: number;
+}
+
+/** The default boxes of one feature map: every shape at every cell. */
+export interface DefaultBoxGrid {
+  columns: number;
+  rows: number;
+  /** From one centre to the next; the first is half as far from the border. */
+  stepX: number;
+  stepY: number;
+  shapes: Shape[];
+}
+
+/** A default box by its place: the position in `grids`, in `shapes`, and the cell. */
+export interface DefaultBoxMatch {
+  grid: number;
+  shape: number;
+  column: number;
+  row: number;
+  iou: number;
+}
+
+/**
+ * torchvision's DefaultBoxGenerator as the core has it (native/ops/default_boxes.cc), in double precision and without writing the
+ * boxes out. `maps` are the sizes of the feature maps in cells; there may be fewer than entries in `options`, as in the article.
+ */
+export function defaultBoxGrids(options: DefaultBoxOptions, maps: readonly Size[], image: Size): DefaultBoxGrid[] {
+  return maps.map(({ width, height }, k) => {
+    const step = options.steps[k];
+    return {
+      columns: width,
+      rows: height,
+      stepX: step === undefined ? 1 / width : step / image.width,
+      stepY: step === undefined ? 1 / height : step / image.height,
+      shapes: defaultBoxShapes(options, k),
+    };
+  });
+}
+
+/** The shapes of one map: square, larger square, then for each ratio wide and tall. */
+export function defaultBoxShapes({ aspectRatios, scales, clip }: DefaultBoxOptions, map: number): Shape[] {
+  const scale = scales[map]!;
+  const next = Math.sqrt(scale * scales[map + 1]!);
+  const ratios = aspectRatios[map]!.flatMap((ratio) => [Math.sqrt(ratio), 1 / Math.sqrt(ratio)]);
+  const bound = clip ? 1 : Number.POSITIVE_INFINITY;
+  const shape = (width: number, height: number) => ({ width: Math.min(bound, width), height: Math.min(bound, height) });
+  return [shape(scale, scale), shape(next, next), ...ratios.map((root) => shape(scale * root, scale / root))];
+}
+
+export function countDefaultBoxes(grids: readonly DefaultBoxGrid[]): number {
+  return grids.reduce((sum, { columns, rows, shapes }) => sum + columns * rows * shapes.length, 0);
+}
+
+/**
+ * The default box with the largest IoU. For one shape IoU grows with the overlap, which the nearest centre makes largest, so each
+ * map and shape needs one cell only. Where several cells have the whole object in their box, the nearest is taken.
+ */
+export function bestDefaultBox(box: RelativeBox, grids: readonly DefaultBoxGrid[]): DefaultBoxMatch {
+  let best: DefaultBoxMatch = { grid: 0, shape: 0, column: 0, row: 0, iou: -1 };
+  for (const [k, grid] of grids.entries()) {
+    const column = nearestCell(box.x, grid.stepX, grid.columns);
+    const row = nearestCell(box.y, grid.stepY, grid.rows);
+    for (const [s, shape] of grid.shapes.entries()) {
+      const width = overlap(box.x, box.width, (column + 0.5) * grid.stepX, shape.width);
+      const height = overlap(box.y, box.height, (row + 0.5) * grid.stepY, shape.height);
+      const iou = iouOf(width * height, box, shape);
+      if (iou > best.iou) best = { grid: k, shape: s, column, row, iou };
+    }
+  }
+  return best;
+}
+
+/** Calls `visit` with the cell of every default box of one shape that reaches `minIou` (above 0) with the box. */
+export function visitDefaultBoxes(
+  box: RelativeBox,
+  grid: DefaultBoxGrid,
+  shape: Shape,
+  minIou: number,
+  visit: (cell: number, iou: number) => void,
+): void {
+  if (shapeIou(box, shape) < minIou) return; // none is better than with one centre
+  const heights = [...overlaps(box.y, box.height, grid.stepY, grid.rows, shape.height)];
+  for (const [column, width] of overlaps(box.x, box.width, grid.stepX, grid.columns, shape.width)) {
+    for (const [row, height] of heights) {
+      const iou = iouOf(width * height, box, shape);
+      if (iou >= minIou) visit(row * grid.columns + column, iou);
+    }
+  }
+}
+
+/** The cells along one axis whose side overlaps the object's. */
+function* overlaps(
+  centre: number,
+  side: number,
+  step: number,
+  cells: number,
+  boxSide: number,
+): Generator<[cell: number, overlap: number]> {
+  const reach = (side + boxSide) / 2;
+  const first = Math.max(0, Math.floor((centre - reach) / step - 0.5));
+  const last = Math.min(cells - 1, Math.ceil((centre + reach) / step - 0.5));
+  for (let cell = first; cell <= last; cell++) {
+    const length = overlap(centre, side, (cell + 0.5) * step, boxSide);
+    if (length > 0) yield [cell, length];
+  }
+}
+
+function nearestCell(centre: number, step: number, cells: number): number {
+  return Math.min(cells - 1, Math.max(0, Math.ceil(centre / step - 1)));
+}
+
+/** Of two intervals by centre and length; 0 where they are apart. */
+function overlap(a: number, aLength: number, b: number, bLength: number): number {
+  return Math.max(0, Math.min(a + aLength / 2, b + bLength / 2) - Math.max(a - aLength / 2, b - bLength / 2));
+}
+
+function iouOf(intersection: number, a: Shape, b: Shape): number {
+  return intersection / (a.width * a.height + b.width * b.height - intersection);
+}

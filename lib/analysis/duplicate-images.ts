@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { DetectorError, messageOf } from '../errors.ts';
+import type { Sample } from '../voc-dataset.ts';
+
+export interface DuplicateHooks {
+  /** Called after each picture. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Groups of pictures whose files are the same, byte for byte, by their ids. Only files of equal size are read.
+ * Rejects with `IMAGE_UNREADABLE` for a file that is gone, or with the signal's reason.
+ */
+export async function findDuplicateImages(samples: readonly Sample[], hooks: DuplicateHooks = {}): Promise<string[][]> {
+  const { onProgress, signal } = hooks;
+  const bySize = new Map<number, Sample[]>();
+  for (const sample of samples) {
+    signal?.throwIfAborted();
+    append(bySize, (await reading(sample.imagePath, stat)).size, sample);
+  }
+  const byContent = new Map<string, string[]>();
+  let done = 0;
+  for (const alike of bySize.values()) {
+    for (const { id, imagePath } of alike) {
+      signal?.throwIfAborted();
+      if (alike.length > 1) append(byContent, await reading(imagePath, hashFile), id);
+      onProgress?.(++done, samples.length);
+    }
+  }
+  return [...byContent.values()].filter((ids) => ids.length > 1);
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+function append<K, T>(lists: Map<K, T[]>, key: K, item: T): void {
+  const list = lists.get(key);
+  if (list) list.push(item);
+  else lists.set(key, [item]);
+}
+
+async function reading<T>(path: string, read: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await read(path);
+  } catch (error) {
+    throw new DetectorError('IMAGE_UNREADABLE', `Cannot read image "${path}": ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,62 @@
+import type { Size } from '../binding.ts';
+import type { Box } from '../detection.ts';
+import type { Sample } from '../voc-dataset.ts';
+
+export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';
+
+/** A box that may be right, but is more often a slip of the one who drew it. */
+export interface SuspiciousBox {
+  kind: SuspiciousKind;
+  /** The id of the picture. */
+  image: string;
+  label: string;
+  /** In pixels of the picture. */
+  box: Box;
+  /** What was found. */
+  message: string;
+}
+
+/** Pixels at the size that the model sees; the finest feature map of any backbone here has cells of four. */
+const TINY_SIDE = 4;
+const WHOLE_AREA = 0.95;
+/** Of the longer to the shorter side, in pixels of the picture. */
+const EXTREME_ASPECT = 8;
+const DUPLICATE_IOU = 0.95;
+
+/** The boxes of all pictures that deserve a look. */
+export function* findSuspiciousBoxes(samples: readonly Sample[], imageSize: Size): Generator<void, SuspiciousBox[]> {
+  const found: SuspiciousBox[] = [];
+  for (const sample of samples) {
+    for (const [i, { label, box }] of sample.objects.entries()) {
+      const report = (kind: SuspiciousKind, message: string) =>
+        found.push({ kind, image: sample.id, label, box, message });
+      for (const [kind, message] of examineShape(box, sample, imageSize)) report(kind, message);
+      const twin = sample.objects.slice(0, i).find((other) => boxIou(other.box, box) >= DUPLICATE_IOU);
+      if (twin) report('duplicate', `nearly the box of another object, ${twin.label}`);
+      yield;
+    }
+  }
+  return found;
+}
+
+function* examineShape(box: Box, image: Size, imageSize: Size): Generator<[SuspiciousKind, string]> {
+  const [width, height] = [box.xmax - box.xmin, box.ymax - box.ymin];
+  const [seenWidth, seenHeight] = [(width / image.width) * imageSize.width, (height / image.height) * imageSize.height];
+  if (Math.min(seenWidth, seenHeight) < TINY_SIDE) {
+    yield ['tiny', `${seenWidth.toFixed(1)} x ${seenHeight.toFixed(1)} pixels for the model`];
+  }
+  const share = (width * height) / (image.width * image.height);
+  if (share >= WHOLE_AREA) yield ['whole-image', `${(100 * share).toFixed(1)} % of the picture`];
+  const aspect = Math.max(width / height, height / width);
+  if (aspect >= EXTREME_ASPECT) {
+    yield ['extreme-aspect', `${aspect.toFixed(1)} times as ${width > height ? 'wide as high' : 'high as wide'}`];
+  }
+}
+
+function boxIou(a: Box, b: Box): number {
+  const width = Math.min(a.xmax, b.xmax) - Math.max(a.xmin, b.xmin);
+  const height = Math.min(a.ymax, b.ymax) - Math.max(a.ymin, b.ymin);
+  if (width <= 0 || height <= 0) return 0;
+  const area = (box: Box) => (box.xmax - box.xmin) * (box.ymax - box.ymin);
+  return (width * height) / (area(a) + area(b) - width * height);
+}

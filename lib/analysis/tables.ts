@@ -1,0 +1,133 @@
+import type { Size } from '../binding.ts';
+import type { DatasetAnalysis } from './analyze-dataset.ts';
+import type { CoverageRow, DefaultBoxLayout } from './coverage.ts';
+import type { Distribution } from './distribution.ts';
+
+/** A table for people, on a terminal or a page. */
+export interface TextTable {
+  title: string;
+  heading: string[];
+  rows: string[][];
+  /** Words rather than numbers. */
+  isText?: boolean;
+}
+
+/** Of long lists so many are shown; `--json` has all of them. */
+const MAX_ROWS = 20;
+
+/** What an analysis found, the most general first. Tables without a row are left out. */
+export function analysisTables(analysis: DatasetAnalysis): TextTable[] {
+  return [
+    totals(analysis),
+    classes(analysis),
+    distributions(analysis),
+    coverage(analysis),
+    suspicious(analysis),
+    issues(analysis),
+  ].filter(({ rows }) => rows.length > 0);
+}
+
+function totals(analysis: DatasetAnalysis): TextTable {
+  const { images, objects, imagesWithoutObjects, duplicateImages, suspiciousBoxes } = analysis;
+  const kinds = (kind: string) => suspiciousBoxes.filter((box) => box.kind === kind).length;
+  const outside = analysis.issues.filter(({ kind }) => kind === 'box-clipped' || kind === 'box-outside').length;
+  const rows: [string, number][] = [
+    ['pictures', images],
+    ['objects', objects],
+    ['pictures without objects', imagesWithoutObjects.length],
+    ['pictures with a copy (groups)', duplicateImages.length],
+    ['boxes: nearly the same as another', kinds('duplicate')],
+    ['boxes: tiny for the model', kinds('tiny')],
+    ['boxes: the whole picture', kinds('whole-image')],
+    ['boxes: very long or very high', kinds('extreme-aspect')],
+    ['boxes: beyond the picture', outside],
+  ];
+  return { title: 'Data set', heading: ['', 'number'], rows: rows.map(([name, count]) => [name, number(count)]) };
+}
+
+function classes({ classes: counts, configured }: DatasetAnalysis): TextTable {
+  return {
+    title: 'Classes',
+    heading: ['class', 'objects', 'pictures', 'difficult', 'IoU >= .5'],
+    rows: counts.map(({ label, objects, images, difficult }, i) => [
+      label,
+      ...[objects, images, difficult].map(number),
+      percent(configured.coverage.byClass[i]!.share),
+    ]),
+  };
+}
+
+function distributions(analysis: DatasetAnalysis): TextTable {
+  const keys = ['min', 'p5', 'p25', 'median', 'p75', 'p95', 'max', 'mean'] as const;
+  const row = (name: string, distribution: Distribution | null) =>
+    distribution === null ? [] : [[name, ...keys.map((key) => String(Number(distribution[key].toPrecision(3))))]];
+  const { objectsPerImage, width, height, side, aspectRatio } = analysis;
+  return {
+    title: 'Distributions (width, height and side in parts of the picture)',
+    heading: ['', ...keys],
+    rows: [
+      ...row('objects per picture', objectsPerImage),
+      ...row('width', width),
+      ...row('height', height),
+      ...row('side, sqrt(w x h)', side),
+      ...row('aspect ratio, w / h', aspectRatio),
+    ],
+  };
+}
+
+function coverage({ configured, proposed, maps, imageSize, objects }: DatasetAnalysis): TextTable {
+  const sections = ['all', 'byArea', 'bySide'] as const;
+  const rowsOf = (fit: typeof configured) => sections.flatMap((section) => fit.coverage[section]);
+  const after = rowsOf(proposed);
+  const share = ({ objects: count }: CoverageRow, part: number) => percent(count === 0 ? null : part / count);
+  const rows = rowsOf(configured).map((row, i) => [
+    row.name,
+    number(row.objects),
+    percent(row.share),
+    share(row, row.forced),
+    share(row, row.unmatched),
+    percent(after[i]!.share),
+    share(after[i]!, after[i]!.forced),
+  ]);
+  const boxes = `${number(configured.coverage.boxes)} configured, ${number(proposed.coverage.boxes)} proposed`;
+  return {
+    title: `Default boxes ${describeLayout({ imageSize, maps })} (${boxes})`,
+    heading: ['objects', 'number', 'IoU >= .5', 'only forced', 'no match', 'proposed', 'only forced'],
+    rows: objects === 0 ? [] : rows,
+  };
+}
+
+/** "at 640x640 on 20x20 cells" */
+export function describeLayout({ imageSize, maps }: DefaultBoxLayout): string {
+  const show = ({ width, height }: Size) => `${width}x${height}`;
+  return `at ${show(imageSize)} on ${maps.map(show).join(', ')} cells`;
+}
+
+function suspicious({ suspiciousBoxes }: DatasetAnalysis): TextTable {
+  const rows = suspiciousBoxes.slice(0, MAX_ROWS).map(({ kind, image, label, box, message }) => {
+    const corners = [box.xmin, box.ymin, box.xmax, box.ymax].map((value) => Number(value.toFixed(1))).join(', ');
+    return [kind, image, `${label} [${corners}]`, message];
+  });
+  const title = shownOf('Suspicious boxes', suspiciousBoxes.length);
+  return { title, heading: ['kind', 'picture', 'object', 'found'], rows, isText: true };
+}
+
+function issues({ issues: found }: DatasetAnalysis): TextTable {
+  const counts = new Map<string, number>();
+  for (const { kind, action } of found) counts.set(`${kind} (${action})`, (counts.get(`${kind} (${action})`) ?? 0) + 1);
+  const rows = [...counts].map(([name, count]) => [name, number(count)]);
+  return { title: 'Skipped or repaired while reading', heading: ['', 'number'], rows };
+}
+
+function shownOf(title: string, count: number): string {
+  return count > MAX_ROWS ? `${title} (the first ${MAX_ROWS} of ${number(count)})` : title;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** "87.8 %", or "--" where there is nothing. */
+function percent(share: number | null): string {
+  return share === null ? '--' : `${(100 * share).toFixed(1)} %`;
+}

@@ -1,0 +1,69 @@
+import { expect, it } from 'vitest';
+import { analysedObjects, measureCoverage } from '../../../lib/analysis/coverage.ts';
+import type { Sample } from '../../../lib/voc-dataset.ts';
+import { finish } from '../../support/pictures.ts';
+
+const classes = ['__background__', 'cat', 'dog', 'eel'];
+const options = { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true };
+const layout = { imageSize: { width: 64, height: 64 }, maps: [{ width: 2, height: 2 }] };
+
+const object = (labelIndex: number, xmin: number, ymin: number, xmax: number, ymax: number) => ({
+  label: classes[labelIndex]!,
+  labelIndex,
+  difficult: false,
+  box: { xmin, ymin, xmax, ymax },
+});
+const sample = (objects: Sample['objects']): Sample => ({
+  id: 'a',
+  imagePath: 'a.png',
+  width: 200,
+  height: 100,
+  objects,
+});
+
+it('counts by class and size what two default boxes of a cell reach', () => {
+  // Default boxes are the quarters of the picture. The cat is one; the first dog overlaps one by half: a third; the other dog is tiny.
+  const samples = [
+    sample([object(1, 0, 0, 100, 50), object(2, 50, 0, 150, 50)]),
+    sample([]),
+    sample([object(2, 0, 0, 8, 4)]),
+  ];
+  const pictures = finish(analysedObjects(samples));
+  expect(pictures[0]![1]).toEqual({ x: 0.5, y: 0.25, width: 0.5, height: 0.5, label: 2 });
+  const { boxes, meanIou, all, byClass, byArea, bySide } = finish(measureCoverage(pictures, classes, options, layout));
+  expect(boxes).toBe(8);
+  expect(meanIou).toBeCloseTo((1 + 1 / 3 + (0.04 * 0.04) / 0.25) / 3, 12);
+  expect(all).toMatchObject({ objects: 3, covered: 1, share: 1 / 3 });
+  expect(byClass).toEqual([
+    { name: 'cat', objects: 1, covered: 1, share: 1, forced: 0, unmatched: 0 },
+    { name: 'dog', objects: 2, covered: 0, share: 0, forced: 2, unmatched: 0 },
+    { name: 'eel', objects: 0, covered: 0, share: null, forced: 0, unmatched: 0 },
+  ]);
+  // 32 x 32 pixels for the model, and less.
+  expect(byArea.map((row) => [row.name, row.objects])).toEqual([
+    ['small', 3],
+    ['medium', 0],
+    ['large', 0],
+  ]);
+  expect(bySide.filter((row) => row.objects > 0).map((row) => [row.name, row.objects])).toEqual([
+    ['side < 0.05', 1],
+    ['side 0.4 - 0.8', 2],
+  ]);
+});
+
+it("has COCO's bounds at the size that the model sees", () => {
+  const pictures = finish(
+    analysedObjects([sample([object(1, 0, 0, 100, 50), object(1, 0, 0, 101, 50), object(1, 0, 0, 200, 100)])]),
+  );
+  const large = { ...layout, imageSize: { width: 96, height: 97 } };
+  const count = (imageSize: { width: number; height: number }) =>
+    finish(measureCoverage(pictures, classes, options, { ...layout, imageSize })).byArea.map(({ objects }) => objects);
+  expect(count(layout.imageSize)).toEqual([1, 2, 0]);
+  expect(count(large.imageSize)).toEqual([0, 2, 1]);
+});
+
+it('is null without objects', () => {
+  const { meanIou, all } = finish(measureCoverage([[]], classes, options, layout));
+  expect(meanIou).toBeNull();
+  expect(all).toEqual({ name: 'all', objects: 0, covered: 0, share: null, forced: 0, unmatched: 0 });
+});
