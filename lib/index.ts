@@ -1,11 +1,4 @@
 export {
-  type Augmentation,
-  type AugmentationName,
-  type AugmentationOptions,
-  augmentationNames,
-  ssdAugmentation,
-} from './augment/options.ts';
-
   type AnalysisHooks,
   type AnalysisOptions,
   analyzeDataset,
@@ -13,8 +6,14 @@ export {
   type DatasetAnalysis,
   type DefaultBoxFit,
 } from './analysis/analyze-dataset.ts';
-
 export { writeAnalysisReport } from './analysis/report.ts';
+export {
+  type Augmentation,
+  type AugmentationName,
+  type AugmentationOptions,
+  augmentationNames,
+  ssdAugmentation,
+} from './augment/options.ts';
 export {
   type CocoOptions,
   type CocoResult,
