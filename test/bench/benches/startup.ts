@@ -29,7 +29,7 @@ console.log(performance.now() - began);`;
 const imports = `
 import sys
 sys.path.insert(0, sys.argv[1])
-import torch, torchvision_ops, torchvision.models.detection.ssd
+import torch, torchvision_nms, torchvision.models.detection.ssd
 print('ready', flush=True)`;
 
 /** From `node` to a detector that is ready, against Python's imports alone. Files are in the system's cache. */

@@ -4,14 +4,14 @@
 import contextlib
 
 import torch
-import torchvision_ops
+import torchvision_nms
 from convnext import ConvNext, ChannelsFirstNorm
 from reference import load_weights, picture
 from torch import nn
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD, SSDHead
 
-FACTS = {"torch": torch.__version__, "threads": torch.get_num_threads(), "nms": torchvision_ops.NMS}
+FACTS = {"torch": torch.__version__, "threads": torch.get_num_threads(), "nms": torchvision_nms.NMS}
 
 
 class HandMadeNorm(nn.LayerNorm):
