@@ -7,12 +7,17 @@ namespace dinov3_det {
 
 namespace {
 
-constexpr int64_t kPictures = 16;
+// LibTorch gives a 1x1 convolution to oneDNN from 16 pictures on, and one of fewer only where it may use several threads.
+int64_t picture_count(int64_t rows) {
+  for (int64_t count = 16; count <= 64; count++) {
+    if (rows % count == 0) return count;
+  }
+  return 1;
+}
 
-// [R, C] as pictures [n, C, R / n, 1] in channels_last memory: a view. LibTorch gives a 1x1 convolution to oneDNN from
-// 16 pictures on, and one of fewer only where it may use several threads.
+// [R, C] as pictures [n, C, R / n, 1] in channels_last memory: a view.
 at::Tensor as_pictures(const at::Tensor& rows) {
-  const int64_t pictures = rows.size(0) % kPictures == 0 ? kPictures : 1;
+  const int64_t pictures = picture_count(rows.size(0));
   return rows.reshape({pictures, rows.size(0) / pictures, 1, rows.size(1)}).permute({0, 3, 1, 2});
 }
 
