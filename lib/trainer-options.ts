@@ -229,7 +229,7 @@ function checkTogether(resolved: ResolvedTrainerOptions, ownMilestones: boolean)
   const total = steps * epochs;
   refuseIf(
     warmupSteps >= total,
-    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} epochs of ${steps}): ` +
+    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
       'shorten the warm-up or train for more epochs',
   );
   const late = run.milestones.filter((milestone) => milestone > epochs);

@@ -72,13 +72,15 @@ export interface TrainingHooks {
 }
 
 export interface TrainingResult {
-  /** Less than were asked for when `patience` ended the run. */
+  /** Completed: all of them, unless the run stopped early. */
   epochs: number;
   bestEpoch: number;
   /** mAP@.5:.95 of the best epoch. */
   bestScore: number;
   outDir: string;
   seconds: number;
+  /** There when `patience` ended the run. */
+  stoppedEarly?: true;
 }
 
 /** Trains a detector on a data set, as the article does. */
@@ -159,7 +161,9 @@ export class Trainer {
       await addon.releaseMemory();
     }
     const { bestEpoch, bestScore } = state as { bestScore: number; bestEpoch: number };
-    return { epochs: Math.min(epochs, state.epoch), bestEpoch, bestScore, outDir, seconds: secondsSince(began) };
+    const stoppedEarly = state.epoch < epochs && ({ stoppedEarly: true } as const);
+    const completed = { epochs: Math.min(epochs, state.epoch), ...stoppedEarly };
+    return { ...completed, bestEpoch, bestScore, outDir, seconds: secondsSince(began) };
   }
 
   /** The training pictures in batches of a step's size, and the judge of an epoch. */

@@ -68,6 +68,7 @@ describe('Trainer.run', () => {
       [1e-4, 1e-4],
     ]);
     expect(result).toMatchObject({ epochs: 2, outDir, bestEpoch: epochs[1]!.bestEpoch });
+    expect(Object.keys(result)).not.toContain('stoppedEarly');
 
     const records = await metrics(outDir);
     expect(records.map(({ type }) => type).join(' ')).toBe('step step step epoch step step step epoch');
@@ -234,7 +235,7 @@ describe('Trainer.run', () => {
     // Nothing is learned at this rate: the first epoch is the best.
     const still = { ...options, learningRate: 1e-30, milestones: [], patience: 2 };
     const result = await new Trainer(detector, still).run({ onEpoch: (event) => void epochs.push(event) });
-    expect(result).toMatchObject({ epochs: 3, bestEpoch: 1 });
+    expect(result).toMatchObject({ epochs: 3, bestEpoch: 1, stoppedEarly: true });
     expect(epochs.map(({ best }) => best)).toEqual([true, false, false]);
     const onStep = () => expect.fail('no step is left');
     expect(await new Trainer(detector, { ...still, resume: true }).run({ onStep })).toMatchObject({ epochs: 3 });
