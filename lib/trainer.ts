@@ -109,7 +109,6 @@ export class Trainer {
     const { addon, handle } = internalsOf(this.#detector);
     const began = performance.now();
     for (const dataset of [train, valid]) checkSameClasses(this.#detector, dataset);
-
     await addon.startTraining(handle, nativeOptions(run, await addon.describeState(handle, 'model')));
     const { state, directory } = await this.#open();
     const { loader, evaluator } = this.#openData(addon);
@@ -119,11 +118,12 @@ export class Trainer {
       while (state.epoch < epochs && !isExhausted(state, patience)) {
         const epochBegan = performance.now();
         const firstStep = state.epoch * loader.length;
+        const rateAt = (step: number) => learningRateAt(schedule, firstStep + step);
         const at = { epoch: state.epoch + 1, epochs, steps: loader.length };
 
         for await (const batch of loader.epoch(state.epoch, state.step, { onWarning, signal })) {
           const stepBegan = performance.now();
-          const learningRate = learningRateAt(schedule, firstStep + batch.index);
+          const learningRate = rateAt(batch.index);
           const seed = random(run.seed, state.epoch, batch.index, PURPOSE.dropPath) * 2 ** 32;
           const result = await addon.trainStep(handle, batch.handle, learningRate, seed);
           addStep(state, batch.index + 1, result);
@@ -140,9 +140,7 @@ export class Trainer {
         const means = meanLosses(state);
         const best = finishEpoch(state, score.map);
         const { bestScore, bestEpoch } = state as { bestScore: number; bestEpoch: number };
-        const nextStep = firstStep + loader.length;
-        const [learningRate, nextLearningRate] = [nextStep - 1, nextStep].map((step) => learningRateAt(schedule, step));
-        const rates = { learningRate: learningRate!, nextLearningRate: nextLearningRate! };
+        const rates = { learningRate: rateAt(loader.length - 1), nextLearningRate: rateAt(loader.length) };
         const seconds = secondsSince(epochBegan);
         const event = { ...at, ...means, ...score, evaluation, ...rates, best, bestScore, bestEpoch, seconds };
         await directory.appendMetrics(epochRecord(event));
@@ -161,9 +159,14 @@ export class Trainer {
       await addon.releaseMemory();
     }
     const { bestEpoch, bestScore } = state as { bestScore: number; bestEpoch: number };
-    const stoppedEarly = state.epoch < epochs && ({ stoppedEarly: true } as const);
-    const completed = { epochs: Math.min(epochs, state.epoch), ...stoppedEarly };
-    return { ...completed, bestEpoch, bestScore, outDir, seconds: secondsSince(began) };
+    const result = {
+      epochs: Math.min(epochs, state.epoch),
+      bestEpoch,
+      bestScore,
+      outDir,
+      seconds: secondsSince(began),
+    };
+    return state.epoch < epochs ? { ...result, stoppedEarly: true } : result;
   }
 
   /** The training pictures in batches of a step's size, and the judge of an epoch. */
