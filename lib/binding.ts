@@ -121,6 +121,21 @@ export interface TrainingOptions {
   /** Train the backbone too. */
   fineTune: boolean;
   clipGradNorm?: number;
+  /** Those that are stepped otherwise than the rest; without it the optimizer's own weight decay holds for all. */
+  parameters?: readonly ParameterOptions[];
+  /** Pictures that go through the model together: a larger batch goes in parts, with the gradients of the whole. */
+  microBatchSize?: number;
+  /** Keep a moving average of the weights, which the model holds between steps. */
+  emaDecay?: number;
+  /** Rate at which a ConvNeXt's last block is dropped for a sample. */
+  dropPath?: number;
+}
+
+export interface ParameterOptions {
+  name: string;
+  /** Of the step's learning rate. */
+  learningRateFactor: number;
+  weightDecay: number;
 }
 
 export interface StepResult {
@@ -175,7 +190,7 @@ export interface NativeAddon {
   readBatch(batch: BatchHandle): Uint8Array;
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;
-  trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number): Promise<StepResult>;
+  trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult>;
   detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>;
 }
 

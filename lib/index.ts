@@ -32,6 +32,7 @@ export { DetectorError, type DetectorErrorCode } from './errors.ts';
 export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorOptions } from './evaluator.ts';
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
 export type { ImageInput, RgbImage } from './image.ts';
+export type { ScheduleName } from './learning-rate.ts';
 export type { WeightReport } from './model-state.ts';
 export { type PreviewOptions, previewAugmentation } from './preview.ts';
 export type { ModelSummary, SummaryRow } from './summary.ts';

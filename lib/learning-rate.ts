@@ -24,3 +24,47 @@ export function multiStepLearningRate(schedule: MultiStepSchedule, epoch: number
   const passed = milestones.filter((milestone) => milestone <= epoch).length;
   return base * gamma ** passed;
 }
+
+export const scheduleNames = ['multistep', 'cosine', 'flat-cosine'] as const;
+export type ScheduleName = (typeof scheduleNames)[number];
+
+/** The learning rate of a whole run, in optimizer steps. */
+export interface LearningRateSchedule extends MultiStepSchedule {
+  name: ScheduleName;
+  /** Of an epoch. */
+  steps: number;
+  epochs: number;
+  /** Steps at the begin in which the rate rises linearly, from `WARMUP_START` of what it would be. */
+  warmupSteps: number;
+  /** `flat-cosine`: the share of all steps, warm-up included, before the rate falls. */
+  flatFraction: number;
+  /** The cosine's end, as a share of `base`. */
+  finalFactor: number;
+}
+
+/** Where a warm-up begins: torchvision's detection references (warmup_factor = 1 / 1000). */
+export const WARMUP_START = 1e-3;
+
+/**
+ * The learning rate of a step of the run (from 0; what comes after the last step has its end), in the closed form of
+ * `torch.optim.lr_scheduler`: LinearLR for the warm-up, then
+ * - `multistep`: MultiStepLR by epochs, each step of an epoch alike;
+ * - `cosine`: CosineAnnealingLR over all steps after the warm-up (SGDR, Loshchilov and Hutter 2017);
+ * - `flat-cosine`: `base`, and the cosine over the steps after `flatFraction` of them (as RTMDet, Lyu et al. 2022).
+ */
+export function learningRateAt(schedule: LearningRateSchedule, step: number): number {
+  const { steps, warmupSteps } = schedule;
+  const rate =
+    schedule.name === 'multistep' ? multiStepLearningRate(schedule, Math.floor(step / steps)) : cosine(schedule, step);
+  return step < warmupSteps ? rate * (WARMUP_START + ((1 - WARMUP_START) * step) / warmupSteps) : rate;
+}
+
+function cosine(
+  { name, base, steps, epochs, warmupSteps, flatFraction, finalFactor }: LearningRateSchedule,
+  step: number,
+) {
+  const total = steps * epochs;
+  const flat = name === 'flat-cosine' ? Math.max(warmupSteps, Math.round(flatFraction * total)) : warmupSteps;
+  const done = Math.min(1, Math.max(0, (step - flat) / Math.max(1, total - flat)));
+  return base * (finalFactor + ((1 - finalFactor) * (1 + Math.cos(Math.PI * done))) / 2);
+}

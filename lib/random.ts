@@ -14,6 +14,7 @@ export const PURPOSE = {
   iouCrop: 6,
   mosaic: 7,
   mixup: 8,
+  dropPath: 9,
 } as const;
 
 /** The next number of a stream, in [0, 1). */

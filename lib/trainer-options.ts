@@ -14,6 +14,7 @@ import {
   checkString,
   wrongArgument,
 } from './check.ts';
+import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
 import { VocDataset } from './voc-dataset.ts';
 
 const optimizerNames = ['adamw', 'sgd'] as const;
@@ -32,14 +33,55 @@ export interface TrainerOptions {
   batchSize?: number;
   /** Default 1e-4. */
   learningRate?: number;
-  /** Epochs after which the learning rate falls by `gamma`; default [15]. */
+  /**
+   * How the learning rate falls: `multistep` (default; at `milestones`), `cosine` (over all steps), or `flat-cosine` (from
+   * `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
+   */
+  schedule?: ScheduleName;
+  /** Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0. */
+  warmupSteps?: number;
+  /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]. */
   milestones?: readonly number[];
   /** Default .1. */
   gamma?: number;
-  /** `adamw` (default; weight decay .01) or `sgd` (momentum .9, Nesterov). */
+  /** For `flat-cosine`: the share of the steps before the learning rate falls; default .5, as RTMDet (Lyu et al. 2022). */
+  flatFraction?: number;
+  /** Where a cosine ends, as a share of `learningRate`; default 0. */
+  finalLearningRateFactor?: number;
+  /** `adamw` (default) or `sgd` (momentum .9, Nesterov). */
   optimizer?: OptimizerName;
+  /** Default .01 for `adamw` (decoupled), 0 for `sgd` (as a part of the gradient): torch.optim's. */
+  weightDecay?: number;
+  /** No weight decay of biases, norms and layer scales, as ConvNeXt (Liu et al. 2022); default false, it holds for all. */
+  decayWeightsOnly?: boolean;
   /** Train the backbone too; default false, the head alone. */
   fineTune?: boolean;
+  /** Of `learningRate`, for the backbone; default 1. */
+  backboneLearningRateFactor?: number;
+  /**
+   * Of the learning rate, from each layer of a ConvNeXt to the one before it; default 1. ConvNeXt's detectors have .7 to .95, with
+   * layers as there (three blocks of the third stage are one).
+   */
+  layerDecay?: number;
+  /**
+   * Batches that go through the model one after the other for one optimizer step; default 1. A step then sees
+   * `accumulate * batchSize` pictures with the memory of `batchSize`. Its loss is that of one large batch: the SSD loss is a mean over
+   * the matched default boxes, so each part counts as often as it has such boxes, and the sum is divided by those of all parts.
+   */
+  accumulate?: number;
+  /**
+   * Decay per step of a moving average of the weights, as timm's ModelEmaV2 (.9998 is usual for long runs, .99 for a few hundred
+   * steps; it warms up as min(ema, (1 + n) / (10 + n))). The average is what is evaluated and saved, and in the detector; `last` has
+   * the trained weights beside it. Default: none.
+   */
+  ema?: number;
+  /**
+   * Stochastic depth (Huang et al. 2016): rate, below 1, at which the last block of a ConvNeXt is skipped for a picture; it rises
+   * linearly from 0 in the first block. ConvNeXt-T has .1 for ImageNet and .4 for detection. Default 0.
+   */
+  dropPath?: number;
+  /** Stop after so many epochs without a better score on `valid`; default never. */
+  patience?: number;
   /** Of a horizontal flip; default .5. */
   flipProbability?: number;
   /** What else is done to the training pictures; default `none`. `ssd` is torchvision's for SSD. */
@@ -48,7 +90,7 @@ export interface TrainerOptions {
   clipGradNorm?: number;
   /** Pictures decoded at the same time; default 2. */
   workers?: number;
-  /** Of the order and the flips; default 42. */
+  /** Of the order, the flips and all that is random in training; default 42. */
   seed?: number;
   /** Go on from `outDir/last`, as if never interrupted. Default false. */
   resume?: boolean;
@@ -67,6 +109,18 @@ export interface RunOptions {
   augmentation?: Augmentation;
   clipGradNorm: number | null;
   seed: number;
+  // These are there only when they were given.
+  schedule?: ScheduleName;
+  warmupSteps?: number;
+  flatFraction?: number;
+  finalLearningRateFactor?: number;
+  weightDecay?: number;
+  decayWeightsOnly?: boolean;
+  backboneLearningRateFactor?: number;
+  layerDecay?: number;
+  accumulate?: number;
+  ema?: number;
+  dropPath?: number;
 }
 
 export interface ResolvedTrainerOptions {
@@ -76,43 +130,66 @@ export interface ResolvedTrainerOptions {
   epochs: number;
   workers: number;
   resume: boolean;
+  /** Absent: never stop early. */
+  patience?: number;
   run: RunOptions;
 }
 
+/** What checks each option that has no value of its own unless it is given. */
+const optional = {
+  schedule: (name, value) => checkOneOf(name, value, scheduleNames),
+  warmupSteps: (name, value) => checkInteger(name, value, 0, 1e9),
+  flatFraction: (name, value) => checkNumber(name, value, 0, 1),
+  finalLearningRateFactor: (name, value) => checkNumber(name, value, 0, 1),
+  weightDecay: (name, value) => checkNumber(name, value, 0, 1e6),
+  decayWeightsOnly: checkBoolean,
+  backboneLearningRateFactor: (name, value) => checkNumber(name, value, 0, 1e6),
+  layerDecay: (name, value) => checkNumber(name, value, 0, 1),
+  accumulate: (name, value) => checkInteger(name, value, 1, 1024),
+  ema: (name, value) => checkNumber(name, value, 0, 1 - 1e-9),
+  dropPath: (name, value) => checkNumber(name, value, 0, 0.99),
+} satisfies Record<string, (name: string, value: unknown) => unknown>;
+
+type Optional = keyof typeof optional;
+const optionalKeys = Object.keys(optional) as Optional[];
+
 const keys = [
-  'train',
-  'valid',
-  'outDir',
-  'epochs',
-  'batchSize',
-  'learningRate',
-  'milestones',
-  'gamma',
-  'optimizer',
-  'fineTune',
-  'flipProbability',
-  'augmentation',
-  'clipGradNorm',
-  'workers',
-  'seed',
-  'resume',
+  ...[
+    'train',
+    'valid',
+    'outDir',
+    'epochs',
+    'batchSize',
+    'learningRate',
+    'milestones',
+    'gamma',
+    'optimizer',
+    'fineTune',
+  ],
+  ...['flipProbability', 'augmentation', 'clipGradNorm', 'workers', 'seed', 'resume', 'patience', ...optionalKeys],
 ];
 
-/** Checks every option and fills in the defaults; throws `TypeError` or `RangeError` naming the option. */
+/**
+ * Checks every option and fills in the defaults; throws `TypeError` or `RangeError` naming the option, also for one that makes no
+ * sense beside the others.
+ */
 export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOptions {
   const options = checkKeys('options', value, keys) as unknown as TrainerOptions;
   const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
-  return {
+  const given = optionalKeys.filter((key) => options[key] !== undefined);
+  const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
+  const resolved: ResolvedTrainerOptions = {
     train: checkDataset('train', options.train),
     valid: checkDataset('valid', options.valid),
     outDir: checkString('outDir', options.outDir),
     epochs: checkInteger('epochs', options.epochs ?? 20, 1),
     workers: checkInteger('workers', options.workers ?? 2, 1, 256),
     resume: checkBoolean('resume', options.resume ?? false),
+    ...(options.patience !== undefined && { patience: checkInteger('patience', options.patience, 1) }),
     run: {
       batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
       learningRate: checkPositive('learningRate', options.learningRate ?? 1e-4),
-      milestones: checkMilestones(options.milestones ?? [15]),
+      milestones: checkMilestones(milestones),
       gamma: checkPositive('gamma', options.gamma ?? 0.1),
       optimizer: checkOneOf('optimizer', options.optimizer ?? 'adamw', optimizerNames),
       fineTune: checkBoolean('fineTune', options.fineTune ?? false),
@@ -120,8 +197,65 @@ export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOpt
       ...(augmentation && { augmentation }),
       clipGradNorm: options.clipGradNorm === undefined ? null : checkPositive('clipGradNorm', options.clipGradNorm),
       seed: checkInteger('seed', options.seed ?? 42, 0),
+      ...Object.fromEntries(given.map((key) => [key, optional[key](key, options[key])])),
     },
   };
+  checkTogether(resolved, options.milestones !== undefined && !resolved.resume);
+  return resolved;
+}
+
+/** The schedule of a run. */
+export function scheduleOf({ train, epochs, run }: ResolvedTrainerOptions): LearningRateSchedule {
+  return {
+    name: run.schedule ?? 'multistep',
+    base: run.learningRate,
+    milestones: run.milestones,
+    gamma: run.gamma,
+    steps: Math.ceil(train.length / (run.batchSize * (run.accumulate ?? 1))),
+    epochs,
+    warmupSteps: run.warmupSteps ?? 0,
+    flatFraction: run.flatFraction ?? 0.5,
+    finalFactor: run.finalLearningRateFactor ?? 0,
+  };
+}
+
+/** Throws `RangeError` for options that exclude each other. */
+function checkTogether(resolved: ResolvedTrainerOptions, ownMilestones: boolean): void {
+  const { epochs, patience, valid, run } = resolved;
+  const { name, steps, warmupSteps } = scheduleOf(resolved);
+  const refuseIf = (wrong: boolean, message: string) => {
+    if (wrong) throw new RangeError(message);
+  };
+  const total = steps * epochs;
+  refuseIf(
+    warmupSteps >= total,
+    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
+      'shorten the warm-up or train for more epochs',
+  );
+  const late = run.milestones.filter((milestone) => milestone > epochs);
+  refuseIf(
+    ownMilestones && late.length > 0,
+    `milestones past the end: ${late.join(', ')} of ${epochs} epochs; leave them out or train for more epochs`,
+  );
+  const [cosine, flat] = [name !== 'multistep', name === 'flat-cosine'];
+  refuseIf(
+    cosine && run.milestones.length > 0,
+    `milestones belong to the schedule multistep, and this one is ${name}; leave one of them out`,
+  );
+  refuseIf(
+    (!flat && run.flatFraction !== undefined) || (!cosine && run.finalLearningRateFactor !== undefined),
+    `flatFraction belongs to the schedule flat-cosine and finalLearningRateFactor to cosine and flat-cosine, but the schedule is ${name}`,
+  );
+  for (const key of ['backboneLearningRateFactor', 'layerDecay', 'dropPath'] as const) {
+    refuseIf(
+      run[key] !== undefined && !run.fineTune,
+      `${key} is about the training of the backbone, which is frozen; add fineTune (--fine-tune) or leave ${key} out`,
+    );
+  }
+  refuseIf(
+    patience !== undefined && !valid.samples.some(({ objects }) => objects.length > 0),
+    'patience needs a score to wait for, but no picture of valid has an object; give other validation data or leave patience out',
+  );
 }
 
 function checkDataset(name: string, value: unknown): VocDataset {

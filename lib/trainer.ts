@@ -1,22 +1,26 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { TrainingOptions } from './binding.ts';
+import type { NativeAddon, TrainingOptions } from './binding.ts';
 import { checkFunction, checkKeys, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data-loader.ts';
 import { type Detector, describeModel, internalsOf } from './detector.ts';
 import { DetectorError } from './errors.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
-import { multiStepLearningRate } from './learning-rate.ts';
+import { learningRateAt } from './learning-rate.ts';
 import { readState, writeState } from './model-state.ts';
+import { groupKeys, parameterOptions } from './parameter-groups.ts';
+import { PURPOSE, random } from './random.ts';
 import { type EpochRecord, RunDirectory, type StepRecord } from './run-directory.ts';
 import {
   type ResolvedTrainerOptions,
   type RunOptions,
   resolveTrainerOptions,
+  scheduleOf,
   type TrainerOptions,
 } from './trainer-options.ts';
-import { addStep, finishEpoch, freshState, meanLosses, type TrainingState } from './training-state.ts';
+import { addStep, finishEpoch, freshState, isExhausted, meanLosses, type TrainingState } from './training-state.ts';
+import type { TensorInfo } from './weights/safetensors.ts';
 
 /** One optimizer step. Epochs and steps count from 1. */
 export interface StepEvent {
@@ -30,6 +34,7 @@ export interface StepEvent {
   classLoss: number;
   /** L2 norm of all gradients, before clipping. */
   gradientNorm: number;
+  /** Of the head: parameters may have a factor of their own. */
   learningRate: number;
   images: number;
   seconds: number;
@@ -46,6 +51,7 @@ export interface EpochEvent {
   map: number;
   map50: number;
   evaluation: EvaluationResult;
+  /** Of its last step, and of the first one of the next. */
   learningRate: number;
   nextLearningRate: number;
   /** Whether this epoch is the best so far, by `map`. */
@@ -66,12 +72,15 @@ export interface TrainingHooks {
 }
 
 export interface TrainingResult {
+  /** Completed: all of them, unless the run stopped early. */
   epochs: number;
   bestEpoch: number;
   /** mAP@.5:.95 of the best epoch. */
   bestScore: number;
   outDir: string;
   seconds: number;
+  /** There when `patience` ended the run. */
+  stoppedEarly?: true;
 }
 
 /** Trains a detector on a data set, as the article does. */
@@ -84,6 +93,7 @@ export class Trainer {
     internalsOf(detector);
     this.#detector = detector;
     this.#options = resolveTrainerOptions(options);
+    checkBackboneOptions(detector, this.#options.run);
   }
 
   /**
@@ -95,29 +105,27 @@ export class Trainer {
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStep, onEpoch, onEvaluate, onWarning, signal } = checkHooks(hooks);
-    const { train, valid, outDir, epochs, workers, run } = this.#options;
+    const { train, valid, outDir, epochs, patience, run } = this.#options;
     const { addon, handle } = internalsOf(this.#detector);
     const began = performance.now();
     for (const dataset of [train, valid]) checkSameClasses(this.#detector, dataset);
-
-    await addon.startTraining(handle, nativeOptions(run));
+    await addon.startTraining(handle, nativeOptions(run, await addon.describeState(handle, 'model')));
     const { state, directory } = await this.#open();
-    const { batchSize, seed, flipProbability } = run;
-    const { imageSize: size, mean } = this.#detector.config;
-    const augmentation = run.augmentation && { transforms: run.augmentation, epochs, fill: meanColour(mean) };
-    const shuffle = { seed, flipProbability, augmentation };
-    const loader = new DataLoader(addon, train, { size, batchSize, workers, shuffle });
-    const evaluator = new Evaluator(valid, { batchSize, workers });
+    const { loader, evaluator } = this.#openData(addon);
+    const schedule = scheduleOf(this.#options);
 
     try {
-      while (state.epoch < epochs) {
+      while (state.epoch < epochs && !isExhausted(state, patience)) {
         const epochBegan = performance.now();
-        const learningRate = this.#learningRate(state.epoch);
+        const firstStep = state.epoch * loader.length;
+        const rateAt = (step: number) => learningRateAt(schedule, firstStep + step);
         const at = { epoch: state.epoch + 1, epochs, steps: loader.length };
 
         for await (const batch of loader.epoch(state.epoch, state.step, { onWarning, signal })) {
           const stepBegan = performance.now();
-          const result = await addon.trainStep(handle, batch.handle, learningRate);
+          const learningRate = rateAt(batch.index);
+          const seed = random(run.seed, state.epoch, batch.index, PURPOSE.dropPath) * 2 ** 32;
+          const result = await addon.trainStep(handle, batch.handle, learningRate, seed);
           addStep(state, batch.index + 1, result);
           const images = batch.samples.length;
           const event = { ...at, ...result, step: state.step, learningRate, images, seconds: secondsSince(stepBegan) };
@@ -132,8 +140,7 @@ export class Trainer {
         const means = meanLosses(state);
         const best = finishEpoch(state, score.map);
         const { bestScore, bestEpoch } = state as { bestScore: number; bestEpoch: number };
-        const nextLearningRate = this.#learningRate(state.epoch);
-        const rates = { learningRate, nextLearningRate };
+        const rates = { learningRate: rateAt(loader.length - 1), nextLearningRate: rateAt(loader.length) };
         const seconds = secondsSince(epochBegan);
         const event = { ...at, ...means, ...score, evaluation, ...rates, best, bestScore, bestEpoch, seconds };
         await directory.appendMetrics(epochRecord(event));
@@ -151,23 +158,37 @@ export class Trainer {
     } finally {
       await addon.releaseMemory();
     }
-    return { epochs, bestEpoch: state.bestEpoch!, bestScore: state.bestScore!, outDir, seconds: secondsSince(began) };
+    const { bestEpoch, bestScore } = state as { bestScore: number; bestEpoch: number };
+    const result = {
+      epochs: Math.min(epochs, state.epoch),
+      bestEpoch,
+      bestScore,
+      outDir,
+      seconds: secondsSince(began),
+    };
+    return state.epoch < epochs ? { ...result, stoppedEarly: true } : result;
   }
 
-  #learningRate(epoch: number): number {
-    const { learningRate, milestones, gamma } = this.#options.run;
-    return multiStepLearningRate({ base: learningRate, milestones, gamma }, epoch);
+  /** The training pictures in batches of a step's size, and the judge of an epoch. */
+  #openData(addon: NativeAddon): { loader: DataLoader; evaluator: Evaluator } {
+    const { train, valid, epochs, workers, run } = this.#options;
+    const { imageSize: size, mean } = this.#detector.config;
+    const { batchSize, accumulate = 1, seed, flipProbability } = run;
+    const augmentation = run.augmentation && { transforms: run.augmentation, epochs, fill: meanColour(mean) };
+    const shuffle = { seed, flipProbability, augmentation };
+    const loader = new DataLoader(addon, train, { size, batchSize: batchSize * accumulate, workers, shuffle });
+    return { loader, evaluator: new Evaluator(valid, { batchSize, workers }) };
   }
 
   /** A fresh run, or with `resume` the state of `last`, read into the detector. */
   async #open(): Promise<{ state: TrainingState; directory: RunDirectory }> {
-    const { outDir, resume, run, epochs } = this.#options;
+    const { outDir, resume, run, epochs, patience } = this.#options;
     if (!resume) {
       const directory = await RunDirectory.open(outDir);
       const { device, precision } = this.#detector;
       await directory.writeConfig({
         ...describeModel(this.#detector),
-        training: { epochs, ...run },
+        training: { epochs, ...(patience !== undefined && { patience }), ...run },
         device,
         precision,
       });
@@ -208,8 +229,27 @@ function checkHooks(hooks: TrainingHooks): TrainingHooks {
   return known;
 }
 
-function nativeOptions({ optimizer, fineTune, clipGradNorm }: RunOptions): TrainingOptions {
-  return { optimizer, fineTune, ...(clipGradNorm === null ? {} : { clipGradNorm }) };
+function nativeOptions(run: RunOptions, tensors: readonly TensorInfo[]): TrainingOptions {
+  const { optimizer, fineTune, clipGradNorm, accumulate = 1, ema, dropPath } = run;
+  const grouped = groupKeys.some((key) => run[key] !== undefined);
+  return {
+    optimizer,
+    fineTune,
+    ...(clipGradNorm !== null && { clipGradNorm }),
+    ...(grouped && { parameters: parameterOptions(tensors, run) }),
+    ...(accumulate > 1 && { microBatchSize: run.batchSize }),
+    ...(ema !== undefined && { emaDecay: ema }),
+    ...(dropPath !== undefined && { dropPath }),
+  };
+}
+
+/** Layers and blocks are known of a ConvNeXt alone. */
+function checkBackboneOptions(detector: Detector, run: RunOptions): void {
+  if (detector.config.backbone !== 'torchscript') return;
+  for (const key of ['layerDecay', 'dropPath'] as const) {
+    if (run[key] === undefined) continue;
+    throw new RangeError(`${key} needs a ConvNeXt, and this detector has a TorchScript backbone; leave ${key} out`);
+  }
 }
 
 function stepRecord({ epochs: _, images: __, ...event }: StepEvent): StepRecord {
@@ -227,12 +267,10 @@ function secondsSince(began: number): number {
 
 function checkSame(dir: string, what: string, found: unknown, expected: unknown): void {
   if (isDeepStrictEqual(found, expected)) return;
-  const difference = Object.entries(expected as object).find(
-    ([key, value]) => !isDeepStrictEqual(value, (found as Record<string, unknown>)[key]),
-  );
-  const [key, value] = difference ?? [what, expected];
-  const old = JSON.stringify((found as Record<string, unknown>)[key]);
-  throw mismatch(dir, `its ${what} differ: ${key} was ${old} and is now ${JSON.stringify(value)}`);
+  const [before, now] = [found, expected] as [Record<string, unknown>, Record<string, unknown>];
+  const key = Object.keys({ ...now, ...before }).find((key) => !isDeepStrictEqual(before[key], now[key]))!;
+  const [old, value] = [before[key], now[key]].map((value) => JSON.stringify(value));
+  throw mismatch(dir, `its ${what} differ: ${key} was ${old} and is now ${value}`);
 }
 
 function mismatch(dir: string, what: string): DetectorError {

@@ -54,6 +54,11 @@ export function finishEpoch(state: TrainingState, score: number): boolean {
   return best;
 }
 
+/** Whether so many epochs have gone by without a better score. */
+export function isExhausted({ epoch, bestEpoch }: TrainingState, patience: number | undefined): boolean {
+  return patience !== undefined && bestEpoch !== null && epoch - bestEpoch >= patience;
+}
+
 /** Whether a value that was read from a file has the shape of a state. */
 export function isTrainingState(value: unknown): value is TrainingState {
   if (!isObject(value) || !isObject(value.sums) || !isObject(value.options)) return false;

@@ -25,7 +25,11 @@ const parts = [
     writes: ['native/gradients.json', 'native/training.json'],
   },
   { name: 'torch.optim on given gradients', script: 'make_optimizer.py', writes: ['native/optimizer.json'] },
-  { name: 'MultiStepLR', script: 'make_learning_rate.py', writes: ['learning_rate.json'] },
+  {
+    name: 'learning rates',
+    script: 'make_learning_rate.py',
+    writes: ['learning_rate.json', 'learning_rate_steps.json'],
+  },
   {
     name: 'NMS, postprocess, multibox loss, head',
     script: 'make_ops.py',

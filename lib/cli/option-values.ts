@@ -22,6 +22,12 @@ export function positiveNumber(text: string): number {
   throw new InvalidArgumentError('Expected a number > 0.');
 }
 
+export function nonNegativeNumber(text: string): number {
+  const value = toNumber(text);
+  if (value >= 0 && value < Number.POSITIVE_INFINITY) return value;
+  throw new InvalidArgumentError('Expected a number >= 0.');
+}
+
 export function fraction(text: string): number {
   const value = toNumber(text);
   if (value >= 0 && value <= 1) return value;

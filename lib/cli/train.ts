@@ -17,6 +17,7 @@ import {
   trustTorchScript,
 } from './model-options.ts';
 import { openDataset } from './open-dataset.ts';
+import { addOptimisationOptions, type OptimisationFlags, optimisationOptions } from './optimisation-flags.ts';
 import { integer, integers, oneOf, positiveNumber } from './option-values.ts';
 import { freshDirectory, resumableRun } from './out-dir.ts';
 import { readRunOptions } from './run-options.ts';
@@ -24,7 +25,7 @@ import { jsonLog, textLog } from './training-log.ts';
 import { writeTransformedImages } from './transformed-images.ts';
 import { UsageError } from './usage-error.ts';
 
-interface Flags extends ModelFlags, ComputeFlags {
+interface Flags extends ModelFlags, ComputeFlags, OptimisationFlags {
   config: string;
   lr?: number;
   fineTune?: true;
@@ -53,7 +54,7 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
-  return addComputeOptions(addModelOptions(command))
+  return addOptimisationOptions(addComputeOptions(addModelOptions(command)))
     .requiredOption('--config <yaml>', 'the data set file')
     .option('--lr <number>', 'learning rate (default: 0.0001)', positiveNumber)
     .option('--fine-tune', 'train the backbone too, not the head alone')
@@ -130,18 +131,7 @@ async function chooseOutDir({ outDir, resume }: Flags): Promise<string> {
   return outDir;
 }
 
-type RunFlags = Pick<
-  TrainerOptions,
-  | 'learningRate'
-  | 'fineTune'
-  | 'epochs'
-  | 'milestones'
-  | 'workers'
-  | 'batchSize'
-  | 'optimizer'
-  | 'augmentation'
-  | 'seed'
->;
+type RunFlags = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'>;
 
 /** The flags that were given, under the names of the library; its defaults are the article's. */
 async function runOptions(flags: Flags): Promise<RunFlags> {
@@ -155,6 +145,7 @@ async function runOptions(flags: Flags): Promise<RunFlags> {
     ...pick(flags.optimizer, 'optimizer'),
     ...pick(flags.augmentation === undefined ? undefined : await readAugmentation(flags.augmentation), 'augmentation'),
     ...pick(flags.seed, 'seed'),
+    ...optimisationOptions(flags),
   };
 }
 

@@ -123,9 +123,11 @@ export function describeEpoch(event: EpochEvent): string {
   ].join('\n');
 }
 
-function describeEnd({ epochs, bestEpoch, bestScore, outDir, seconds }: TrainingResult, epochsRun: number): string {
-  const done =
-    epochsRun === 0
+function describeEnd(result: TrainingResult, epochsRun: number): string {
+  const { epochs, bestEpoch, bestScore, outDir, seconds, stoppedEarly } = result;
+  const done = stoppedEarly
+    ? `STOPPED EARLY after ${epochs} epochs, ${epochs - bestEpoch} of them without a better score`
+    : epochsRun === 0
       ? `All ${epochs} epochs were complete`
       : `TRAINING COMPLETE in ${(seconds / 60).toFixed(1)} minutes`;
   return [

@@ -50,6 +50,14 @@ double number_argument(const CallbackInfo& info, size_t index) {
   return value;
 }
 
+// 0 where there is none.
+uint64_t seed_argument(const CallbackInfo& info, size_t index) {
+  if (info[index].IsUndefined()) return 0;
+  const double value = number_argument(info, index);
+  if (value < 0 || value >= 0x1p53) throw Napi::RangeError::New(info.Env(), "Expected a native seed from 0 to 2^53");
+  return static_cast<uint64_t>(value);
+}
+
 Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
 
 // "model" or "optimizer" -> its tensors. Runs on the lane: training replaces tensors there.
@@ -201,14 +209,14 @@ Napi::Value start_training(const CallbackInfo& info) {
       undefined);
 }
 
-// trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number): Promise<StepResult>
+// trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult>
 Napi::Value train_step(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
-       learning_rate = number_argument(info, 2)] {
+       learning_rate = number_argument(info, 2), seed = seed_argument(info, 3)] {
         if (!detector->training) throw Error("NATIVE_ERROR", "trainStep was called before startTraining");
-        return detector->training->run(batch->batch, learning_rate);
+        return detector->training->run(batch->batch, learning_rate, seed);
       },
       [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
 }

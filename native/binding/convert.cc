@@ -13,6 +13,7 @@ constexpr int64_t kLargestInteger = int64_t{1} << 53;
 constexpr double kLargestOffset = 0x1p40;
 constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;
+constexpr double kLargestDropPath = 0.99;  // at 1 nothing is kept
 
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
   throw Napi::TypeError::New(env, "Expected " + expected + " for native " + key);
@@ -161,7 +162,19 @@ DetectorConfig detector_config(const Napi::Object& options) {
 
 TrainOptions train_options(const Napi::Object& options) {
   TrainOptions result{string(options, "optimizer"), boolean(options, "fineTune"), std::nullopt};
-  if (!options.Get("clipGradNorm").IsUndefined()) result.clip_grad_norm = number(options, "clipGradNorm");
+  const auto given = [&](const char* key) { return !options.Get(key).IsUndefined(); };
+  if (given("clipGradNorm")) result.clip_grad_norm = number(options, "clipGradNorm");
+  if (given("parameters")) {
+    elements(options.Get("parameters"), "parameters", [&](const Napi::Value& element) {
+      if (!element.IsObject()) wrong(element.Env(), "parameters", "objects");
+      const Napi::Object parameter = element.As<Napi::Object>();
+      return result.parameters[string(parameter, "name")] = {number(parameter, "learningRateFactor", 0, kLargestFactor),
+                                                             number(parameter, "weightDecay", 0, kLargestFactor)};
+    });
+  }
+  if (given("microBatchSize")) result.micro_batch_size = integer(options, "microBatchSize", 1);
+  if (given("emaDecay")) result.ema_decay = number(options, "emaDecay", 0, 1);
+  if (given("dropPath")) result.drop_path = number(options, "dropPath", 0, kLargestDropPath);
   return result;
 }
 

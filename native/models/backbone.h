@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/util/Exception.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -39,6 +41,12 @@ class Backbone {
 
   // Tells layers that behave otherwise in training (dropout, batch norm) how to behave.
   virtual void train(bool) {}
+
+  // Stochastic depth in training from now on: the rate of the last residual block, 0 in the first and linear in
+  // between; the seed says where its random numbers begin.
+  virtual void set_drop_path(double rate, uint64_t) {
+    TORCH_CHECK(rate == 0, "this backbone has no residual blocks that can be dropped");
+  }
 
   // The same forward as a TorchScript module, on the CPU.
   virtual torch::jit::Module script(ScriptBuilder& builder) const = 0;

@@ -1,11 +1,15 @@
 #include "models/convnext.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "kernels/depthwise_conv.h"
 #include "kernels/residual_mlp.h"
+#include "models/drop_path.h"
 
 namespace dinov3_det {
 
@@ -68,14 +72,33 @@ ConvNext::ConvNext(const ConvNextSize& size, at::Generator& generator) {
     in_channels = dim;
   }
   norm_ = make_layer_norm(in_channels);
+  const int64_t blocks = std::accumulate(size.depths.begin(), size.depths.end(), int64_t{0});
+  int64_t index = 0;
+  for (Stage& stage : stages_) {
+    for (Block& block : stage.blocks) {
+      block.depth = static_cast<double>(index++) / static_cast<double>(std::max<int64_t>(blocks - 1, 1));
+    }
+  }
+}
+
+void ConvNext::set_drop_path(double rate, uint64_t seed) {
+  drop_path_rate_ = rate;
+  drop_path_generator_ = at::detail::createCPUGenerator(seed);
 }
 
 at::Tensor ConvNext::forward_block(const Block& block, const at::Tensor& x) {
+  const double rate = training_ ? drop_path_rate_ * block.depth : 0;
+  if (rate == 0) return run_block(block, x, block.gamma);
+  return drop_path(x, rate, drop_path_generator_,
+                   [&](const at::Tensor& kept, double factor) { return run_block(block, kept, block.gamma * factor); });
+}
+
+at::Tensor ConvNext::run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma) {
   const auto cast = [&](const at::Tensor& weight) { return weights_.get(weight, x.scalar_type()); };
   const at::Tensor y = depthwise_conv(x, cast(block.dwconv.weight), cast(block.dwconv.bias));
   return residual_mlp(x, y,
                       {block.norm.weight, block.norm.bias, cast(block.pwconv1.weight), cast(block.pwconv1.bias),
-                       cast(block.pwconv2.weight), cast(block.pwconv2.bias), cast(block.gamma)},
+                       cast(block.pwconv2.weight), cast(block.pwconv2.bias), cast(gamma)},
                       kLayerNormEps);
 }
 

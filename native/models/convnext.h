@@ -43,6 +43,8 @@ class ConvNext : public Backbone {
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
   std::vector<MapShape> map_shapes(int64_t height, int64_t width) override;
   NamedTensors parameters() const override;
+  void train(bool on) override { training_ = on; }
+  void set_drop_path(double rate, uint64_t seed) override;
   torch::jit::Module script(ScriptBuilder& builder) const override;
 
  private:
@@ -52,6 +54,7 @@ class ConvNext : public Backbone {
     Affine pwconv1;
     Affine pwconv2;
     at::Tensor gamma;  // [C], layer scale
+    double depth = 0;  // from 0, the first block, to 1, the last one
   };
   struct Stage {
     Affine downsample_conv;     // 4x4/4 for the stem, 2x2/2 later
@@ -60,10 +63,14 @@ class ConvNext : public Backbone {
   };
 
   at::Tensor forward_block(const Block& block, const at::Tensor& x);
+  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma);
 
   std::vector<Stage> stages_;
   LayerNorm norm_;
   WeightCache weights_;
+  bool training_ = false;
+  double drop_path_rate_ = 0;
+  at::Generator drop_path_generator_;
 };
 
 }  // namespace dinov3_det

@@ -43,6 +43,8 @@ class DetectorModel {
   // Trains the backbone too, or the head alone. Until this is called nothing asks for a gradient.
   void set_trainable(bool fine_tune_backbone);
   void set_training(bool on);
+  // Of the backbone, as Backbone::set_drop_path.
+  void set_drop_path(double rate, uint64_t seed) { backbone_->set_drop_path(rate, seed); }
 
   NamedTensors parameters() const;  // what an optimizer may step
   NamedTensors buffers() const;     // what a forward pass in training may change

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace dinov3_det {
 
 namespace {
@@ -24,33 +27,19 @@ void mark_changed(const std::vector<at::Tensor>& parameters) {
   for (const at::Tensor& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
 }
 
+std::vector<at::Tensor> select(const std::vector<at::Tensor>& tensors, const std::vector<size_t>& members) {
+  std::vector<at::Tensor> chosen;
+  for (const size_t i : members) chosen.push_back(tensors[i]);
+  return chosen;
+}
+
 class AdamW : public Optimizer {
  public:
-  explicit AdamW(NamedTensors parameters)
-      : Optimizer(std::move(parameters)),
+  AdamW(NamedTensors parameters, const std::vector<ParameterOptions>& options)
+      : Optimizer(std::move(parameters), options, /*weight_decay=*/0.01),
         exp_avg_(zeros_like_all(parameters_)),
         exp_avg_sq_(zeros_like_all(parameters_)) {
     for (const NamedTensor& parameter : parameters_) step_.push_back(at::zeros({}, parameter.tensor.options()));
-  }
-
-  void step(double learning_rate) override {
-    const c10::NoGradGuard no_grad;
-    std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
-    for (size_t i = 0; i < parameters_.size(); i++) {
-      const at::Tensor& gradient = parameters_[i].tensor.grad();
-      if (!gradient.defined()) continue;
-      parameters.push_back(parameters_[i].tensor);
-      gradients.push_back(gradient);
-      exp_avg.push_back(exp_avg_[i]);
-      exp_avg_sq.push_back(exp_avg_sq_[i]);
-      steps.push_back(step_[i]);
-    }
-    if (parameters.empty()) return;
-    at::_foreach_add_(steps, 1);
-    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
-                      /*beta1=*/0.9, /*beta2=*/0.999, /*weight_decay=*/0.01, /*eps=*/1e-8, /*amsgrad=*/false,
-                      /*maximize=*/false);
-    mark_changed(parameters);
   }
 
   NamedTensors state() const override {
@@ -62,30 +51,23 @@ class AdamW : public Optimizer {
   }
 
  private:
+  void step_members(const Members& members, double learning_rate, double weight_decay) override {
+    std::vector<at::Tensor> parameters = parameters_of(members), gradients = gradients_of(members);
+    std::vector<at::Tensor> exp_avg = select(exp_avg_, members), exp_avg_sq = select(exp_avg_sq_, members);
+    const std::vector<at::Tensor> steps = select(step_, members);
+    at::_foreach_add_(steps, 1);
+    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
+                      /*beta1=*/0.9, /*beta2=*/0.999, weight_decay, /*eps=*/1e-8, /*amsgrad=*/false,
+                      /*maximize=*/false);
+  }
+
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_, step_;
 };
 
 class Sgd : public Optimizer {
  public:
-  explicit Sgd(NamedTensors parameters)
-      : Optimizer(std::move(parameters)), momentum_buffer_(zeros_like_all(parameters_)) {}
-
-  void step(double learning_rate) override {
-    const c10::NoGradGuard no_grad;
-    std::vector<at::Tensor> parameters, gradients, momentum;
-    for (size_t i = 0; i < parameters_.size(); i++) {
-      const at::Tensor& gradient = parameters_[i].tensor.grad();
-      if (!gradient.defined()) continue;
-      parameters.push_back(parameters_[i].tensor);
-      gradients.push_back(gradient);
-      momentum.push_back(momentum_buffer_[i]);
-    }
-    if (parameters.empty()) return;
-    // With a buffer of zeros the first step is the same as PyTorch's, which starts from the gradient.
-    at::_fused_sgd_(parameters, gradients, momentum, /*weight_decay=*/0, /*momentum=*/0.9, learning_rate,
-                    /*dampening=*/0, /*nesterov=*/true, /*maximize=*/false, /*is_first_step=*/false);
-    mark_changed(parameters);
-  }
+  Sgd(NamedTensors parameters, const std::vector<ParameterOptions>& options)
+      : Optimizer(std::move(parameters), options, /*weight_decay=*/0), momentum_buffer_(zeros_like_all(parameters_)) {}
 
   NamedTensors state() const override {
     NamedTensors named;
@@ -94,10 +76,54 @@ class Sgd : public Optimizer {
   }
 
  private:
+  void step_members(const Members& members, double learning_rate, double weight_decay) override {
+    // With a buffer of zeros the first step is the same as PyTorch's, which starts from the gradient.
+    at::_fused_sgd_(parameters_of(members), gradients_of(members), select(momentum_buffer_, members), weight_decay,
+                    /*momentum=*/0.9, learning_rate, /*dampening=*/0, /*nesterov=*/true, /*maximize=*/false,
+                    /*is_first_step=*/false);
+  }
+
   std::vector<at::Tensor> momentum_buffer_;
 };
 
 }  // namespace
+
+Optimizer::Optimizer(NamedTensors parameters, const std::vector<ParameterOptions>& options, double weight_decay)
+    : parameters_(std::move(parameters)), weight_decay_(weight_decay) {
+  TORCH_CHECK(options.size() == parameters_.size(), "expected options for each of ", parameters_.size(), " parameters");
+  for (size_t i = 0; i < options.size(); i++) {
+    auto group = std::find_if(groups_.begin(), groups_.end(),
+                              [&](const Group& existing) { return existing.options == options[i]; });
+    if (group == groups_.end()) group = groups_.insert(groups_.end(), {options[i], {}});
+    group->members.push_back(i);
+  }
+}
+
+void Optimizer::step(double learning_rate) {
+  const c10::NoGradGuard no_grad;
+  for (const Group& group : groups_) {
+    Members members;
+    for (const size_t i : group.members) {
+      if (parameters_[i].tensor.grad().defined()) members.push_back(i);
+    }
+    if (members.empty()) continue;
+    step_members(members, learning_rate * group.options.learning_rate_factor,
+                 group.options.weight_decay.value_or(weight_decay_));
+    mark_changed(parameters_of(members));
+  }
+}
+
+std::vector<at::Tensor> Optimizer::parameters_of(const Members& members) const {
+  std::vector<at::Tensor> parameters;
+  for (const size_t i : members) parameters.push_back(parameters_[i].tensor);
+  return parameters;
+}
+
+std::vector<at::Tensor> Optimizer::gradients_of(const Members& members) const {
+  std::vector<at::Tensor> gradients;
+  for (const size_t i : members) gradients.push_back(parameters_[i].tensor.grad());
+  return gradients;
+}
 
 std::vector<at::Tensor> Optimizer::gradients() const {
   std::vector<at::Tensor> gradients;
@@ -111,9 +137,11 @@ void Optimizer::zero_grad() {
   for (const NamedTensor& parameter : parameters_) parameter.tensor.mutable_grad().reset();
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters) {
-  if (kind == "adamw") return std::make_unique<AdamW>(std::move(parameters));
-  if (kind == "sgd") return std::make_unique<Sgd>(std::move(parameters));
+std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters,
+                                          std::vector<ParameterOptions> options) {
+  if (options.empty()) options.resize(parameters.size());
+  if (kind == "adamw") return std::make_unique<AdamW>(std::move(parameters), options);
+  if (kind == "sgd") return std::make_unique<Sgd>(std::move(parameters), options);
   TORCH_CHECK(false, "unknown optimizer \"", kind, "\"");
 }
 

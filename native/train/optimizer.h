@@ -3,17 +3,27 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "models/named_tensor.h"
 
 namespace dinov3_det {
 
+// What sets a parameter apart from others.
+struct ParameterOptions {
+  double learning_rate_factor = 1;     // of the step's learning rate
+  std::optional<double> weight_decay;  // the optimizer's own where absent
+
+  bool operator==(const ParameterOptions&) const = default;
+};
+
 // Steps every parameter that has a gradient; the others are left alone (no weight decay either), as torch.optim does.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  virtual void step(double learning_rate) = 0;
+  void step(double learning_rate);
 
   // Everything that must be saved to go on as if never interrupted, named "<parameter>.<what>".
   virtual NamedTensors state() const = 0;
@@ -23,13 +33,33 @@ class Optimizer {
   void zero_grad();                           // drops the gradients
 
  protected:
-  explicit Optimizer(NamedTensors parameters) : parameters_(std::move(parameters)) {}
+  using Members = std::vector<size_t>;  // places of parameters
+
+  // `options` has one entry for each parameter.
+  Optimizer(NamedTensors parameters, const std::vector<ParameterOptions>& options, double weight_decay);
+
+  // Steps these parameters, each of which has a gradient.
+  virtual void step_members(const Members& members, double learning_rate, double weight_decay) = 0;
+
+  std::vector<at::Tensor> parameters_of(const Members& members) const;
+  std::vector<at::Tensor> gradients_of(const Members& members) const;
 
   NamedTensors parameters_;
+
+ private:
+  // torch.optim's parameter groups: those that are stepped alike.
+  struct Group {
+    ParameterOptions options;
+    Members members;
+  };
+  std::vector<Group> groups_;
+  double weight_decay_;
 };
 
 // "adamw": torch.optim.AdamW's defaults (betas .9 .999, eps 1e-8, weight decay .01, decoupled).
-// "sgd": momentum .9, Nesterov, no weight decay.
-std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters);
+// "sgd": momentum .9, Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
+// gradient). `options` has one entry for each parameter, or none at all.
+std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters,
+                                          std::vector<ParameterOptions> options = {});
 
 }  // namespace dinov3_det

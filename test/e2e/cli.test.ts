@@ -82,6 +82,27 @@ describe('train', () => {
     expect(lines(await readFile(join(run, 'results.csv'), 'utf8'))).toHaveLength(4);
   });
 
+  it('keeps how it steps the weights for the run that goes on', async () => {
+    const outDir = join(folder, 'recipe');
+    const recipe =
+      '--schedule cosine --warmup 1 --ema 0.9 --drop-path 0.2 --accumulate 2 --layer-decay 0.9 --patience 9';
+    const { code, error } = await train(outDir, ...small, ...recipe.split(' '), '--epochs', '1');
+    expect(code, error).toBe(0);
+    const { training } = JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'));
+    const kept = { schedule: 'cosine', warmupSteps: 1, ema: 0.9, dropPath: 0.2, accumulate: 2, layerDecay: 0.9 };
+    expect(training).toMatchObject({ ...kept, patience: 9, milestones: [] });
+    const resumed = await train(outDir, '--resume', '--epochs', '2', '--json');
+    expect(resumed.code, resumed.error).toBe(0);
+    expect(events(resumed.out).map(({ event }) => event)).toEqual(['start', 'step', 'step', 'epoch', 'result']);
+
+    const wrong = await train(join(folder, 'wrong'), ...small, '--epochs', '1', '--warmup', '3');
+    expect(wrong).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('warmupSteps (3) leave nothing of the run'),
+    });
+    expect(existsSync(join(folder, 'wrong', 'metrics.jsonl'))).toBe(false);
+  });
+
   it('saves "last" and ends with 130 at Ctrl-C, and can go on', async () => {
     const outDir = join(folder, 'interrupted');
     const { code, out, error } = await cli(

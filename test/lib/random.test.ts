@@ -23,6 +23,7 @@ describe('random', () => {
       iouCrop: 6,
       mosaic: 7,
       mixup: 8,
+      dropPath: 9,
     });
   });
 
@@ -106,7 +107,7 @@ describe('stream', () => {
     const parts = [1, 2, 3, 4, 7].map((part) => numbers({ part }));
     const others = [numbers({ seed: 43 }), numbers({ epoch: 4 }), numbers({ sample: 8 })];
     const all = [...purposes, ...parts, ...others].flat();
-    expect(new Set(all).size).toBe(16 * 50);
+    expect(new Set(all).size).toBe(17 * 50);
   });
 
   it('is uniform', () => {

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { Detector } from '../../lib/detector.ts';
+import { Evaluator } from '../../lib/evaluator.ts';
 import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
 import type { TrainerOptions } from '../../lib/trainer-options.ts';
 import type { VocDataset } from '../../lib/voc-dataset.ts';
@@ -66,6 +68,7 @@ describe('Trainer.run', () => {
       [1e-4, 1e-4],
     ]);
     expect(result).toMatchObject({ epochs: 2, outDir, bestEpoch: epochs[1]!.bestEpoch });
+    expect(Object.keys(result)).not.toContain('stoppedEarly');
 
     const records = await metrics(outDir);
     expect(records.map(({ type }) => type).join(' ')).toBe('step step step epoch step step step epoch');
@@ -154,6 +157,90 @@ describe('Trainer.run', () => {
     expect(await sha(join(outDir, 'last'), 'model.safetensors')).not.toBe(whole.weights);
     const plain = JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'));
     expect(Object.keys(plain.training)).not.toContain('augmentation');
+  });
+
+  it('with everything that optimisation knows, resumed in the middle, ends bit for bit the same', async () => {
+    const given: Partial<TrainerOptions> = {
+      ...{ milestones: [], schedule: 'flat-cosine', warmupSteps: 2, flatFraction: 0.4, finalLearningRateFactor: 0.1 },
+      ...{ weightDecay: 0.05, decayWeightsOnly: true, backboneLearningRateFactor: 0.5, layerDecay: 0.8 },
+      ...{ batchSize: 2, accumulate: 2, clipGradNorm: 1, ema: 0.9, dropPath: 0.6, patience: 9 },
+    };
+    const whole = await prepare();
+    await using first = await createDetector();
+    const steps: StepEvent[] = [];
+    const events: EpochEvent[] = [];
+    await new Trainer(first, { ...whole.options, ...given }).run({
+      onStep: (event) => steps.push(event),
+      onEpoch: (event) => void events.push(event),
+    });
+    expect(steps.map(({ step, images }) => [step, images])).toEqual(
+      [1, 2].flatMap(() => [
+        [1, 4],
+        [2, 4],
+        [3, 2],
+      ]),
+    );
+    expect(steps.map(({ learningRate }) => learningRate)).toEqual(
+      [1e-6, 5.005e-4, 1e-3, 8.6819805153e-4, 5.5e-4, 2.3180194847e-4].map((rate) => expect.closeTo(rate, 12)),
+    );
+    const rates = events.map(({ learningRate, nextLearningRate }) => [learningRate, nextLearningRate]);
+    expect(rates[0]).toEqual([steps[2]!.learningRate, steps[3]!.learningRate]);
+    expect(rates[1]).toEqual([steps[5]!.learningRate, expect.closeTo(1e-4, 12)]);
+    const { training } = JSON.parse(await readFile(join(whole.outDir, 'config.json'), 'utf8'));
+    expect(training).toMatchObject(given);
+
+    const part = await prepare();
+    await using second = await createDetector();
+    const abort = new AbortController();
+    const onStep = ({ epoch, step }: StepEvent) => epoch === 2 && step === 1 && abort.abort();
+    const hooks = { signal: abort.signal, onStep } as TrainingHooks;
+    const run = new Trainer(second, { ...part.options, ...given }).run(hooks);
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+    await using third = await createDetector();
+    await new Trainer(third, { ...part.options, ...given, resume: true }).run();
+    for (const file of ['model.safetensors', 'optimizer.safetensors']) {
+      expect(await sha(join(part.outDir, 'last'), file)).toBe(await sha(join(whole.outDir, 'last'), file));
+    }
+    expect(timeless(await metrics(part.outDir))).toEqual(timeless(await metrics(whole.outDir)));
+  });
+
+  it('the moving average is what is evaluated, saved, and left in the detector', async () => {
+    const { options, outDir, train } = await prepare(1);
+    await using detector = await createDetector();
+    let map: number | undefined;
+    await new Trainer(detector, { ...options, ema: 0.5 }).run({
+      onEpoch: (event) => {
+        map = event.map;
+      },
+    });
+    await detector.save(join(outDir, 'now'));
+    const [now, last, best] = await Promise.all(
+      ['now', 'last', 'best'].map((name) => sha(join(outDir, name), 'model.safetensors')),
+    );
+    expect([last, best]).toEqual([now, now]);
+    const evaluator = new Evaluator(train);
+    await using loaded = await Detector.load(join(outDir, 'best'));
+    expect((await evaluator.evaluate(loaded)).torchmetrics.map).toBe(map);
+
+    const plain = await prepare(1);
+    await using other = await createDetector();
+    await new Trainer(other, plain.options).run();
+    expect(await sha(join(plain.outDir, 'last'), 'model.safetensors')).not.toBe(last);
+  });
+
+  it('stops early when the score has not been better for so many epochs, and stays so when it is resumed', async () => {
+    const { options, outDir } = await prepare(9);
+    await using detector = await createDetector();
+    const epochs: EpochEvent[] = [];
+    // Nothing is learned at this rate: the first epoch is the best.
+    const still = { ...options, learningRate: 1e-30, milestones: [], patience: 2 };
+    const result = await new Trainer(detector, still).run({ onEpoch: (event) => void epochs.push(event) });
+    expect(result).toMatchObject({ epochs: 3, bestEpoch: 1, stoppedEarly: true });
+    expect(epochs.map(({ best }) => best)).toEqual([true, false, false]);
+    const onStep = () => expect.fail('no step is left');
+    expect(await new Trainer(detector, { ...still, resume: true }).run({ onStep })).toMatchObject({ epochs: 3 });
+    const longer = await new Trainer(detector, { ...still, patience: 3, resume: true }).run();
+    expect(longer).toMatchObject({ epochs: 4, bestEpoch: 1, outDir });
   });
 
   it('trains on pictures that lost every object, which are background', async () => {
@@ -257,6 +344,17 @@ describe('Trainer refuses', () => {
     await expectError(new Trainer(detector, options).run(), 'CHECKPOINT_MISMATCH', 'green', 'red, blue');
   });
 
+  it('what needs the blocks of a ConvNeXt where there are none', async () => {
+    const { options } = await prepare();
+    const torchscript = fileURLToPath(new URL('../fixtures/torchscript/one_map.pt', import.meta.url));
+    const imageSize = { width: 96, height: 64 };
+    await using detector = await Detector.create({ classes: squareClasses, backbone: { torchscript }, imageSize });
+    for (const given of [{ dropPath: 0.1 }, { layerDecay: 0.9 }]) {
+      expect(() => new Trainer(detector, { ...options, ...given })).toThrow('needs a ConvNeXt');
+    }
+    new Trainer(detector, { ...options, backboneLearningRateFactor: 0.1 });
+  });
+
   it('an output directory that cannot be written', async () => {
     const { options, train } = await prepare();
     await using detector = await createDetector();
@@ -271,6 +369,8 @@ describe('Trainer refuses', () => {
     await new Trainer(detector, options).run();
     const other = new Trainer(detector, { ...options, resume: true, learningRate: 1e-2 });
     await expectError(other.run(), 'CHECKPOINT_MISMATCH', 'learningRate was 0.001 and is now 0.01');
+    const averaged = new Trainer(detector, { ...options, resume: true, ema: 0.9 });
+    await expectError(averaged.run(), 'CHECKPOINT_MISMATCH', 'ema was undefined and is now 0.9');
     await expectError(new Trainer(detector, options).run(), 'OUTPUT_NOT_WRITABLE', 'metrics.jsonl');
   });
 

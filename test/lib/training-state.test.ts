@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { RunOptions } from '../../lib/trainer-options.ts';
-import { addStep, finishEpoch, freshState, isTrainingState, meanLosses } from '../../lib/training-state.ts';
+import {
+  addStep,
+  finishEpoch,
+  freshState,
+  isExhausted,
+  isTrainingState,
+  meanLosses,
+} from '../../lib/training-state.ts';
 
 const step = (loss: number, boxLoss: number) => ({
   loss,
@@ -27,6 +34,17 @@ describe('TrainingState', () => {
     const state = freshState({} as RunOptions);
     expect([0, 0.5, 0.5, 0.4, 0.6].map((score) => finishEpoch(state, score))).toEqual([true, true, false, false, true]);
     expect(state).toMatchObject({ epoch: 5, step: 0, bestScore: 0.6, bestEpoch: 5, sums: { loss: 0, steps: 0 } });
+  });
+
+  it('is exhausted when its best epoch is as long ago as patience says', () => {
+    const state = freshState({} as RunOptions);
+    expect(isExhausted(state, 1)).toBe(false);
+    const exhausted = [0.2, 0.5, 0.5, 0.4, 0.6].map((score) => {
+      finishEpoch(state, score);
+      return [isExhausted(state, 2), isExhausted(state, undefined)];
+    });
+    expect(exhausted.map(([two]) => two)).toEqual([false, false, false, true, false]);
+    expect(exhausted.some(([, never]) => never)).toBe(false);
   });
 
   it('survives JSON and recognises itself', () => {

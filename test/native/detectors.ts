@@ -8,10 +8,12 @@ import {
   type NativeDetectorOptions,
   native,
   type StatePart,
+  type StepResult,
+  type TrainingOptions,
 } from '../../lib/binding.ts';
 import { layoutSafetensors } from '../../lib/weights/safetensors.ts';
 import { temporaryFolder } from '../support/voc.ts';
-import { picture, type Tensor } from './support.ts';
+import { picture, type Tensor, weight } from './support.ts';
 
 export const addon: NativeAddon = await native();
 
@@ -97,4 +99,22 @@ export async function writeFloats(
   const path = join(await temporaryFolder(), 'state');
   await writeFile(path, bytes);
   await addon.readState(detector, part, path, tensors);
+}
+
+/** Weights that do not depend on a random generator, as test/reference makes them. */
+export async function weighted(): Promise<DetectorHandle> {
+  const detector = await addon.createDetector(options);
+  const infos = await addon.describeState(detector, 'model');
+  await writeFloats(detector, 'model', new Map(infos.map(({ name, shape }) => [name, weight(name, shape)])));
+  return detector;
+}
+
+/** A detector after so many steps on one batch; the number of a step is its seed. */
+export async function trained(training: TrainingOptions, steps = 1, lr = 1e-3) {
+  const detector = await addon.createDetector(options);
+  await addon.startTraining(detector, training);
+  const batch = await batchOf();
+  const results: StepResult[] = [];
+  for (let step = 0; step < steps; step++) results.push(await addon.trainStep(detector, batch, lr, step));
+  return { detector, results };
 }

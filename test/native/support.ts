@@ -62,7 +62,10 @@ export interface TestAddon {
     parameters: NamedTensor[],
     gradients: (Tensor | null)[][],
     learningRates: number[],
+    options?: { learningRateFactor: number; weightDecay: number }[],
   ): { parameters: NamedTensor[]; state: NamedTensor[] };
+  /** The average of a weight after each of the values that training gives it, and the state at the end. */
+  movingAverage(weight: Tensor, values: Tensor[], decay: number): { averages: Tensor[]; state: NamedTensor[] };
   resizeBilinear(picture: Uint8Array, from: Size, to: Size, flip: boolean): Uint8Array;
   makeBatch(
     size: Size,
@@ -83,6 +86,10 @@ export interface TestAddon {
   /** The same for inputs [x, y, norm weight, norm bias, expand weight, bias, reduce weight, bias, gamma]. */
   residualMlp(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
   residualMlpForward(dtype: Dtype, inputs: Tensor[]): Tensor;
+  /** The residual MLP of x alone (inputs without y) as a block that is dropped for some samples. */
+  dropPath(dtype: Dtype, inputs: Tensor[], gradient: Tensor, rate: number, seed: number): Tensor[];
+  /** What that has to be for the samples of a mask: x + mask / (1 - rate) * (block(x) - x). */
+  maskedBlock(dtype: Dtype, inputs: Tensor[], gradient: Tensor, rate: number, mask: Tensor): Tensor[];
   /** For each list of sizes in bytes: [live, cached, peak] with its tensors, [live, cached] without, blocks used again. */
   cachedTensors(sizes: number[][]): [number, number, number, number, number, number][];
   /** What is still cached. */

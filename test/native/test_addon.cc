@@ -24,12 +24,14 @@
 #include "kernels/residual_mlp.h"
 #include "memory/caching_allocator.h"
 #include "models/convnext.h"
+#include "models/drop_path.h"
 #include "models/ssd_head.h"
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
 #include "ops/default_boxes.h"
 #include "ops/nms.h"
 #include "ops/postprocess.h"
+#include "train/ema.h"
 #include "train/matcher.h"
 #include "train/multibox_loss.h"
 #include "train/optimizer.h"
@@ -239,7 +241,14 @@ Napi::Value multibox_loss_js(const CallbackInfo& info) {
 Napi::Value optimizer_steps_js(const CallbackInfo& info) {
   const NamedTensors parameters = named_tensors(info[1]);
   for (const NamedTensor& parameter : parameters) parameter.tensor.set_requires_grad(true);
-  const auto optimizer = make_optimizer(info[0].ToString(), parameters);
+  std::vector<ParameterOptions> options;
+  if (!info[4].IsUndefined()) {
+    options = list(info[4], [](const Napi::Value& each) {
+      const Napi::Object object = each.As<Napi::Object>();
+      return ParameterOptions{number(object.Get("learningRateFactor")), number(object.Get("weightDecay"))};
+    });
+  }
+  const auto optimizer = make_optimizer(info[0].ToString(), parameters, options);
   const auto gradients = list(info[2], [](const Napi::Value& step) {
     return list(step,
                 [](const Napi::Value& gradient) { return gradient.IsNull() ? at::Tensor() : to_tensor(gradient); });
@@ -252,6 +261,25 @@ Napi::Value optimizer_steps_js(const CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("parameters", from_named(info.Env(), optimizer->parameters()));
   object.Set("state", from_named(info.Env(), optimizer->state()));
+  return object;
+}
+
+// The average of a tensor after each of the values that training gives it, and what is left in the model at the end.
+Napi::Value moving_average_js(const CallbackInfo& info) {
+  const at::Tensor weight = to_tensor(info[0]).set_requires_grad(true);
+  Ema ema({{"w", weight}}, number(info[2]));
+  const auto averages = list(info[1], [&](const Napi::Value& value) {
+    {
+      const TrainedWeights trained(&ema);
+      const c10::NoGradGuard no_grad;
+      weight.copy_(to_tensor(value));
+      ema.update();
+    }
+    return weight.detach().clone();
+  });
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("averages", to_list(info.Env(), averages, from_tensor));
+  object.Set("state", from_named(info.Env(), ema.state()));
   return object;
 }
 
@@ -355,6 +383,26 @@ Napi::Value residual_mlp_forward_js(const CallbackInfo& info) {
   return from_tensor(info.Env(), residual_mlp(in[0], in[1], {in[2], in[3], in[4], in[5], in[6], in[7], in[8]}, 1e-6));
 }
 
+// The residual MLP on x alone, as a block that is dropped for some samples: info[3] is the rate, info[4] the seed.
+Napi::Value drop_path_js(const CallbackInfo& info) {
+  const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 1);
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[4]));
+  const auto block = [&](const at::Tensor& x, double factor) {
+    return residual_mlp(x, x, {in[1], in[2], in[3], in[4], in[5], in[6], in[7] * factor}, 1e-6);
+  };
+  return with_gradients(
+      info, in, [&] { return drop_path(in[0], number(info[3]), generator, block); }, to_tensor(info[2]));
+}
+
+// What it has to be, x + mask / (1 - rate) * (block(x) - x): info[3] is the rate, info[4] the mask [N].
+Napi::Value masked_block_js(const CallbackInfo& info) {
+  const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 1);
+  const at::Tensor factor = to_tensor(info[4]).to(dtype(info[0])).reshape({-1, 1, 1, 1}) / (1 - number(info[3]));
+  const ResidualMlp mlp{in[1], in[2], in[3], in[4], in[5], in[6], in[7]};
+  return with_gradients(
+      info, in, [&] { return in[0] + factor * (residual_mlp(in[0], in[0], mlp, 1e-6) - in[0]); }, to_tensor(info[2]));
+}
+
 // Makes and drops tensors of so many bytes, all of a list at the same time, list after list -> the use after each list
 // was made and after it was dropped, and how many blocks of the list before served again.
 Napi::Value cached_tensors_js(const CallbackInfo& info) {
@@ -454,6 +502,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("ssdMatch", guarded<ssd_match_js>);
   add("multiboxLoss", guarded<multibox_loss_js>);
   add("optimizerSteps", guarded<optimizer_steps_js>);
+  add("movingAverage", guarded<moving_average_js>);
   add("resizeBilinear", guarded<resize_bilinear_js>);
   add("makeBatch", guarded<make_batch_js>);
   add("convnextParameters", guarded<convnext_parameters_js>);
@@ -462,6 +511,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("depthwiseConv", guarded<depthwise_conv_js>);
   add("residualMlp", guarded<residual_mlp_js>);
   add("residualMlpForward", guarded<residual_mlp_forward_js>);
+  add("dropPath", guarded<drop_path_js>);
+  add("maskedBlock", guarded<masked_block_js>);
   add("cachedTensors", guarded<cached_tensors_js>);
   add("releaseCachedMemory", guarded<release_cached_memory_js>);
   add("readTensors", guarded<read_tensors_js>);

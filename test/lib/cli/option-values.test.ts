@@ -1,6 +1,14 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { device, fraction, integer, integers, oneOf, positiveNumber } from '../../../lib/cli/option-values.ts';
+import {
+  device,
+  fraction,
+  integer,
+  integers,
+  nonNegativeNumber,
+  oneOf,
+  positiveNumber,
+} from '../../../lib/cli/option-values.ts';
 
 describe('option values', () => {
   it.each([
@@ -35,6 +43,11 @@ describe('option values', () => {
 
   it.each(['0', '-1e-4', 'NaN', 'Infinity', '1e999', '', '1,5'])('refuses %j as a number > 0', (text) => {
     expect(() => positiveNumber(text)).toThrow('Expected a number > 0.');
+  });
+
+  it('reads a number that may be 0', () => {
+    expect(['0', '.05'].map(nonNegativeNumber)).toEqual([0, 0.05]);
+    for (const text of ['-0.1', 'NaN', '1e999', '']) expect(() => nonNegativeNumber(text)).toThrow('a number >= 0.');
   });
 
   it('reads a score from 0 to 1', () => {

@@ -97,6 +97,10 @@ describe('textLog', () => {
     textLog().end(result);
     expect(printed[0]).toContain('All 20 epochs were complete: best mAP@0.50:0.95 0.3480 at epoch 17');
     expect(printed[0]).toContain('dinov3-det detect --checkpoint runs/a/best');
+    textLog().end({ ...result, stoppedEarly: true });
+    expect(printed[1]).toContain(
+      'STOPPED EARLY after 20 epochs, 3 of them without a better score: best mAP@0.50:0.95 0.3480',
+    );
   });
 });
 

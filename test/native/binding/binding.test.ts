@@ -284,10 +284,37 @@ describe('wrong arguments throw TypeError or RangeError', () => {
         optimizer: notStrings,
         fineTune: [undefined, null, 0, 'true'],
         clipGradNorm: [null, '1', true, {}],
+        parameters: [
+          null,
+          {},
+          [1],
+          [{ name: 1, learningRateFactor: 1, weightDecay: 0 }],
+          [{ name: 'a', weightDecay: 0 }],
+        ],
+        microBatchSize: [null, '1'],
+        emaDecay: [null, '1', true],
+        dropPath: [null, [], 'a'],
       },
     ),
   )('startTraining, for %s', async (_, value) => {
     await expect(call('startTraining', detector, value)).rejects.toThrow(TypeError);
+  });
+
+  it.each(
+    spoiled(
+      { optimizer: 'sgd', fineTune: true },
+      {
+        parameters: [
+          [{ name: 'a', learningRateFactor: -1, weightDecay: 0 }],
+          [{ name: 'a', learningRateFactor: 1, weightDecay: Number.NaN }],
+        ],
+        microBatchSize: [0, -1, 0.5, Number.NaN],
+        emaDecay: [-0.1, 1.1, Number.NaN],
+        dropPath: [-0.1, 1, Number.NaN],
+      },
+    ),
+  )('startTraining, RangeError for %s', async (_, value) => {
+    await expect(call('startTraining', detector, value)).rejects.toThrow(RangeError);
   });
 
   it('trainStep, for a learning rate that is no number, weights as they were', async () => {
@@ -297,6 +324,10 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     for (const value of notNumbers) await expect(call('trainStep', own, batch, value)).rejects.toThrow(TypeError);
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
       await expect(call('trainStep', own, batch, value)).rejects.toThrow(RangeError);
+    }
+    await expect(call('trainStep', own, batch, 1e-3, '1')).rejects.toThrow(TypeError);
+    for (const seed of [-1, 1e300, Number.NaN]) {
+      await expect(call('trainStep', own, batch, 1e-3, seed)).rejects.toThrow(RangeError);
     }
     expect(changed(before, await readBytes(own, 'model'))).toEqual([]);
   });

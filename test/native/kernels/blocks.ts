@@ -42,6 +42,15 @@ export function residualMlpForward(dtype: Dtype, shape: MapShape): Tensor {
   return addon.residualMlpForward(dtype, [...maps, ...mlpInputs(channels)].map(make));
 }
 
+/** The residual MLP of x alone, dropped for the samples that a seed chooses, or left for those of a mask. */
+export function dropPath(dtype: Dtype, shape: MapShape, rate: number, which: number | Tensor): Map<string, Tensor> {
+  const compute = (inputs: Tensor[], gradient: Tensor) =>
+    typeof which === 'number'
+      ? addon.dropPath(dtype, inputs, gradient, rate, which)
+      : addon.maskedBlock(dtype, inputs, gradient, rate, which);
+  return run(compute, ['x'], mlpInputs, shape);
+}
+
 function run(
   compute: (inputs: Tensor[], gradient: Tensor) => Tensor[],
   mapNames: string[],

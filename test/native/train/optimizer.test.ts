@@ -33,6 +33,42 @@ describe.each(['adamw', 'sgd'])('%s', (kind) => {
   });
 });
 
+describe('parameter groups', () => {
+  it('equal five steps of torch.optim.AdamW with two groups', () => {
+    const { factors, decays, adamw } = reference.groups;
+    const parameters = shapes.map(([name, shape]) => ({ name, tensor: pattern(name, shape, 2) }));
+    const gradients = [0, 1, 2, 3, 4].map((step) =>
+      shapes.map(([name, shape]) => pattern(`groups.${name}.${step}`, shape, 10 ** -step)),
+    );
+    const options = shapes.map(([name]) => ({ learningRateFactor: factors[name], weightDecay: decays[name] }));
+    const result = addon.optimizerSteps('adamw', parameters, gradients, reference.learningRates, options);
+    expectTensors(result.parameters, adamw.parameters);
+    expectTensors(result.state, adamw.state);
+  });
+
+  it('are the same as one when they have the same options', () => {
+    const steps = (options?: { learningRateFactor: number; weightDecay: number }[]) => {
+      const parameters = shapes.map(([name, shape]) => ({ name, tensor: pattern(name, shape, 2) }));
+      const gradients = [shapes.map(([name, shape]) => pattern(`groups.${name}.0`, shape, 1))];
+      return addon.optimizerSteps('adamw', parameters, gradients, [0.1], options);
+    };
+    expect(steps(shapes.map(() => ({ learningRateFactor: 1, weightDecay: 0.01 })))).toEqual(steps());
+  });
+
+  it('by hand: SGD adds the decay to the gradient of its parameter, at its own rate', () => {
+    const parameters = ['a', 'b', 'c'].map((name) => ({ name, tensor: tensor([2], [1]) }));
+    const options = [
+      { learningRateFactor: 0.5, weightDecay: 0 },
+      { learningRateFactor: 1, weightDecay: 0.25 },
+      { learningRateFactor: 0, weightDecay: 0.25 },
+    ];
+    const gradients = [[tensor([1], [1]), tensor([1], [1]), tensor([1], [1])]];
+    const result = addon.optimizerSteps('sgd', parameters, gradients, [0.1], options);
+    const moved = result.parameters.map(({ tensor }) => tensor.data[0]!);
+    expectClose(moved, [2 - 0.05 * 1.9, 2 - 0.1 * 1.9 * (1 + 0.25 * 2), 2], 1e-6);
+  });
+});
+
 describe('one step by hand', () => {
   const parameters = () => [{ name: 'w', tensor: tensor([2], [1]) }];
 

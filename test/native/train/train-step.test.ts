@@ -3,8 +3,20 @@ import { describe, expect, it } from 'vitest';
 import type { BatchHandle, DetectorHandle, StepResult } from '../../../lib/binding.ts';
 import { golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
-import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
-import { type Digest, expectClose, expectDigest, maxDifference, picture, type Tensor, weight } from '../support.ts';
+import {
+  addon,
+  allDetections,
+  batchOf,
+  changed,
+  objects,
+  options,
+  readBytes,
+  readFloats,
+  trained,
+  weighted,
+  writeFloats,
+} from '../detectors.ts';
+import { type Digest, expectClose, expectDigest, maxDifference, picture, type Tensor } from '../support.ts';
 
 const runs = await golden('native/training.json');
 const reference: Gradients = await golden('native/gradients.json');
@@ -32,14 +44,6 @@ const settings: Record<string, { optimizer: string; fineTune: boolean; clipGradN
   'sgd, frozen, clipped': { optimizer: 'sgd', fineTune: false, clipGradNorm: 3 },
 };
 
-/** Weights that do not depend on a random generator, as test/reference makes them. */
-async function weighted(): Promise<DetectorHandle> {
-  const detector = await addon.createDetector(options);
-  const infos = await addon.describeState(detector, 'model');
-  await writeFloats(detector, 'model', new Map(infos.map(({ name, shape }) => [name, weight(name, shape)])));
-  return detector;
-}
-
 const numbers = ({ loss, boxLoss, classLoss, gradientNorm }: StepResult) => [loss, boxLoss, classLoss, gradientNorm];
 
 /** How the first SGD step moves a weight, by lr * 1.9 * gradient: with a rate that dwarfs the weights the move is the gradient. */
@@ -55,19 +59,6 @@ async function gradientsOf(detector: DetectorHandle, batch: BatchHandle, clipGra
     return [name, gradient] as const;
   });
   return { step, gradients: new Map(gradients) };
-}
-
-async function trained(
-  training: { optimizer: string; fineTune: boolean; clipGradNorm?: number },
-  steps = 1,
-  lr = 1e-3,
-) {
-  const detector = await addon.createDetector(options);
-  await addon.startTraining(detector, training);
-  const batch = await batchOf();
-  const results: StepResult[] = [];
-  for (let step = 0; step < steps; step++) results.push(await addon.trainStep(detector, batch, lr));
-  return { detector, results };
 }
 
 describe('training step', () => {
@@ -157,6 +148,46 @@ describe('training step', () => {
     const results = [await addon.trainStep(resumed, batch, 1e-3), await addon.trainStep(resumed, batch, 1e-3)];
     expect(results).toEqual(whole.results.slice(2));
     expect(changed(await readBytes(whole.detector, 'model'), await readBytes(resumed, 'model'))).toEqual([]);
+  });
+});
+
+describe('a batch in parts', () => {
+  const images = [...objects, { boxes: [], labels: [] }, { boxes: [[2, 3, 60, 60]], labels: [1] }, objects[1]!];
+
+  async function step(microBatchSize?: number) {
+    const detector = await weighted();
+    const training = { optimizer: 'sgd', fineTune: true, ...(microBatchSize && { microBatchSize }) };
+    await addon.startTraining(detector, training);
+    const result = await addon.trainStep(detector, await batchOf(images), 1e-2);
+    return { result, bytes: await readBytes(detector, 'model'), floats: await readFloats(detector, 'model') };
+  }
+
+  it.each([1, 2, 3])('of %i has the losses and gradients of the whole', async (size) => {
+    const [whole, parts] = [await step(), await step(size)];
+    expect(parts.result.positives).toBe(whole.result.positives);
+    expectClose(numbers(parts.result), numbers(whole.result), 1e-5);
+    for (const [name, values] of whole.floats) expectClose(parts.floats.get(name)!, values, 1e-6);
+    expect(changed(whole.bytes, parts.bytes).length).toBeGreaterThan(0); // it did go in parts
+  });
+
+  it('that fits is not divided: bit for bit the same', async () => {
+    const [whole, one] = [await step(), await step(5)];
+    expect(one.result).toEqual(whole.result);
+    expect(changed(whole.bytes, one.bytes)).toEqual([]);
+  });
+});
+
+describe('parameters with options of their own', () => {
+  it('are stepped by them; a factor of 0 leaves them as they are', async () => {
+    const before = await readBytes(await addon.createDetector(options), 'model');
+    const names = [...before.keys()].filter((name) => name.startsWith('backbone.stages.1.'));
+    const parameters = names.map((name) => ({ name, learningRateFactor: 0, weightDecay: 0.5 }));
+    const { detector } = await trained({ optimizer: 'adamw', fineTune: true, parameters });
+    const moved = changed(before, await readBytes(detector, 'model'));
+    expect(names).toHaveLength(9);
+    expect(moved).toEqual(
+      [...before.keys()].filter((name) => !names.includes(name) && !/module_list\.[1-5]\./.test(name)).sort(),
+    );
   });
 });
 

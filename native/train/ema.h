@@ -1,0 +1,55 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "models/named_tensor.h"
+
+namespace dinov3_det {
+
+// Exponential moving average of a model's weights, as timm's ModelEmaV2 keeps it: average = d * average + (1 - d) *
+// weight after each step, of parameters and floating point buffers (running statistics); what else there is, is copied.
+// The decay d warms up as TensorFlow's ExponentialMovingAverage does, min(decay, (1 + n) / (10 + n)) at the n-th
+// update, so that the random first weights are forgotten.
+//
+// The model itself holds the average: who detects, saves or exports gets that. Only for a training step
+// `TrainedWeights` puts the trained weights in its place.
+class Ema {
+ public:
+  // The tensors of a model, each a weight to train and so far its average too.
+  Ema(NamedTensors tensors, double decay);
+
+  // Takes the trained weights into the average, in the lifetime of a TrainedWeights.
+  void update();
+
+  // What the model does not hold, to be saved with it: "<tensor>.trained", and the number of updates.
+  NamedTensors state() const;
+
+ private:
+  friend class TrainedWeights;
+  void exchange();
+
+  NamedTensors model_;
+  std::vector<at::Tensor> other_;  // trained weights; the average while these are in the model
+  at::Tensor updates_;             // scalar
+  double decay_;
+};
+
+// While it lives the model holds its trained weights; without an average it always does.
+class TrainedWeights {
+ public:
+  explicit TrainedWeights(Ema* ema) : ema_(ema) {
+    if (ema_ != nullptr) ema_->exchange();
+  }
+  ~TrainedWeights() {
+    if (ema_ != nullptr) ema_->exchange();
+  }
+  TrainedWeights(const TrainedWeights&) = delete;
+  TrainedWeights& operator=(const TrainedWeights&) = delete;
+
+ private:
+  Ema* ema_;
+};
+
+}  // namespace dinov3_det
