@@ -33,6 +33,12 @@ const parts = [
     writes: ['nms', 'postprocess', 'multibox_loss', 'ssd_head'].map((name) => `native/${name}.json`),
   },
   {
+    name: 'focal loss, losses of decoded boxes',
+    script: 'make_losses.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/losses.json'],
+  },
+  {
     name: 'default boxes, box coder, matcher, a tiny SSD',
     script: 'make_ssd.py',
     needs: ['torchvision_ops'],
