@@ -39,6 +39,12 @@ const parts = [
     writes: ['native/losses.json'],
   },
   {
+    name: "RetinaNet's head",
+    script: 'make_retinanet.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/retinanet_head.json'],
+  },
+  {
     name: 'default boxes, box coder, matcher, a tiny SSD',
     script: 'make_ssd.py',
     needs: ['torchvision_ops'],

@@ -103,6 +103,14 @@ export interface TestAddon {
     weights: NamedTensor[],
     maps: Tensor[],
   ): { clsLogits: Tensor; bboxRegression: Tensor };
+  retinaNetParameters(channels: number, anchors: number, classes: number, seed: number): NamedTensor[];
+  retinaNetHead(
+    channels: number,
+    anchors: number,
+    classes: number,
+    weights: NamedTensor[],
+    maps: Tensor[],
+  ): { clsLogits: Tensor; bboxRegression: Tensor };
   /** [output, gradient of each input] for inputs [x, weight, bias], computed in a type. */
   depthwiseConv(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
   /** The same for inputs [x, y, norm weight, norm bias, expand weight, bias, reduce weight, bias, gamma]. */

@@ -24,6 +24,7 @@
 #include "kernels/residual_mlp.h"
 #include "memory/caching_allocator.h"
 #include "models/convnext.h"
+#include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
@@ -373,15 +374,31 @@ Napi::Value convnext_forward_js(const CallbackInfo& info) {
   return to_list(info.Env(), convnext.forward(to_tensor(info[2])), from_tensor);
 }
 
+Napi::Value from_output(Napi::Env env, const HeadOutput& output) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("clsLogits", from_tensor(env, output.cls_logits));
+  object.Set("bboxRegression", from_tensor(env, output.bbox_regression));
+  return object;
+}
+
 Napi::Value ssd_head_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(0);
   const SsdHead head(numbers<int64_t>(info[0]), numbers<int64_t>(info[1]), integer(info[2]), generator);
   load(head.parameters(), named_tensors(info[3]));
-  const HeadOutput output = head.forward(list(info[4], to_tensor));
-  Napi::Object object = Napi::Object::New(info.Env());
-  object.Set("clsLogits", from_tensor(info.Env(), output.cls_logits));
-  object.Set("bboxRegression", from_tensor(info.Env(), output.bbox_regression));
-  return object;
+  return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
+}
+
+Napi::Value retinanet_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[3]));
+  const RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
+  return from_named(info.Env(), head.parameters());
+}
+
+Napi::Value retinanet_head_js(const CallbackInfo& info) {
+  at::Generator generator;
+  const RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
+  load(head.parameters(), named_tensors(info[3]));
+  return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
 }
 
 // Output and the gradient of each input, computed in the given type.
@@ -541,6 +558,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("convnextParameters", guarded<convnext_parameters_js>);
   add("convnextForward", guarded<convnext_forward_js>);
   add("ssdHead", guarded<ssd_head_js>);
+  add("retinaNetParameters", guarded<retinanet_parameters_js>);
+  add("retinaNetHead", guarded<retinanet_head_js>);
   add("depthwiseConv", guarded<depthwise_conv_js>);
   add("residualMlp", guarded<residual_mlp_js>);
   add("residualMlpForward", guarded<residual_mlp_forward_js>);
