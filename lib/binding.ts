@@ -1,5 +1,7 @@
+import type { NmsName } from './config.ts';
 import { DetectorError, type DetectorErrorCode } from './errors.ts';
 import { loadAddon } from './libtorch/load.ts';
+import type { AssignerName, LossOptions } from './loss-options.ts';
 import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 
 /** The only file that knows the addon: its functions, typed. Checking and naming is done by the callers. */
@@ -39,6 +41,10 @@ export interface NativeDetectorOptions {
   mean: number[];
   std: number[];
   defaultBoxes: DefaultBoxOptions;
+  /** Default: hard negatives and smooth L1. */
+  loss?: LossOptions;
+  /** Default: SSD's matcher. */
+  assigner?: AssignerName;
   /** Of the random initial weights; none for weights that are read afterwards. */
   seed?: number;
   device: string;
@@ -153,6 +159,8 @@ export interface PostprocessOptions {
   nmsThreshold: number;
   topkCandidates: number;
   maxDetections: number;
+  /** Default `plain`. */
+  nms?: NmsName;
 }
 
 export interface DetectorScriptOptions extends PostprocessOptions {

@@ -8,6 +8,7 @@ import {
   checkPositive,
   wrongArgument,
 } from './check.ts';
+import { type AssignerName, assignerNames, checkLoss, type LossOptions } from './loss-options.ts';
 
 /** The native backbones: DINOv3's four ConvNeXt sizes, and a small one for tests and demos. */
 export const backboneNames = [
@@ -22,6 +23,13 @@ export type BackboneName = (typeof backboneNames)[number];
 export const presetNames = ['article'] as const;
 export type PresetName = (typeof presetNames)[number];
 
+/**
+ * `plain`; `diou`: by distance IoU (Zheng et al. 2020); `weighted`: plain, and a kept box becomes the average, by score, of itself and
+ * those that it suppressed.
+ */
+export const nmsNames = ['plain', 'diou', 'weighted'] as const;
+export type NmsName = (typeof nmsNames)[number];
+
 /** Everything that, with the weights, makes a model: plain JSON, kept in every checkpoint. */
 export interface DetectorConfig {
   preset: PresetName;
@@ -34,6 +42,20 @@ export interface DetectorConfig {
   defaultBoxes: DefaultBoxOptions;
   /** What an evaluation uses; `detect` may ask for less. */
   postprocess: PostprocessOptions;
+  /** What it is trained on, and by `classification` how scores are made; left out: as torchvision's SSD. */
+  loss?: LossOptions;
+  /** Left out: SSD's matcher. */
+  assigner?: AssignerName;
+}
+
+/** What may be chosen in the place of a preset's. */
+export interface PresetChoices {
+  /** What the detector is trained on; the presets' is that of torchvision's SSD. */
+  loss?: Partial<LossOptions>;
+  /** What finds the default boxes of an object in training; default `ssd`. */
+  assigner?: AssignerName;
+  /** How detections that overlap become one; default `plain`. */
+  nms?: NmsName;
 }
 
 /** DINOv3 works on patches of 32 pixels; above 4096 one picture's activations pass any machine's memory. */
@@ -79,6 +101,16 @@ export function presetConfig(
   };
 }
 
+/** The configuration with what is chosen in the place of its own; throws `TypeError` or `RangeError` naming the key. */
+export function withChoices(config: DetectorConfig, { loss, assigner, nms }: PresetChoices): DetectorConfig {
+  return {
+    ...config,
+    ...(nms !== undefined && { postprocess: { ...config.postprocess, nms: checkOneOf('nms', nms, nmsNames) } }),
+    ...(loss !== undefined && { loss: checkLoss('loss', loss) }),
+    ...(assigner !== undefined && { assigner: checkOneOf('assigner', assigner, assignerNames) }),
+  };
+}
+
 /** The feature maps, in cells, that the default boxes of a preset lie on; those of a TorchScript backbone may be others. */
 export function presetMaps({ imageSize }: Pick<DetectorConfig, 'imageSize'>): Size[] {
   return [{ width: imageSize.width / SIDE.multiple, height: imageSize.height / SIDE.multiple }];
@@ -99,7 +131,8 @@ export function checkImageSize(name: string, value: unknown): Size {
 
 /** Checks a configuration that was read from a file; throws `TypeError` or `RangeError` naming the key. */
 export function checkDetectorConfig(value: unknown): DetectorConfig {
-  const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess'];
+  const optional = ['loss', 'assigner'];
+  const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess', ...optional];
   const config = checkKeys('model', value, keys);
   return {
     preset: checkOneOf('model.preset', config.preset, presetNames),
@@ -109,17 +142,21 @@ export function checkDetectorConfig(value: unknown): DetectorConfig {
     std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
     defaultBoxes: checkDefaultBoxes('model.defaultBoxes', config.defaultBoxes),
     postprocess: checkPostprocess('model.postprocess', config.postprocess),
+    ...(config.loss !== undefined && { loss: checkLoss('model.loss', config.loss) }),
+    ...(config.assigner !== undefined && { assigner: checkOneOf('model.assigner', config.assigner, assignerNames) }),
   };
 }
 
 /** Every field of a postprocess configuration. */
 function checkPostprocess(name: string, value: unknown): PostprocessOptions {
-  const options = checkKeys(name, value, ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections']);
+  const keys = ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections', 'nms'];
+  const options = checkKeys(name, value, keys);
   return {
     scoreThreshold: checkNumber(`${name}.scoreThreshold`, options.scoreThreshold, 0, 1),
     nmsThreshold: checkNumber(`${name}.nmsThreshold`, options.nmsThreshold, 0, 1),
     topkCandidates: checkInteger(`${name}.topkCandidates`, options.topkCandidates, 1, 1e6),
     maxDetections: checkInteger(`${name}.maxDetections`, options.maxDetections, 1, 1e6),
+    ...(options.nms !== undefined && { nms: checkOneOf(`${name}.nms`, options.nms, nmsNames) }),
   };
 }
 

@@ -17,8 +17,10 @@ import {
   backboneNames,
   checkDetectorConfig,
   type DetectorConfig,
+  type PresetChoices,
   type PresetName,
   presetConfig,
+  withChoices,
 } from './config.ts';
 import type { Detection } from './detection.ts';
 import { type AnnotateOptions, annotateImage } from './draw.ts';
@@ -31,7 +33,7 @@ import { version } from './version.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
 import { allowedNodes } from './weights/torchscript-operators.ts';
 
-export interface DetectorOptions extends ComputeOptions {
+export interface DetectorOptions extends ComputeOptions, PresetChoices {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
   /** Default `article`. */
@@ -131,12 +133,13 @@ export class Detector {
    */
   static async create(options: DetectorOptions): Promise<Detector> {
     const model = ['classes', 'preset', 'backbone', 'imageSize', 'defaultBoxes', 'weights', 'seed', 'trustTorchScript'];
-    const given = checkKeys('options', options, [...model, ...computeKeys]) as unknown as DetectorOptions;
+    const choices = ['loss', 'assigner', 'nms'];
+    const given = checkKeys('options', options, [...model, ...choices, ...computeKeys]) as unknown as DetectorOptions;
     const classes = checkClasses('classes', given.classes);
     const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
     const name = typeof backbone === 'string' ? backbone : 'torchscript';
     const size = given.imageSize ?? { width: 640, height: 640 };
-    const config = presetConfig(given.preset ?? 'article', name, size, given.defaultBoxes);
+    const config = withChoices(presetConfig(given.preset ?? 'article', name, size, given.defaultBoxes), given);
     const compute = checkComputeOptions(given);
     const seed = checkInteger('seed', given.seed ?? 42, 0);
     const weights = given.weights === undefined ? undefined : checkString('weights', given.weights);

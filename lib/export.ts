@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ensureWritableDirectory, replaceFile } from './atomic-file.ts';
 import { checkInteger, checkKeys, checkOneOf, checkString } from './check.ts';
+import type { DetectorConfig } from './config.ts';
 import { type Detector, internalsOf } from './detector.ts';
 import { version } from './version.ts';
 import { articleNames, releasedNames } from './weights/key-maps.ts';
@@ -85,6 +86,7 @@ async function writeTorchScript(detector: Detector, part: ExportPart, path: stri
 
 /** @throws RangeError for a format or part that has no names for this detector's tensors */
 function checkExportable({ config }: Detector, format: ExportFormat, part: ExportPart): void {
+  if (part === 'model') checkWholeExportable(config, format);
   if (config.backbone !== 'torchscript' || format === 'torchscript') return;
   if (format === 'safetensors' && part === 'model') return;
   const names = part === 'backbone' ? "DINOv3's release" : "the article's model";
@@ -92,6 +94,22 @@ function checkExportable({ config }: Detector, format: ExportFormat, part: Expor
     `Expected a ConvNeXt for the ${part} as ${format}, found a TorchScript backbone, whose tensors have no names in ${names}. ` +
       'Export it as torchscript, or the whole model as safetensors',
   );
+}
+
+/** @throws RangeError for a format whose detections would be others */
+function checkWholeExportable({ loss, postprocess: { nms = 'plain' } }: DetectorConfig, format: ExportFormat): void {
+  if (format === 'pth' && loss?.classification === 'focal') {
+    throw new RangeError(
+      "Expected a detector trained with the classification loss hard-negative for pth, found focal: the article's model would make " +
+        'its scores by softmax. Export it as torchscript or safetensors',
+    );
+  }
+  if (format === 'torchscript' && nms !== 'plain') {
+    throw new RangeError(
+      `Expected a detector with nms plain for torchscript, found ${nms}, which the exported program lacks. Export safetensors, and give ` +
+        "that file as `weights` to a detector created with the same options and nms: 'plain'",
+    );
+  }
 }
 
 function checkOptions(options: ExportOptions, trainedEpochs: number): Required<ExportOptions> {
@@ -121,7 +139,7 @@ async function writeNamed(
 
 /** Values are text, as the format wants; lists and sizes are JSON. `format: pt` is what Hugging Face's loaders look for. */
 function describe({ classes, config }: Detector): Record<string, string> {
-  const { preset, backbone, imageSize } = config;
+  const { preset, backbone, imageSize, loss } = config;
   return {
     format: 'pt',
     created_by: `dinov3-det ${version}`,
@@ -129,5 +147,6 @@ function describe({ classes, config }: Detector): Record<string, string> {
     image_size: JSON.stringify(imageSize),
     preset,
     backbone,
+    ...(loss && { loss: JSON.stringify(loss) }),
   };
 }

@@ -22,7 +22,14 @@ export {
   torchmetricsMeanAveragePrecision,
 } from './average-precision.ts';
 export type { ComputeOptions, Precision } from './compute-options.ts';
-export { type BackboneName, backboneNames, type DetectorConfig, type PresetName, presetNames } from './config.ts';
+export {
+  type BackboneName,
+  backboneNames,
+  type DetectorConfig,
+  type NmsName,
+  type PresetName,
+  presetNames,
+} from './config.ts';
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
 export type { Box, Detection, GroundTruth } from './detection.ts';
@@ -33,6 +40,7 @@ export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorO
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
 export type { ImageInput, RgbImage } from './image.ts';
 export type { ScheduleName } from './learning-rate.ts';
+export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './loss-options.ts';
 export type { WeightReport } from './model-state.ts';
 export { type PreviewOptions, previewAugmentation } from './preview.ts';
 export type { ModelSummary, SummaryRow } from './summary.ts';

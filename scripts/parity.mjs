@@ -37,6 +37,18 @@ const parts = [
     writes: ['nms', 'postprocess', 'multibox_loss', 'ssd_head'].map((name) => `native/${name}.json`),
   },
   {
+    name: 'focal loss, losses of decoded boxes',
+    script: 'make_losses.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/losses.json'],
+  },
+  {
+    name: "RetinaNet's head",
+    script: 'make_retinanet.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/retinanet_head.json'],
+  },
+  {
     name: 'default boxes, box coder, matcher, a tiny SSD',
     script: 'make_ssd.py',
     needs: ['torchvision_ops'],

@@ -233,7 +233,7 @@ Napi::Value detect(const CallbackInfo& info) {
         Detections detections;
         name_out_of_memory("detection " + describe(batch->batch), [&] {
           detections = postprocess(model.forward(batch->batch.pixels), model.default_boxes(), model.image_size(),
-                                   batch->batch.originals, options);
+                                   batch->batch.originals, options, model.scoring());
         });
         return detections;
       },

@@ -69,6 +69,14 @@ bool boolean(const Napi::Object& object, const std::string& key) {
   return value.As<Napi::Boolean>();
 }
 
+// One of the kinds that have names.
+template <class Kind, size_t N>
+Kind kind(const Napi::Object& object, const std::string& key, const Names<Kind, N>& names) {
+  const std::optional<Kind> found = find_kind(names, string(object, key));
+  if (!found) out_of_range(object.Env(), key, "one of " + list_names(names));
+  return *found;
+}
+
 // Each element of a JavaScript array through `convert(element)`.
 template <class Convert>
 auto elements(const Napi::Value& value, const std::string& key, Convert convert) {
@@ -113,6 +121,11 @@ DefaultBoxConfig default_box_config(const Napi::Object& object) {
   return config;
 }
 
+LossOptions loss_options(const Napi::Object& object) {
+  return {kind(object, "classification", kClassLosses), kind(object, "box", kBoxLosses),
+          boolean(object, "backgroundNegatives")};
+}
+
 Photometric photometric(const Napi::Object& object) {
   const auto factor = [&](const char* key) { return number(object, key, 0, kLargestFactor); };
   Photometric choice{factor("brightness"),
@@ -153,6 +166,8 @@ DetectorConfig detector_config(const Napi::Object& options) {
   config.mean = three(options, "mean");
   config.std = three(options, "std");
   config.default_boxes = default_box_config(object_in(options, "defaultBoxes"));
+  if (!options.Get("loss").IsUndefined()) config.loss = loss_options(object_in(options, "loss"));
+  if (!options.Get("assigner").IsUndefined()) config.loss.assigner = kind(options, "assigner", kAssigners);
   if (!options.Get("seed").IsUndefined()) config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
   config.device = string(options, "device");
   config.precision = string(options, "precision");
@@ -179,8 +194,10 @@ TrainOptions train_options(const Napi::Object& options) {
 }
 
 PostprocessOptions postprocess_options(const Napi::Object& options) {
-  return {number(options, "scoreThreshold"), number(options, "nmsThreshold"), integer(options, "topkCandidates", 0),
-          integer(options, "maxDetections", 0)};
+  PostprocessOptions result{number(options, "scoreThreshold"), number(options, "nmsThreshold"),
+                            integer(options, "topkCandidates", 0), integer(options, "maxDetections", 0)};
+  if (!options.Get("nms").IsUndefined()) result.nms = kind(options, "nms", kNmsKinds);
+  return result;
 }
 
 std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {

@@ -15,6 +15,9 @@ namespace dinov3_det {
 
 namespace {
 
+// RetinaNet (Lin et al. 2017, section 4.1): the score that every default box starts with when each is trained on.
+const std::optional<double> kPriorProbability = 0.01;
+
 // One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds
 // its head.
 std::vector<int64_t> head_channels(const std::vector<MapShape>& maps, size_t entries) {
@@ -35,7 +38,8 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 }  // namespace
 
 DetectorModel::DetectorModel(const DetectorConfig& config)
-    : image_size_(config.image_size),
+    : loss_(config.loss),
+      image_size_(config.image_size),
       device_(open_device(config.device)),
       compute_type_(dinov3_det::compute_type(config.precision, device_)) {
   if (config.threads) at::set_num_threads(static_cast<int>(*config.threads));
@@ -43,11 +47,15 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
   backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
                                                : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
-  head_ = std::make_unique<SsdHead>(head_channels(maps_, config.default_boxes.aspect_ratios.size()),
-                                    default_boxes_per_location(config.default_boxes), config.num_classes, generator);
+  const std::vector<int64_t> per_location = default_boxes_per_location(config.default_boxes);
+  head_ = std::make_unique<SsdHead>(head_channels(maps_, per_location.size()), per_location, config.num_classes,
+                                    generator, scoring() == Scoring::kSigmoid ? kPriorProbability : std::nullopt);
 
   std::vector<std::pair<int64_t, int64_t>> grid_sizes;
-  for (const MapShape& map : maps_) grid_sizes.emplace_back(map.height, map.width);
+  for (size_t k = 0; k < maps_.size(); k++) {
+    grid_sizes.emplace_back(maps_[k].height, maps_[k].width);
+    box_grids_.push_back({maps_[k].height * maps_[k].width, per_location[k]});
+  }
   default_boxes_ =
       dinov3_det::default_boxes(config.default_boxes, grid_sizes, image_size_.width, image_size_.height).to(device_);
   mean_ = per_channel(config.mean, device_);
@@ -83,6 +91,10 @@ void DetectorModel::set_trainable(bool fine_tune_backbone) {
 }
 
 void DetectorModel::set_training(bool on) { backbone_->train(on && fine_tune_backbone_); }
+
+Scoring DetectorModel::scoring() const {
+  return loss_.classification == ClassLoss::kFocal ? Scoring::kSigmoid : Scoring::kSoftmax;
+}
 
 NamedTensors DetectorModel::parameters() const {
   NamedTensors named;

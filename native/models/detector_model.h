@@ -14,6 +14,7 @@
 #include "models/torchscript_gate.h"
 #include "ops/default_boxes.h"
 #include "ops/postprocess.h"
+#include "train/loss_options.h"
 
 namespace dinov3_det {
 
@@ -26,6 +27,7 @@ struct DetectorConfig {
   std::array<float, 3> mean;
   std::array<float, 3> std;
   DefaultBoxConfig default_boxes;
+  LossOptions loss;
   std::optional<uint64_t> seed;  // of the random initial weights; none: weights that are read afterwards
   std::string device;
   std::string precision;           // as compute_type takes it
@@ -57,6 +59,9 @@ class DetectorModel {
   torch::jit::Module script_backbone() const;
 
   const at::Tensor& default_boxes() const { return default_boxes_; }  // [A, 4]
+  const std::vector<BoxGrid>& box_grids() const { return box_grids_; }
+  const LossOptions& loss() const { return loss_; }
+  Scoring scoring() const;
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
   at::ScalarType compute_type() const { return compute_type_; }
@@ -69,6 +74,8 @@ class DetectorModel {
   std::vector<MapShape> maps_;
   std::unique_ptr<SsdHead> head_;
   at::Tensor default_boxes_;
+  std::vector<BoxGrid> box_grids_;
+  LossOptions loss_;
   at::Tensor mean_;  // [1, 3, 1, 1]
   at::Tensor std_;   // [1, 3, 1, 1]
   ImageSize image_size_;

@@ -41,7 +41,7 @@ def decode(self, codes: Tensor) -> Tensor:
 // score, ties by default box.
 constexpr const char* kPostprocess = R"(
 def postprocess(self, logits: Tensor, codes: Tensor) -> List[Dict[str, Tensor]]:
-    scores = torch.softmax(logits, -1)  # [N, A, K]
+    scores = self.class_scores(logits)  # [N, A, K]
     boxes = self.decode(codes)  # [N, A, 4]
     detections: List[Dict[str, Tensor]] = []
     for i in range(scores.size(0)):
@@ -65,6 +65,16 @@ def select(self, scores: Tensor, boxes: Tensor) -> Dict[str, Tensor]:
     kept = torch.nonzero(self.batched_nms(boxes, labels))[:, 0]
     kept = kept[torch.sort(values[kept], stable=True, dim=0, descending=True)[1]][:self.max_detections]
     return {"boxes": boxes[kept], "scores": values[kept], "labels": labels[kept]}
+)";
+
+constexpr const char* kSoftmax = R"(
+def class_scores(self, logits: Tensor) -> Tensor:
+    return torch.softmax(logits, -1)
+)";
+
+constexpr const char* kSigmoid = R"(
+def class_scores(self, logits: Tensor) -> Tensor:
+    return torch.sigmoid(logits)
 )";
 
 constexpr const char* kNms = R"(
@@ -125,6 +135,7 @@ std::string feature_maps(const Module& backbone) {
 }  // namespace
 
 Module DetectorModel::script(const std::vector<std::string>& classes, const PostprocessOptions& options) const {
+  TORCH_CHECK(options.nms == Nms::kPlain, "the TorchScript detector has plain NMS alone");
   ScriptBuilder builder;
   const Module backbone = backbone_->script(builder);
   return builder.make(kDetectorClass,
@@ -140,7 +151,8 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
                        {"nms_threshold", options.nms_threshold},
                        {"topk_candidates", options.topk_candidates},
                        {"max_detections", options.max_detections}},
-                      kForward + feature_maps(backbone) + kDecode + kPostprocess + kNms);
+                      kForward + feature_maps(backbone) + kDecode + kPostprocess +
+                          (scoring() == Scoring::kSigmoid ? kSigmoid : kSoftmax) + kNms);
 }
 
 Module DetectorModel::script_backbone() const {

@@ -16,10 +16,11 @@ SsdHead::Conv SsdHead::make_conv(int64_t in_channels, int64_t out_channels, at::
 }
 
 SsdHead::SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location,
-                 int64_t num_classes, at::Generator& generator)
+                 int64_t num_classes, at::Generator& generator, std::optional<double> prior)
     : num_classes_(num_classes) {
   for (size_t k = 0; k < in_channels.size(); k++) {
     classification_.push_back(make_conv(in_channels[k], anchors_per_location[k] * num_classes, generator));
+    if (prior) classification_[k].bias.fill_(-std::log((1 - *prior) / *prior));
     regression_.push_back(make_conv(in_channels[k], anchors_per_location[k] * 4, generator));
   }
 }

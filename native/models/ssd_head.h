@@ -3,6 +3,7 @@
 #include <ATen/Generator.h>
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "models/named_tensor.h"
@@ -25,9 +26,10 @@ struct HeadOutput {
 // gradient.
 class SsdHead {
  public:
-  // Initialised as the reference: Xavier uniform weights, zero biases.
+  // Initialised as the reference: Xavier uniform weights, zero biases; or, for a head whose scores are sigmoids, biases
+  // of the classes with which these are `prior`.
   SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location,
-          int64_t num_classes, at::Generator& generator);
+          int64_t num_classes, at::Generator& generator, std::optional<double> prior = std::nullopt);
 
   // maps [N, C_k, h_k, w_k] -> cells row-major, anchors innermost: A = sum of h_k * w_k * anchors_k
   HeadOutput forward(const std::vector<at::Tensor>& maps) const;

@@ -14,6 +14,12 @@ struct DefaultBoxConfig {
   bool clip = true;                                // clamp width and height (not the corners) to the image
 };
 
+// The default boxes of one map: cell after cell, those of a cell around its centre.
+struct BoxGrid {
+  int64_t cells;
+  int64_t boxes_per_cell;
+};
+
 // 2 + 2 * ratios for each entry.
 std::vector<int64_t> default_boxes_per_location(const DefaultBoxConfig& config);
 

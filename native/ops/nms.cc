@@ -7,14 +7,7 @@
 #include <span>
 
 #include "ops/ranking.h"
-
-// Twice as many boxes at a time where the processor can; AVX2 alone, because fused multiply-adds would round
-// differently.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
-#define WITH_AVX2 __attribute__((target_clones("avx2", "default")))
-#else
-#define WITH_AVX2
-#endif
+#include "ops/with_avx2.h"
 
 namespace dinov3_det {
 
@@ -22,32 +15,9 @@ namespace {
 
 constexpr size_t kCoordinateTrickMaximum = 1000;  // torchvision: boxes.numel() <= 4000 on a CPU
 
-// Boxes of one class by falling score, corner by corner.
-struct ClassBoxes {
-  explicit ClassBoxes(size_t count) : x1(count), y1(count), x2(count), y2(count), area(count), suppressed(count, 0) {}
-
-  std::vector<float> x1, y1, x2, y2, area;
-  std::vector<uint32_t> suppressed;  // as wide as the floats, so that both fit one vector register
-};
-
-// Marks the boxes after `best` whose IoU with it is above the threshold.
-WITH_AVX2 void suppress(ClassBoxes& boxes, size_t best, float iou_threshold) {
-  const size_t count = boxes.suppressed.size();
-  const float *x1 = boxes.x1.data(), *y1 = boxes.y1.data(), *x2 = boxes.x2.data(), *y2 = boxes.y2.data();
-  const float* area = boxes.area.data();
-  uint32_t* suppressed = boxes.suppressed.data();
-  const float left = x1[best], top = y1[best], right = x2[best], bottom = y2[best], own = area[best];
-  for (size_t i = best + 1; i < count; i++) {
-    const float width = std::max(0.0f, std::min(right, x2[i]) - std::max(left, x1[i]));
-    const float height = std::max(0.0f, std::min(bottom, y2[i]) - std::max(top, y1[i]));
-    const float intersection = width * height;
-    suppressed[i] |= intersection / (own + area[i] - intersection) > iou_threshold;
-  }
-}
-
 // Greedy NMS over one class, whose members are indices by falling score; sets kept[index] for those that stay.
 void nms_class(std::span<const int32_t> members, const std::vector<float>& corners, float iou_threshold,
-               std::vector<uint8_t>& kept) {
+               Suppress suppress, std::vector<uint8_t>& kept) {
   ClassBoxes boxes(members.size());
   for (size_t i = 0; i < members.size(); i++) {
     const float* box = &corners[4 * members[i]];
@@ -76,7 +46,21 @@ float rounded_down(double threshold) {
 
 }  // namespace
 
-std::vector<int64_t> batched_nms(const NmsCandidates& candidates, double iou_threshold) {
+WITH_AVX2 void suppress_by_iou(ClassBoxes& boxes, size_t best, float iou_threshold) {
+  const size_t count = boxes.suppressed.size();
+  const float *x1 = boxes.x1.data(), *y1 = boxes.y1.data(), *x2 = boxes.x2.data(), *y2 = boxes.y2.data();
+  const float* area = boxes.area.data();
+  uint32_t* suppressed = boxes.suppressed.data();
+  const float left = x1[best], top = y1[best], right = x2[best], bottom = y2[best], own = area[best];
+  for (size_t i = best + 1; i < count; i++) {
+    const float width = std::max(0.0f, std::min(right, x2[i]) - std::max(left, x1[i]));
+    const float height = std::max(0.0f, std::min(bottom, y2[i]) - std::max(top, y1[i]));
+    const float intersection = width * height;
+    suppressed[i] |= intersection / (own + area[i] - intersection) > iou_threshold;
+  }
+}
+
+std::vector<int64_t> batched_nms(const NmsCandidates& candidates, double iou_threshold, Suppress suppress) {
   const size_t n = candidates.scores.size();
   if (n == 0) return {};
   const std::vector<float> boxes = n <= kCoordinateTrickMaximum ? with_class_offsets(candidates) : candidates.boxes;
@@ -93,7 +77,7 @@ std::vector<int64_t> batched_nms(const NmsCandidates& candidates, double iou_thr
   for (size_t begin = 0; begin < n;) {
     size_t end = begin;
     while (end < n && candidates.labels[grouped[end]] == candidates.labels[grouped[begin]]) end++;
-    nms_class(std::span(grouped).subspan(begin, end - begin), boxes, rounded_down(iou_threshold), is_kept);
+    nms_class(std::span(grouped).subspan(begin, end - begin), boxes, rounded_down(iou_threshold), suppress, is_kept);
     begin = end;
   }
   std::vector<int64_t> kept;

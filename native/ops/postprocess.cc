@@ -7,8 +7,10 @@
 
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
+#include "ops/diou_nms.h"
 #include "ops/nms.h"
 #include "ops/ranking.h"
+#include "ops/weighted_nms.h"
 
 namespace dinov3_det {
 
@@ -42,12 +44,15 @@ NmsCandidates select_candidates(const float* scores, const float* boxes, int64_t
 
 Detections postprocess_image(const float* scores, const float* boxes, int64_t anchors, int64_t classes,
                              const ImageSize& input, const ImageSize& original, const PostprocessOptions& options) {
-  const NmsCandidates candidates = select_candidates(scores, boxes, anchors, classes, options);
+  NmsCandidates candidates = select_candidates(scores, boxes, anchors, classes, options);
   const float ratio_x = static_cast<float>(original.width) / static_cast<float>(input.width);
   const float ratio_y = static_cast<float>(original.height) / static_cast<float>(input.height);
+  std::vector<int64_t> kept =
+      batched_nms(candidates, options.nms_threshold, options.nms == Nms::kDiou ? suppress_by_diou : suppress_by_iou);
+  kept.resize(std::min(kept.size(), static_cast<size_t>(options.max_detections)));
+  if (options.nms == Nms::kWeighted) weight_boxes(candidates, kept, options.nms_threshold);
   Detections detections;
-  for (int64_t index : batched_nms(candidates, options.nms_threshold)) {
-    if (static_cast<int64_t>(detections.scores.size()) == options.max_detections) break;
+  for (const int64_t index : kept) {
     for (int64_t corner = 0; corner < 4; corner++) {
       detections.boxes.push_back(candidates.boxes[4 * index + corner] * (corner % 2 == 0 ? ratio_x : ratio_y));
     }
@@ -65,8 +70,9 @@ void extend(std::vector<T>& all, const std::vector<T>& part) {
 }  // namespace
 
 Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
-                       const std::vector<ImageSize>& originals, const PostprocessOptions& options) {
-  const at::Tensor scores = at::softmax(output.cls_logits, -1).to(at::kCPU, at::kFloat).contiguous();  // [N, A, K]
+                       const std::vector<ImageSize>& originals, const PostprocessOptions& options, Scoring scoring) {
+  const at::Tensor scores =
+      class_scores(output.cls_logits, scoring).to(at::kCPU, at::kFloat).contiguous();  // [N, A, K]
   const at::Tensor boxes = clip_boxes(decode_boxes(output.bbox_regression, default_boxes), input.width, input.height)
                                .to(at::kCPU, at::kFloat)
                                .contiguous();  // [N, A, 4]

@@ -7,14 +7,21 @@
 
 #include "image_size.h"
 #include "models/ssd_head.h"
+#include "names.h"
+#include "ops/class_scores.h"
 
 namespace dinov3_det {
+
+// kDiou: suppress_by_diou; kWeighted: weight_boxes.
+enum class Nms { kPlain, kDiou, kWeighted };
+constexpr Names<Nms, 3> kNmsKinds{{{"plain", Nms::kPlain}, {"diou", Nms::kDiou}, {"weighted", Nms::kWeighted}}};
 
 struct PostprocessOptions {
   double score_threshold = 0.01;  // strict
   double nms_threshold = 0.45;
   int64_t topk_candidates = 400;  // per class
   int64_t max_detections = 200;   // per image
+  Nms nms = Nms::kPlain;
 };
 
 // Detections of a batch, image after image: counts[i] rows belong to image i.
@@ -25,10 +32,11 @@ struct Detections {
   std::vector<int32_t> labels;  // 1..K-1
 };
 
-// torchvision's SSD.postprocess_detections followed by its resize_boxes: softmax, decode, clip to the input, per class
+// torchvision's SSD.postprocess_detections followed by its resize_boxes: scores, decode, clip to the input, per class
 // the best candidates above the threshold, NMS, best of the image, boxes scaled from the input's size to each image's
 // own.
 Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
-                       const std::vector<ImageSize>& originals, const PostprocessOptions& options);
+                       const std::vector<ImageSize>& originals, const PostprocessOptions& options,
+                       Scoring scoring = Scoring::kSoftmax);
 
 }  // namespace dinov3_det

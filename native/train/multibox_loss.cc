@@ -2,51 +2,72 @@
 
 #include <ATen/ATen.h>
 
-#include <limits>
-
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
+#include "train/atss.h"
+#include "train/box_iou_loss.h"
+#include "train/focal_loss.h"
+#include "train/hard_negatives.h"
 #include "train/matcher.h"
 
 namespace dinov3_det {
 
 namespace {
 
-constexpr int64_t kNegativesPerPositive = 3;
+// codes [P, 4], default_boxes [P, 4], boxes [P, 4] -> [P, 1] or, coordinate by coordinate, [P, 4]
+at::Tensor box_loss(BoxLoss kind, const at::Tensor& codes, const at::Tensor& default_boxes, const at::Tensor& boxes) {
+  switch (kind) {
+    case BoxLoss::kGiou:
+      return giou_loss(decode_boxes(codes, default_boxes), boxes).unsqueeze(-1);
+    case BoxLoss::kDiou:
+      return diou_loss(decode_boxes(codes, default_boxes), boxes).unsqueeze(-1);
+    case BoxLoss::kCiou:
+      return ciou_loss(decode_boxes(codes, default_boxes), boxes).unsqueeze(-1);
+    case BoxLoss::kSmoothL1:
+      break;
+  }
+  return at::smooth_l1_loss(codes, encode_boxes(boxes, default_boxes), at::Reduction::None);
+}
 
-// cls_loss [N, A], foreground [N, A] -> mask of each image's hardest negatives. As in torchvision, an image with too
-// few negatives gets positives in this mask, whose loss then counts twice.
-at::Tensor hardest_negatives(const at::Tensor& cls_loss, const at::Tensor& foreground) {
-  const at::Tensor wanted = kNegativesPerPositive * foreground.sum(1, /*keepdim=*/true);
-  const at::Tensor negative_loss = cls_loss.detach().masked_fill(foreground, -std::numeric_limits<double>::infinity());
-  const at::Tensor order = std::get<1>(negative_loss.sort(1, /*descending=*/true));
-  const at::Tensor rank = std::get<1>(order.sort(1));
-  return rank < wanted;
+// logits [N, A, K], labels [N, A] with 0 for the background -> scalar
+at::Tensor hard_negative_loss(const at::Tensor& logits, const at::Tensor& labels, bool of_background) {
+  const at::Tensor foreground = labels > 0;
+  const at::Tensor loss =
+      at::cross_entropy_loss(logits.flatten(0, 1), labels.flatten(), {}, at::Reduction::None).reshape(labels.sizes());
+  const at::Tensor negatives = hard_negatives(loss, foreground, of_background);
+  const at::Tensor weight = foreground.to(loss.dtype()) + negatives.to(loss.dtype());
+  return (loss * weight).sum() / foreground.sum().clamp_min(of_background ? labels.size(0) : 1);
+}
+
+// The same arguments, and what each image's loss is multiplied by [N]. Of K columns the background's is left out.
+at::Tensor focal_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& share) {
+  const at::Tensor targets = at::one_hot(labels, logits.size(-1)).slice(-1, 1).to(logits.dtype());  // [N, A, K - 1]
+  return (sigmoid_focal_loss(logits.slice(-1, 1), targets).sum({1, 2}) * share).sum();
 }
 
 }  // namespace
 
-MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const at::Tensor& default_boxes) {
-  const at::Tensor matches = ssd_match(box_iou(targets.boxes, default_boxes), targets.counts);  // [N, A]
+MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const at::Tensor& default_boxes,
+                           const std::vector<BoxGrid>& grids, const LossOptions& options) {
+  const at::Tensor matches = options.assigner == Assigner::kAtss
+                                 ? atss_match(targets.boxes, targets.counts, default_boxes, grids)
+                                 : ssd_match(box_iou(targets.boxes, default_boxes), targets.counts);  // [N, A]
   const at::Tensor foreground = matches >= 0;
   const at::Tensor positives = foreground.sum();
-  const at::Tensor divisor = positives.clamp_min(1);
 
   // The positives of the whole batch as rows: image, default box, ground truth.
   const at::Tensor rows = at::nonzero(foreground);  // [P, 2]
   const at::Tensor image = rows.select(1, 0), anchor = rows.select(1, 1);
   const at::Tensor object = matches.index({image, anchor});
-  const at::Tensor target = encode_boxes(targets.boxes.index({image, object}), default_boxes.index({anchor}));
-  const at::Tensor bbox_loss =
-      at::smooth_l1_loss(output.bbox_regression.index({image, anchor}), target, at::Reduction::Sum);
-
   const at::Tensor labels = at::zeros_like(matches).index_put({image, anchor}, targets.labels.index({image, object}));
-  const at::Tensor cls_loss = at::cross_entropy_loss(output.cls_logits.flatten(0, 1), labels.flatten(), {},
-                                                     at::Reduction::None)
-                                  .reshape(labels.sizes());  // [N, A]
-  const at::Tensor negatives = hardest_negatives(cls_loss, foreground);
-  const at::Tensor weight = foreground.to(cls_loss.dtype()) + negatives.to(cls_loss.dtype());
-  return {bbox_loss / divisor, (cls_loss * weight).sum() / divisor, positives};
+  const at::Tensor bbox_loss = box_loss(options.box, output.bbox_regression.index({image, anchor}),
+                                        default_boxes.index({anchor}), targets.boxes.index({image, object}));
+  if (options.classification == ClassLoss::kFocal) {
+    const at::Tensor share = (foreground.sum(1).clamp_min(1) * matches.size(0)).to(at::kFloat).reciprocal();  // [N]
+    return {(bbox_loss.sum(1) * share.index({image})).sum(), focal_loss(output.cls_logits, labels, share), positives};
+  }
+  return {bbox_loss.sum() / positives.clamp_min(1),
+          hard_negative_loss(output.cls_logits, labels, options.background_negatives), positives};
 }
 
 }  // namespace dinov3_det

@@ -2,7 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "models/ssd_head.h"
+#include "ops/default_boxes.h"
+#include "train/loss_options.h"
 
 namespace dinov3_det {
 
@@ -19,9 +23,16 @@ struct MultiboxLoss {
   at::Tensor positives;        // scalar, int64
 };
 
-// torchvision's SSD.compute_loss: smooth L1 (beta 1) on the encoded boxes of the positives, softmax cross entropy on
-// positives and, image by image, three times as many hardest negatives; both summed and divided by max(1, positives of
-// the batch).
-MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const at::Tensor& default_boxes);
+// The loss of matched default boxes; by default torchvision's SSD.compute_loss: smooth L1 (beta 1) on the encoded boxes
+// of the positives, softmax cross entropy on positives and, image by image, three times as many hardest negatives; both
+// summed and divided by max(1, positives of the batch). With background negatives the cross entropy is divided by at
+// least one per image.
+//
+// With focal loss both are divided as in torchvision's RetinaNet: in each image by max(1, its positives), then by the
+// number of images.
+//
+// default_boxes [A, 4], which lie on `grids`; these are of use to ATSS alone.
+MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const at::Tensor& default_boxes,
+                           const std::vector<BoxGrid>& grids = {}, const LossOptions& options = {});
 
 }  // namespace dinov3_det

@@ -106,7 +106,8 @@ StepResult TrainStep::add_gradients(const Batch& batch, bool by_positives) {
   const at::Device& device = model_->device();
   const Targets targets{batch.targets.boxes.to(device), batch.targets.labels.to(device),
                         batch.targets.counts.to(device)};
-  const MultiboxLoss loss = multibox_loss(model_->forward(batch.pixels), targets, model_->default_boxes());
+  const MultiboxLoss loss = multibox_loss(model_->forward(batch.pixels), targets, model_->default_boxes(),
+                                          model_->box_grids(), model_->loss());
   const at::Tensor total = loss.bbox_regression + loss.classification;
 
   StepResult result{total.item<double>(), loss.bbox_regression.item<double>(), loss.classification.item<double>(), 0,

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { checkDetectorConfig, checkImageSize, defaultBoxScales, presetConfig, presetMaps } from '../../lib/config.ts';
+import {
+  checkDetectorConfig,
+  checkImageSize,
+  defaultBoxScales,
+  presetConfig,
+  presetMaps,
+  withChoices,
+} from '../../lib/config.ts';
 import { golden } from '../support/shared.ts';
 
 const size = { width: 640, height: 640 };
@@ -24,6 +31,34 @@ describe('presetConfig', () => {
 
   it('names the presets when asked for another', () => {
     expect(() => presetConfig('articel' as 'article', 'convnext_tiny', size)).toThrow(/did you mean "article"/);
+  });
+});
+
+describe('withChoices', () => {
+  const config = presetConfig('article', 'convnext_tiny', size);
+
+  it('leaves out what is not chosen, so that it is the configuration of earlier checkpoints', () => {
+    expect(withChoices(config, {})).toStrictEqual(config);
+    expect(JSON.stringify(config)).not.toMatch(/loss|assigner|"nms"/);
+  });
+
+  it('puts choices in the place of the own ones, the loss whole', () => {
+    const chosen = withChoices(config, { loss: { classification: 'focal' }, assigner: 'atss', nms: 'diou' });
+    expect(chosen).toStrictEqual({
+      ...config,
+      loss: { classification: 'focal', box: 'smooth-l1', backgroundNegatives: false },
+      assigner: 'atss',
+      postprocess: { ...config.postprocess, nms: 'diou' },
+    });
+    expect(config.postprocess).not.toHaveProperty('nms');
+  });
+
+  it.each([
+    [{ loss: { box: 'l2' } }, 'loss.box'],
+    [{ assigner: 'ats' }, 'did you mean "atss"?'],
+    [{ nms: 'soft' }, 'one of plain, diou, weighted for nms'],
+  ])('refuses %o', (choices, word) => {
+    expect(() => withChoices(config, choices as never)).toThrow(word);
   });
 });
 
@@ -64,7 +99,12 @@ describe('presetMaps', () => {
 describe('checkDetectorConfig', () => {
   const valid = () => JSON.parse(JSON.stringify(presetConfig('article', 'convnext_base', size)));
 
-  it('takes what a checkpoint holds', () => expect(checkDetectorConfig(valid())).toEqual(valid()));
+  it('takes what a checkpoint holds', () => expect(checkDetectorConfig(valid())).toStrictEqual(valid()));
+
+  it('takes a loss, an assigner and a kind of NMS', () => {
+    const config = withChoices(valid(), { loss: { box: 'giou' }, assigner: 'ssd', nms: 'weighted' });
+    expect(checkDetectorConfig(JSON.parse(JSON.stringify(config)))).toStrictEqual(config);
+  });
 
   it.each([
     ['mean', [0.5, 0.5], 'model.mean.length'],
@@ -75,6 +115,9 @@ describe('checkDetectorConfig', () => {
     ['defaultBoxes', { aspectRatios: [[2], [2]], scales: [0.1, 0.2, 1], steps: [8], clip: true }, 'steps'],
     ['defaultBoxes', { aspectRatios: [[-2]], scales: [0.1, 1], steps: [], clip: true }, 'aspectRatios[0][0]'],
     ['postprocess', { scoreThreshold: 2, nmsThreshold: 0.5, topkCandidates: 1, maxDetections: 1 }, 'scoreThreshold'],
+    ['loss', { classification: 'focal', backgroundNegatives: true }, 'model.loss.backgroundNegatives'],
+    ['assigner', 'nearest', 'model.assigner'],
+    ['postprocess', { ...valid().postprocess, nms: 'none' }, 'model.postprocess.nms'],
     ['extra', 1, 'Unknown key "extra"'],
   ])('refuses a wrong %s', (key, value, word) => {
     expect(() => checkDetectorConfig({ ...valid(), [key]: value })).toThrow(word);

@@ -25,6 +25,9 @@ describe('Detector.create', () => {
     [{ seed: -1 }, 'seed'],
     [{ preset: 'best' }, 'preset'],
     [{ colour: 'red' }, 'Unknown key "colour"'],
+    [{ loss: { box: 'l1' } }, 'loss.box'],
+    [{ assigner: 'atts' }, 'did you mean "atss"'],
+    [{ nms: 'soft' }, 'nms'],
     [{ defaultBoxes: { aspectRatios: [[2]], scales: [0.2], steps: [], clip: true } }, 'defaultBoxes.scales.length'],
   ])('refuses %o', async (options, message) => {
     await expect(Detector.create({ ...small, ...options } as DetectorOptions)).rejects.toThrow(message);
@@ -39,6 +42,29 @@ describe('Detector.create', () => {
     await detector.save(folder);
     await using loaded = await Detector.load(folder);
     expect(loaded.config.defaultBoxes).toEqual(defaultBoxes);
+  });
+
+  it('keeps loss, assigner and NMS in its checkpoint', async () => {
+    const trainedOn = { loss: { classification: 'focal', box: 'ciou' }, assigner: 'atss' } as const;
+    await using detector = await Detector.create({ ...small, ...trainedOn, nms: 'diou' });
+    const folder = join(await temporaryFolder(), 'saved');
+    await detector.save(folder);
+    await using loaded = await Detector.load(folder);
+    expect(loaded.config).toStrictEqual(detector.config);
+    expect(loaded.config).toMatchObject({ ...trainedOn, postprocess: { nms: 'diou' } });
+    const image = { data: await noise(80, 60).raw().toBuffer(), width: 80, height: 60 };
+    const found = await detector.detect(image, all);
+    expect(found.length).toBeGreaterThan(0);
+    expect(await loaded.detect(image, all)).toEqual(found);
+  });
+
+  it('with focal loss, starts from scores of about .01 whatever the number of classes', async () => {
+    const image = { data: await noise(80, 60).raw().toBuffer(), width: 80, height: 60 };
+    await using detector = await Detector.create({ ...small, loss: { classification: 'focal' } });
+    const scores = (await detector.detect(image, { ...all, maxDetections: 1000 })).map(({ score }) => score);
+    const median = scores.sort((a, b) => a - b)[scores.length >> 1]!;
+    expect(median).toBeGreaterThan(0.002);
+    expect(median).toBeLessThan(0.05);
   });
 
   it('the same seed gives the same weights, another seed others', async () => {

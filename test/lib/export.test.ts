@@ -134,6 +134,27 @@ describe('exportDetector', () => {
     });
   });
 
+  it('safetensors: says the loss that a model is for, if it has one', async () => {
+    const { path } = await exported({ format: 'safetensors' }, { ...small, loss: { classification: 'focal' } });
+    const loss = '{"classification":"focal","box":"smooth-l1","backgroundNegatives":false}';
+    expect((await readSafetensorsHeader(path)).metadata).toMatchObject({ loss });
+  });
+
+  it('refuses formats whose detections would be others, and says which to take', async () => {
+    const focal = { ...small, loss: { classification: 'focal' } } satisfies DetectorOptions;
+    await expect(exported({ format: 'pth' }, focal)).rejects.toThrow(
+      /found focal.*softmax.*torchscript or safetensors/,
+    );
+    for (const nms of ['diou', 'weighted'] as const) {
+      await expect(exported({ format: 'torchscript' }, { ...small, nms })).rejects.toThrow(
+        `Expected a detector with nms plain for torchscript, found ${nms}`,
+      );
+      await expect(exported({ format: 'torchscript', part: 'backbone' }, { ...small, nms })).resolves.toBeDefined();
+    }
+    await expect(exported({ format: 'torchscript' }, { ...focal, nms: 'plain' })).resolves.toBeDefined();
+    await expect(exported({ format: 'pth', part: 'backbone' }, focal)).resolves.toBeDefined();
+  });
+
   it('writes the same bytes for the same model', async () => {
     for (const format of exportFormats) {
       const [first, second] = [await exported({ format }), await exported({ format })];

@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 
 import type { BatchImage, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
+import type { AssignerName, LossOptions } from '../../lib/loss-options.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
 import { numbersOf, type Tensor, tensor, uniform } from '../support/named-values.ts';
 
@@ -28,6 +29,18 @@ export interface Detections {
   labels: number[];
 }
 
+export interface NmsCandidates {
+  boxes: ArrayLike<number>;
+  scores: ArrayLike<number>;
+  labels: ArrayLike<number>;
+}
+
+/** The default boxes of one map. */
+export interface BoxGrid {
+  cells: number;
+  boxesPerCell: number;
+}
+
 /** What test/native/test_addon.cc exports: the core's operations, synchronous, on plain values. */
 export interface TestAddon {
   defaultBoxes(options: DefaultBoxOptions, grids: Size[], image: Size): Tensor;
@@ -37,10 +50,10 @@ export interface TestAddon {
   decodeBoxes(codes: Tensor, defaultBoxes: Tensor): Tensor;
   /** What the last `batchedNms` or `postprocess` took, without the conversion of its arguments. */
   lastMilliseconds(): number;
-  batchedNms(
-    candidates: { boxes: ArrayLike<number>; scores: ArrayLike<number>; labels: ArrayLike<number> },
-    iouThreshold: number,
-  ): number[];
+  batchedNms(candidates: NmsCandidates, iouThreshold: number): number[];
+  diouNms(candidates: NmsCandidates, threshold: number): number[];
+  /** The boxes of all, those of `kept` replaced. */
+  weightBoxes(candidates: NmsCandidates, kept: number[], iouThreshold: number): number[];
   postprocess(
     logits: Tensor,
     regression: Tensor,
@@ -48,13 +61,25 @@ export interface TestAddon {
     input: Size,
     originals: Size[],
     options: PostprocessOptions,
+    sigmoid?: boolean,
   ): Detections;
   ssdMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;
+  atssMatch(
+    boxes: Tensor,
+    counts: Tensor<Int32Array>,
+    defaultBoxes: Tensor,
+    grids: readonly BoxGrid[],
+  ): Tensor<Int32Array>;
+  /** 1 for what is chosen. */
+  hardNegatives(loss: Tensor, foreground: Tensor<Int32Array>, ofBackground: boolean): Tensor<Int32Array>;
+  sigmoidFocalLoss(logits: Tensor, targets: Tensor): { values: Tensor; gradient: Tensor };
+  boxIouLoss(name: 'giou' | 'diou' | 'ciou', boxes: Tensor, targets: Tensor): { values: Tensor; gradient: Tensor };
   multiboxLoss(
     logits: Tensor,
     regression: Tensor,
     targets: Targets,
     defaultBoxes: Tensor,
+    options?: Partial<LossOptions> & { assigner?: AssignerName; grids?: readonly BoxGrid[] },
   ): { boxLoss: number; classLoss: number; positives: number; logitsGradient: Tensor; regressionGradient: Tensor };
   /** A gradient per step and parameter, null where a parameter has none. */
   optimizerSteps(
@@ -77,6 +102,14 @@ export interface TestAddon {
   ssdHead(
     channels: number[],
     anchors: number[],
+    classes: number,
+    weights: NamedTensor[],
+    maps: Tensor[],
+  ): { clsLogits: Tensor; bboxRegression: Tensor };
+  retinaNetParameters(channels: number, anchors: number, classes: number, seed: number): NamedTensor[];
+  retinaNetHead(
+    channels: number,
+    anchors: number,
     classes: number,
     weights: NamedTensor[],
     maps: Tensor[],

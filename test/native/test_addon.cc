@@ -25,13 +25,20 @@
 #include "memory/caching_allocator.h"
 #include "models/convnext.h"
 #include "models/drop_path.h"
+#include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
 #include "ops/default_boxes.h"
+#include "ops/diou_nms.h"
 #include "ops/nms.h"
 #include "ops/postprocess.h"
 #include "train/ema.h"
+#include "ops/weighted_nms.h"
+#include "train/atss.h"
+#include "train/box_iou_loss.h"
+#include "train/focal_loss.h"
+#include "train/hard_negatives.h"
 #include "train/matcher.h"
 #include "train/multibox_loss.h"
 #include "train/optimizer.h"
@@ -113,6 +120,12 @@ Napi::Value from_number(Napi::Env env, double value) { return Napi::Number::New(
 double number(const Napi::Value& value) { return value.ToNumber().DoubleValue(); }
 
 int64_t integer(const Napi::Value& value) { return value.ToNumber().Int64Value(); }
+
+// One of the kinds that have names; the first when none is given.
+template <class Kind, size_t N>
+Kind kind(const Napi::Value& name, const Names<Kind, N>& names) {
+  return name.IsUndefined() ? names[0].second : find_kind(names, name.ToString().Utf8Value()).value();
+}
 
 ImageSize image_size(const Napi::Value& value) {
   const Napi::Object object = value.As<Napi::Object>();
@@ -196,12 +209,26 @@ auto timed(Action action) {
 
 Napi::Value last_milliseconds_js(const CallbackInfo& info) { return from_number(info.Env(), last_milliseconds); }
 
+NmsCandidates nms_candidates(const Napi::Value& value) {
+  const Napi::Object object = value.As<Napi::Object>();
+  return {numbers<float>(object.Get("boxes")), numbers<float>(object.Get("scores")),
+          numbers<int32_t>(object.Get("labels"))};
+}
+
 Napi::Value batched_nms_js(const CallbackInfo& info) {
-  const Napi::Object object = info[0].As<Napi::Object>();
-  const NmsCandidates candidates{numbers<float>(object.Get("boxes")), numbers<float>(object.Get("scores")),
-                                 numbers<int32_t>(object.Get("labels"))};
+  const NmsCandidates candidates = nms_candidates(info[0]);
   const double iou_threshold = number(info[1]);
   return to_list(info.Env(), timed([&] { return batched_nms(candidates, iou_threshold); }), from_number);
+}
+
+Napi::Value diou_nms_js(const CallbackInfo& info) {
+  return to_list(info.Env(), batched_nms(nms_candidates(info[0]), number(info[1]), suppress_by_diou), from_number);
+}
+
+Napi::Value weight_boxes_js(const CallbackInfo& info) {
+  NmsCandidates candidates = nms_candidates(info[0]);
+  weight_boxes(candidates, numbers<int64_t>(info[1]), number(info[2]));
+  return to_list(info.Env(), candidates.boxes, from_number);
 }
 
 Napi::Value postprocess_js(const CallbackInfo& info) {
@@ -211,8 +238,10 @@ Napi::Value postprocess_js(const CallbackInfo& info) {
   const ImageSize input = image_size(info[3]);
   const std::vector<ImageSize> originals = list(info[4], image_size);
   const PostprocessOptions limits{number(options.Get("scoreThreshold")), number(options.Get("nmsThreshold")),
-                                  integer(options.Get("topkCandidates")), integer(options.Get("maxDetections"))};
-  const Detections found = timed([&] { return postprocess(output, default_boxes, input, originals, limits); });
+                                  integer(options.Get("topkCandidates")), integer(options.Get("maxDetections")),
+                                  kind(options.Get("nms"), kNmsKinds)};
+  const Scoring scoring = info[6].ToBoolean() ? Scoring::kSigmoid : Scoring::kSoftmax;
+  const Detections found = timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring); });
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("counts", to_list(info.Env(), found.counts, from_number));
   object.Set("boxes", to_list(info.Env(), found.boxes, from_number));
@@ -225,9 +254,57 @@ Napi::Value ssd_match_js(const CallbackInfo& info) {
   return from_tensor(info.Env(), ssd_match(to_tensor(info[0]), to_tensor(info[1])));
 }
 
+std::vector<BoxGrid> box_grids(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& each) {
+    const Napi::Object grid = each.As<Napi::Object>();
+    return BoxGrid{integer(grid.Get("cells")), integer(grid.Get("boxesPerCell"))};
+  });
+}
+
+Napi::Value atss_match_js(const CallbackInfo& info) {
+  return from_tensor(info.Env(),
+                     atss_match(to_tensor(info[0]), to_tensor(info[1]), to_tensor(info[2]), box_grids(info[3])));
+}
+
+Napi::Value hard_negatives_js(const CallbackInfo& info) {
+  const at::Tensor mask = hard_negatives(to_tensor(info[0]), to_tensor(info[1]) > 0, info[2].ToBoolean());
+  return from_tensor(info.Env(), mask.to(at::kLong));
+}
+
+// The values of a loss of a prediction and its target, and the gradient of their sum.
+template <class Loss>
+Napi::Value loss_with_gradient(Napi::Env env, Loss loss, const at::Tensor& prediction, const at::Tensor& target) {
+  prediction.set_requires_grad(true);
+  const at::Tensor values = loss(prediction, target);
+  values.sum().backward();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("values", from_tensor(env, values));
+  object.Set("gradient", from_tensor(env, prediction.grad()));
+  return object;
+}
+
+Napi::Value sigmoid_focal_loss_js(const CallbackInfo& info) {
+  return loss_with_gradient(info.Env(), sigmoid_focal_loss, to_tensor(info[0]), to_tensor(info[1]));
+}
+
+Napi::Value box_iou_loss_js(const CallbackInfo& info) {
+  const std::string name = info[0].ToString();
+  const auto loss = name == "giou" ? giou_loss : name == "diou" ? diou_loss : ciou_loss;
+  return loss_with_gradient(info.Env(), loss, to_tensor(info[1]), to_tensor(info[2]));
+}
+
 Napi::Value multibox_loss_js(const CallbackInfo& info) {
   const HeadOutput output{to_tensor(info[0]).requires_grad_(true), to_tensor(info[1]).requires_grad_(true)};
-  const MultiboxLoss loss = multibox_loss(output, targets(info[2].As<Napi::Object>()), to_tensor(info[3]));
+  LossOptions options;
+  std::vector<BoxGrid> grids;
+  if (info[4].IsObject()) {
+    const Napi::Object given = info[4].As<Napi::Object>();
+    options = {kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
+               given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
+    if (given.Has("grids")) grids = box_grids(given.Get("grids"));
+  }
+  const MultiboxLoss loss =
+      multibox_loss(output, targets(info[2].As<Napi::Object>()), to_tensor(info[3]), grids, options);
   (loss.bbox_regression + loss.classification).backward();
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("boxLoss", loss.bbox_regression.item<double>());
@@ -325,15 +402,31 @@ Napi::Value convnext_forward_js(const CallbackInfo& info) {
   return to_list(info.Env(), convnext.forward(to_tensor(info[2])), from_tensor);
 }
 
+Napi::Value from_output(Napi::Env env, const HeadOutput& output) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("clsLogits", from_tensor(env, output.cls_logits));
+  object.Set("bboxRegression", from_tensor(env, output.bbox_regression));
+  return object;
+}
+
 Napi::Value ssd_head_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(0);
   const SsdHead head(numbers<int64_t>(info[0]), numbers<int64_t>(info[1]), integer(info[2]), generator);
   load(head.parameters(), named_tensors(info[3]));
-  const HeadOutput output = head.forward(list(info[4], to_tensor));
-  Napi::Object object = Napi::Object::New(info.Env());
-  object.Set("clsLogits", from_tensor(info.Env(), output.cls_logits));
-  object.Set("bboxRegression", from_tensor(info.Env(), output.bbox_regression));
-  return object;
+  return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
+}
+
+Napi::Value retinanet_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[3]));
+  const RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
+  return from_named(info.Env(), head.parameters());
+}
+
+Napi::Value retinanet_head_js(const CallbackInfo& info) {
+  at::Generator generator;
+  const RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
+  load(head.parameters(), named_tensors(info[3]));
+  return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
 }
 
 // Output and the gradient of each input, computed in the given type.
@@ -498,8 +591,14 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("decodeBoxes", guarded<decode_boxes_js>);
   add("lastMilliseconds", guarded<last_milliseconds_js>);
   add("batchedNms", guarded<batched_nms_js>);
+  add("diouNms", guarded<diou_nms_js>);
+  add("weightBoxes", guarded<weight_boxes_js>);
   add("postprocess", guarded<postprocess_js>);
   add("ssdMatch", guarded<ssd_match_js>);
+  add("atssMatch", guarded<atss_match_js>);
+  add("hardNegatives", guarded<hard_negatives_js>);
+  add("sigmoidFocalLoss", guarded<sigmoid_focal_loss_js>);
+  add("boxIouLoss", guarded<box_iou_loss_js>);
   add("multiboxLoss", guarded<multibox_loss_js>);
   add("optimizerSteps", guarded<optimizer_steps_js>);
   add("movingAverage", guarded<moving_average_js>);
@@ -508,6 +607,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("convnextParameters", guarded<convnext_parameters_js>);
   add("convnextForward", guarded<convnext_forward_js>);
   add("ssdHead", guarded<ssd_head_js>);
+  add("retinaNetParameters", guarded<retinanet_parameters_js>);
+  add("retinaNetHead", guarded<retinanet_head_js>);
   add("depthwiseConv", guarded<depthwise_conv_js>);
   add("residualMlp", guarded<residual_mlp_js>);
   add("residualMlpForward", guarded<residual_mlp_forward_js>);

@@ -139,6 +139,8 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       seed: notNumbers.filter((value) => value !== undefined),
       device: notStrings,
       defaultBoxes: notObjects,
+      loss: [...notObjects.slice(1), {}, { classification: 'focal', box: 'giou', backgroundNegatives: 0 }],
+      assigner: notStrings.slice(1),
     }),
     ...spoiled(boxes, {
       aspectRatios: [...notObjects, [2, 3], [['2']], [null]],
@@ -155,6 +157,11 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       imageSize: [...notIntegers, 0, 2 ** 40].map((width) => ({ width, height: 64 })),
       numClasses: [...notIntegers, 0],
       seed: notIntegers,
+      loss: [
+        { classification: 'vocal', box: 'giou', backgroundNegatives: false },
+        { classification: 'focal', box: '', backgroundNegatives: false },
+      ],
+      assigner: ['', 'ats'],
     }),
     ...spoiled(boxes, {
       aspectRatios: [[], [[2]], new Array(7).fill([2])],
@@ -339,12 +346,13 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       nmsThreshold: notNumbers,
       topkCandidates: notNumbers,
       maxDetections: notNumbers,
+      nms: notStrings.slice(1),
     }),
   ])('detect, TypeError for %s', async (_, value) => {
     await expect(call('detect', detector, batch, value)).rejects.toThrow(TypeError);
   });
 
-  it.each(spoiled(allDetections, { topkCandidates: notIntegers, maxDetections: notIntegers }))(
+  it.each(spoiled(allDetections, { topkCandidates: notIntegers, maxDetections: notIntegers, nms: ['soft', ''] }))(
     'detect, RangeError for %s',
     async (_, value) => {
       await expect(call('detect', detector, batch, value)).rejects.toThrow(RangeError);

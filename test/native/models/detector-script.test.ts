@@ -101,6 +101,20 @@ describe('a detector as TorchScript', () => {
   it('normalises with the mean and deviation of the model', async () =>
     expectSameDetections(await create({ mean: [0.1, 0.2, 0.9], std: [0.5, 1, 2] })));
 
+  it('scores each class by itself when it was trained with focal loss', async () => {
+    const loss = { classification: 'focal', box: 'smooth-l1', backgroundNegatives: false } as const;
+    const detector = await create({ loss });
+    await expectSameDetections(detector);
+    const [sigmoid, softmax] = [await write(detector), await write(await create())].map((path) => run(path, images(1)));
+    expect(sigmoid![0]!.scores.data[0]).not.toBeCloseTo(softmax![0]!.scores.data[0]!, 3);
+  });
+
+  it('refuses another NMS than plain', async () => {
+    const options = { ...allDetections, classes, nms: 'diou' } as const;
+    await expect(addon.writeDetectorScript(await create(), 'never.pt', options)).rejects.toThrow('plain NMS alone');
+    expect(existsSync('never.pt')).toBe(false);
+  });
+
   it.each(['one_map', 'tuple_of_maps', 'list_of_maps', 'shared', 'batch_norm'])(
     'has a TorchScript backbone in it: %s',
     async (name) => expectSameDetections(await create(await scripted(name))),

@@ -145,6 +145,46 @@ describe('postprocess', () => {
     expect(best.boxes).toEqual([...boxes[3]!, ...boxes[0]!, ...boxes[2]!]);
   });
 
+  it('scores each class by itself for logits of sigmoids, and the background not at all', () => {
+    const found = addon.postprocess(
+      tensor([9, 0, -1, 9, Math.log(3), -9], [1, 2, 3]),
+      tensor(new Float32Array(8), [1, 2, 4]),
+      matrix([
+        [0, 0, 10, 10],
+        [50, 50, 60, 60],
+      ]),
+      { width: 100, height: 100 },
+      [{ width: 100, height: 100 }],
+      { ...defaults, scoreThreshold: 0.2 },
+      true,
+    );
+    expectDetections(found, [
+      { boxes: [50, 50, 60, 60, 0, 0, 10, 10, 0, 0, 10, 10], scores: [0.75, 0.5, 1 / (1 + Math.E)], labels: [1, 1, 2] },
+    ]);
+  });
+
+  it.each([
+    ['plain', [0, 0, 10, 10], 1],
+    ['diou', [0, 0, 10, 10, 0, 0, 10, 5], 2],
+    ['weighted', [0, 0, 10, 20 / 3 + 5 / 3], 1],
+  ] as const)('makes overlapping boxes one by NMS of the kind %s', (nms, boxes, count) => {
+    // Scores 2/3 and 1/3; IoU .5, distance IoU .469 (diou-nms.test.ts).
+    const logits = [
+      [0, Math.log(2)],
+      [Math.log(2), 0],
+    ];
+    const found = detect(
+      logits,
+      [
+        [0, 0, 10, 10],
+        [0, 0, 10, 5],
+      ],
+      { nms, nmsThreshold: 0.48 },
+    );
+    expect(found.counts).toEqual([count]);
+    expectClose(found.boxes, boxes, 1e-6);
+  });
+
   it('gives nothing for scores that are not numbers', () => {
     expect(detect([[Number.NaN, 1]], [[0, 0, 10, 10]]).counts).toEqual([0]);
   });

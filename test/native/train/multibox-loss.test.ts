@@ -1,21 +1,28 @@
 import { describe, expect, it } from 'vitest';
 
+import type { BoxLossName, ClassLossName } from '../../../lib/loss-options.ts';
 import { golden } from '../../support/shared.ts';
-import { expectClose, loadTestAddon, matrix, padTargets, pattern, tensor } from '../support.ts';
+import { expectClose, loadTestAddon, matrix, padTargets, pattern, rowsOf, tensor } from '../support.ts';
 
 const addon = await loadTestAddon();
 const cases = await golden('native/multibox_loss.json');
+const { whole } = await golden('native/losses.json');
 const { tiny_ssd: tiny } = await golden('ssd_golden.json');
 const none = { boxes: [], labels: [] };
 
-interface LossCase {
-  name: string;
-  targets: { boxes: number[][]; labels: number[] }[];
+interface LossCase extends WholeCase {
   anchors: number;
+  positives: number;
+}
+
+interface WholeCase {
+  name: string;
+  classification: ClassLossName;
+  box: BoxLossName;
+  targets: { boxes: number[][]; labels: number[] }[];
   classes: number;
   boxLoss: number;
   classLoss: number;
-  positives: number;
   logitsGradient: number[];
   regressionGradient: number[];
 }
@@ -55,6 +62,73 @@ describe('multibox_loss', () => {
     expectClose([loss.boxLoss, loss.classLoss], [expected.boxLoss, expected.classLoss], 1e-6);
     expectClose(loss.logitsGradient.data, expected.logitsGradient, 1e-6);
     expectClose(loss.regressionGradient.data, expected.regressionGradient, 1e-6);
+  });
+
+  it.each<WholeCase>(whole)('equals torchvision: $name', (expected) => {
+    const { name, classification, box, targets, classes } = expected;
+    const anchors = tiny.anchors.length;
+    const loss = addon.multiboxLoss(
+      pattern(`${name}.logits`, [targets.length, anchors, classes], 6),
+      pattern(`${name}.regression`, [targets.length, anchors, 4], 6),
+      padTargets(targets),
+      matrix(tiny.anchors),
+      { classification, box },
+    );
+    expectClose([loss.boxLoss, loss.classLoss], [expected.boxLoss, expected.classLoss], 2e-6);
+    expectClose(loss.logitsGradient.data, expected.logitsGradient, 1e-6);
+    expectClose(loss.regressionGradient.data, expected.regressionGradient, 1e-6);
+  });
+
+  it('leaves the column of the background out of the focal loss', () => {
+    const { logits, regression } = tinyOutput;
+    const loss = addon.multiboxLoss(logits, regression, padTargets(tiny.targets), matrix(tiny.anchors), {
+      classification: 'focal',
+    });
+    const touched = rowsOf(loss.logitsGradient).map((row) => row.map((value) => value !== 0));
+    expect(touched.every(([background, ...rest]) => !background && rest.every(Boolean))).toBe(true);
+  });
+
+  it('takes negatives of images without objects, when asked: three each, over at least one for each image', () => {
+    const boxes = Array.from({ length: 6 }, (_, i) => [20 * i, 0, 20 * i + 10, 10]);
+    const logits = [1, 5, -5, 4, 3, -4].flatMap((x) => [0, x]);
+    const entropy = (x: number) => Math.log1p(Math.exp(x));
+    const of = (images: { boxes: number[][]; labels: number[] }[], backgroundNegatives: boolean) =>
+      addon.multiboxLoss(
+        tensor(Array(images.length).fill(logits).flat(), [images.length, 6, 2]),
+        tensor(new Float32Array(images.length * 24), [images.length, 6, 4]),
+        padTargets(images),
+        matrix(boxes),
+        { backgroundNegatives },
+      ).classLoss;
+    const object = { boxes: [boxes[0]!], labels: [1] };
+    const hardest = entropy(5) + entropy(4) + entropy(3);
+    expect(of([none, none], false)).toBe(0);
+    expectClose([of([none, none], true)], [hardest], 1e-6);
+    expectClose([of([object], true)], [entropy(-1) + hardest], 1e-6);
+    expectClose([of([object, none], false)], [entropy(-1) + hardest], 1e-6);
+    expectClose([of([object, none], true)], [(entropy(-1) + 2 * hardest) / 2], 1e-6);
+  });
+
+  it('takes the positives of ATSS, when asked', () => {
+    const boxes = [
+      [0, 0, 10, 10],
+      [10, 0, 20, 10],
+      [20, 0, 30, 10],
+    ];
+    // IoU .43 with the second and .25 with the first: SSD forces the second, for ATSS both are too low (atss.test.ts).
+    const targets = padTargets([{ boxes: [[6, 0, 16, 10]], labels: [1] }]);
+    const positives = (assigner: 'ssd' | 'atss') =>
+      addon.multiboxLoss(
+        tensor(new Float32Array(6), [1, 3, 2]),
+        tensor(new Float32Array(12), [1, 3, 4]),
+        targets,
+        matrix(boxes),
+        {
+          assigner,
+          grids: [{ cells: 3, boxesPerCell: 1 }],
+        },
+      ).positives;
+    expect([positives('ssd'), positives('atss')]).toEqual([1, 0]);
   });
 
   it('is what hand and paper say: one positive, three hardest of five negatives', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { BatchHandle, DetectorHandle, StepResult } from '../../../lib/binding.ts';
+import type { LossOptions } from '../../../lib/loss-options.ts';
 import { golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import {
@@ -101,6 +102,40 @@ describe('training step', () => {
     const losses = results.map(({ loss }) => loss);
     expect(losses.at(-1)).toBeLessThan(0.5 * losses[0]!);
     for (const { loss, boxLoss, classLoss } of results) expect(loss).toBeCloseTo(boxLoss + classLoss, 4);
+  });
+
+  it.each(
+    (['hard-negative', 'focal'] as const).flatMap((classification) =>
+      (['smooth-l1', 'giou', 'diou', 'ciou'] as const).map((box) => ({ classification, box })),
+    ),
+  )('lowers the loss on one batch: $classification, $box', async ({ classification, box }) => {
+    const loss = { classification, box, backgroundNegatives: classification === 'hard-negative' };
+    const detector = await addon.createDetector({ ...options, loss, assigner: box === 'giou' ? 'atss' : 'ssd' });
+    await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
+    // One object as large as a cell, which ATSS gives a default box too, and a picture without any.
+    const batch = await batchOf([
+      { boxes: [[2, 3, 29, 30]], labels: [1] },
+      { boxes: [], labels: [] },
+    ]);
+    const results: StepResult[] = [];
+    for (let step = 0; step < 12; step++) results.push(await addon.trainStep(detector, batch, 1e-3));
+    expect(results[0]!.positives).toBeGreaterThan(0);
+    expect(results.at(-1)!.boxLoss).toBeLessThan(results[0]!.boxLoss * 0.9);
+    expect(results.at(-1)!.classLoss).toBeLessThan(results[0]!.classLoss * 0.5);
+  });
+
+  it('learns from a picture without objects by focal loss and by background negatives alone', async () => {
+    const firstStep = async (loss?: LossOptions) => {
+      const detector = await addon.createDetector({ ...options, ...(loss && { loss }) });
+      await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
+      return addon.trainStep(detector, await batchOf([{ boxes: [], labels: [] }]), 1e-3);
+    };
+    const hardNegative = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: true } as const;
+    expect((await firstStep()).gradientNorm).toBe(0);
+    expect((await firstStep(hardNegative)).classLoss).toBeGreaterThan(1);
+    const focal = await firstStep({ ...hardNegative, classification: 'focal', backgroundNegatives: false });
+    expect(focal.gradientNorm).toBeGreaterThan(0);
+    expect(focal.boxLoss).toBe(0);
   });
 
   it('is the same every time', async () => {

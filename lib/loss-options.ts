@@ -1,0 +1,43 @@
+import { checkBoolean, checkKeys, checkOneOf, wrongArgument } from './check.ts';
+
+/**
+ * `hard-negative`: softmax cross entropy of the positives and, image by image, three times as many hardest negatives (SSD);
+ * `focal`: sigmoid focal loss of every default box, alpha .25, gamma 2 (RetinaNet).
+ */
+export const classLossNames = ['hard-negative', 'focal'] as const;
+export type ClassLossName = (typeof classLossNames)[number];
+
+/** Smooth L1 of the box codes, or generalized, distance or complete IoU of the boxes. */
+export const boxLossNames = ['smooth-l1', 'giou', 'diou', 'ciou'] as const;
+export type BoxLossName = (typeof boxLossNames)[number];
+
+/** What finds the default boxes of an object: SSD's matcher, or adaptive training sample selection (Zhang et al. 2020). */
+export const assignerNames = ['ssd', 'atss'] as const;
+export type AssignerName = (typeof assignerNames)[number];
+
+export interface LossOptions {
+  /** Default `hard-negative`. */
+  classification: ClassLossName;
+  /** Default `smooth-l1`. */
+  box: BoxLossName;
+  /**
+   * Whether a picture without objects teaches, as much as the average picture of its batch; default false, as torchvision. For
+   * `hard-negative`: under `focal` it always does.
+   */
+  backgroundNegatives: boolean;
+}
+
+/** Fills what is left out; throws `TypeError` or `RangeError` naming the key. */
+export function checkLoss(name: string, value: unknown): LossOptions {
+  const given = checkKeys(name, value, ['classification', 'box', 'backgroundNegatives']);
+  const loss = {
+    classification: checkOneOf(`${name}.classification`, given.classification ?? 'hard-negative', classLossNames),
+    box: checkOneOf(`${name}.box`, given.box ?? 'smooth-l1', boxLossNames),
+    backgroundNegatives: checkBoolean(`${name}.backgroundNegatives`, given.backgroundNegatives ?? false),
+  };
+  if (loss.classification === 'focal' && loss.backgroundNegatives) {
+    const expected = `false with the classification loss focal, which takes every default box of every picture,`;
+    throw new RangeError(wrongArgument(`${name}.backgroundNegatives`, expected, true));
+  }
+  return loss;
+}

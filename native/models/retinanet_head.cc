@@ -1,0 +1,68 @@
+#include "models/retinanet_head.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <string>
+
+namespace dinov3_det {
+
+namespace {
+constexpr int64_t kTowerConvs = 4;
+constexpr double kPriorProbability = 0.01;
+}  // namespace
+
+RetinaNetHead::Conv RetinaNetHead::make_conv(int64_t in_channels, int64_t out_channels, at::Generator& generator) {
+  at::Tensor weight = at::zeros({out_channels, in_channels, 3, 3});
+  if (generator.defined()) weight.normal_(0, 0.01, generator);
+  return {weight, at::zeros({out_channels})};
+}
+
+RetinaNetHead::Tower RetinaNetHead::make_tower(int64_t channels, int64_t out_channels, at::Generator& generator) {
+  Tower tower;
+  for (int64_t i = 0; i < kTowerConvs; i++) tower.convs.push_back(make_conv(channels, channels, generator));
+  tower.top = make_conv(channels, out_channels, generator);
+  return tower;
+}
+
+RetinaNetHead::RetinaNetHead(int64_t in_channels, int64_t anchors_per_location, int64_t num_classes,
+                             at::Generator& generator)
+    : classification_(make_tower(in_channels, anchors_per_location * num_classes, generator)),
+      regression_(make_tower(in_channels, anchors_per_location * 4, generator)),
+      num_classes_(num_classes) {
+  classification_.top.bias.fill_(-std::log((1 - kPriorProbability) / kPriorProbability));
+}
+
+at::Tensor RetinaNetHead::score(const Tower& tower, const std::vector<at::Tensor>& maps, int64_t columns) {
+  const auto convolve = [](const at::Tensor& x, const Conv& conv) {
+    return at::conv2d(x, conv.weight, conv.bias, 1, 1);
+  };
+  std::vector<at::Tensor> rows;
+  for (at::Tensor x : maps) {
+    for (const Conv& conv : tower.convs) x = at::relu(convolve(x, conv));
+    const at::Tensor out = convolve(x, tower.top);                                  // [N, anchors * columns, h, w]
+    rows.push_back(out.permute({0, 2, 3, 1}).reshape({out.size(0), -1, columns}));  // [N, h * w * anchors, columns]
+  }
+  return at::cat(rows, 1);
+}
+
+HeadOutput RetinaNetHead::forward(const std::vector<at::Tensor>& maps) const {
+  return {score(classification_, maps, num_classes_), score(regression_, maps, 4)};
+}
+
+NamedTensors RetinaNetHead::parameters() const {
+  NamedTensors named;
+  const auto add = [&](const std::string& prefix, const Conv& conv) {
+    named.push_back({prefix + ".weight", conv.weight});
+    named.push_back({prefix + ".bias", conv.bias});
+  };
+  const auto add_tower = [&](const std::string& prefix, const std::string& top, const Tower& tower) {
+    for (size_t i = 0; i < tower.convs.size(); i++) add(prefix + "conv." + std::to_string(i) + ".0", tower.convs[i]);
+    add(prefix + top, tower.top);
+  };
+  add_tower("classification_head.", "cls_logits", classification_);
+  add_tower("regression_head.", "bbox_reg", regression_);
+  return named;
+}
+
+}  // namespace dinov3_det

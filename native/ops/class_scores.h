@@ -1,0 +1,14 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace dinov3_det {
+
+// How a head's logits are probabilities: of one class out of K with the background (softmax), or of each class by
+// itself, the background's column without a meaning (sigmoid).
+enum class Scoring { kSoftmax, kSigmoid };
+
+// logits [..., K] -> scores of that shape
+at::Tensor class_scores(const at::Tensor& logits, Scoring scoring);
+
+}  // namespace dinov3_det
