@@ -22,7 +22,7 @@ export interface ExportOptions {
    * `torchscript`: a program for `torch.jit.load` (Python) and `torch::jit::load` (C++), on the CPU until it is moved. The model's
    * `forward` takes images [N, 3, height, width], any N, RGB floats of 0 to 1, and gives for each a dictionary of `boxes` [D, 4] (xyxy
    * in pixels of the input), `scores` [D] and `labels` [D] (int64, an index into its `classes`), best first. Thresholds and limits are
-   * those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its map.
+   * those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its map, or a list of maps for a pyramid.
    */
   format: ExportFormat;
   /** `model` (default), or `backbone`: that alone, under the names of DINOv3's released state_dict, or, as `torchscript`, its program. */
@@ -85,7 +85,14 @@ async function writeTorchScript(detector: Detector, part: ExportPart, path: stri
 
 /** @throws RangeError for a format or part that has no names for this detector's tensors */
 function checkExportable({ config }: Detector, format: ExportFormat, part: ExportPart): void {
-  if (config.backbone !== 'torchscript' || format === 'torchscript') return;
+  if (format === 'torchscript') return;
+  if (config.backbone !== 'torchscript') {
+    if (config.features !== 'pyramid' || format !== 'pth' || part === 'backbone') return;
+    throw new RangeError(
+      "Expected a detector without a feature pyramid for the model as pth, found one with it: its tensors have no names in the article's " +
+        'model. Export it as safetensors or torchscript, or its backbone alone',
+    );
+  }
   if (format === 'safetensors' && part === 'model') return;
   const names = part === 'backbone' ? "DINOv3's release" : "the article's model";
   throw new RangeError(

@@ -33,6 +33,12 @@ const parts = [
     writes: ['nms', 'postprocess', 'multibox_loss', 'ssd_head'].map((name) => `native/${name}.json`),
   },
   {
+    name: 'feature pyramid',
+    script: 'make_feature_pyramid.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/feature_pyramid.json'],
+  },
+  {
     name: 'default boxes, box coder, matcher, a tiny SSD',
     script: 'make_ssd.py',
     needs: ['torchvision_ops'],

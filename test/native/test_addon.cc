@@ -24,6 +24,7 @@
 #include "kernels/residual_mlp.h"
 #include "memory/caching_allocator.h"
 #include "models/convnext.h"
+#include "models/feature_pyramid.h"
 #include "models/ssd_head.h"
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
@@ -287,14 +288,42 @@ Napi::Value make_batch_js(const CallbackInfo& info) {
 
 Napi::Value convnext_parameters_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(integer(info[1]));
-  return from_named(info.Env(), ConvNext(convnext_size(info[0].ToString()), generator).parameters());
+  return from_named(info.Env(),
+                    ConvNext(convnext_size(info[0].ToString()), info[2].ToBoolean(), generator).parameters());
 }
 
 Napi::Value convnext_forward_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(0);
-  ConvNext convnext(convnext_size(info[0].ToString()), generator);
+  ConvNext convnext(convnext_size(info[0].ToString()), info[3].ToBoolean(), generator);
   load(convnext.parameters(), named_tensors(info[1]));
   return to_list(info.Env(), convnext.forward(to_tensor(info[2])), from_tensor);
+}
+
+std::vector<MapShape> shapes_of(const std::vector<at::Tensor>& maps) {
+  std::vector<MapShape> shapes;
+  for (const at::Tensor& map : maps) shapes.push_back({map.size(1), map.size(2), map.size(3)});
+  return shapes;
+}
+
+Napi::Value feature_pyramid_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[3]));
+  const FeaturePyramid pyramid(shapes_of(list(info[0], to_tensor)), integer(info[1]), info[2].ToBoolean(), generator);
+  return from_named(info.Env(), pyramid.parameters());
+}
+
+Napi::Value feature_pyramid_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(0);
+  const std::vector<at::Tensor> maps = list(info[0], to_tensor);
+  FeaturePyramid pyramid(shapes_of(maps), integer(info[1]), info[2].ToBoolean(), generator);
+  load(pyramid.parameters(), named_tensors(info[3]));
+  const std::vector<at::Tensor> made = pyramid.forward(maps);
+  const std::vector<MapShape>& shapes = pyramid.map_shapes();
+  TORCH_CHECK(made.size() == shapes.size(), "expected ", shapes.size(), " maps");
+  for (size_t k = 0; k < made.size(); k++) {
+    TORCH_CHECK(made[k].sizes().slice(1) == at::IntArrayRef({shapes[k].channels, shapes[k].height, shapes[k].width}),
+                "another shape than announced: ", made[k].sizes());
+  }
+  return to_list(info.Env(), made, from_tensor);
 }
 
 Napi::Value ssd_head_js(const CallbackInfo& info) {
@@ -458,6 +487,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("makeBatch", guarded<make_batch_js>);
   add("convnextParameters", guarded<convnext_parameters_js>);
   add("convnextForward", guarded<convnext_forward_js>);
+  add("featurePyramidParameters", guarded<feature_pyramid_parameters_js>);
+  add("featurePyramid", guarded<feature_pyramid_js>);
   add("ssdHead", guarded<ssd_head_js>);
   add("depthwiseConv", guarded<depthwise_conv_js>);
   add("residualMlp", guarded<residual_mlp_js>);
