@@ -12,7 +12,7 @@ export interface WeightReport {
   source: string;
   /** Tensors of the model that were filled. */
   loaded: number;
-  /** Whether the head was filled too: the file has one, and it fits. */
+  /** Whether the head was filled too, and the feature pyramid if the model has one: the file has them, and they fit. */
   head: boolean;
   /**
    * Tensors of the model that keep their initial values because the file lacks them: of its head or its feature pyramid, if the file
@@ -68,7 +68,7 @@ export async function readWeights(addon: NativeAddon, handle: DetectorHandle, pa
   return {
     source: opened.source,
     loaded: spans.length,
-    head: head!.spans.length > 0,
+    head: head!.spans.length > 0 && neck!.spans.length === part(wanted, 'neck.').length,
     missing: reports.flatMap(({ missing }) => missing),
     unexpected: [...opened.unneeded, ...reports.flatMap(({ unexpected }) => unexpected)],
     wrongShape: reports.flatMap(({ wrongShape }) => wrongShape),
