@@ -70,7 +70,7 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['--lr', '0'], 'Expected a number > 0.'],
     [['--seed', '-1'], 'Expected an integer >= 0.'],
     [['--scheduler-epochs', '10', '0'], "argument '0' is invalid"],
-    [['--preset', 'default'], 'Allowed choices are article.'],
+    [['--preset', 'default'], 'Allowed choices are article, best.'],
     [['--head', 'retinanet'], 'Allowed choices are ssd.'],
     [['--optimizer', 'adam'], 'Expected one of: SGD, AdamW.'],
     [['--device', 'gpu'], 'Expected cpu, cuda or cuda:N.'],
