@@ -35,7 +35,7 @@ import { allowedNodes } from './weights/torchscript-operators.ts';
 export interface DetectorOptions extends ComputeOptions {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
-  /** Default `article`. */
+  /** `article` (default): one map of stride 32; `best`: a feature pyramid, for objects of every size. */
   preset?: PresetName;
   /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
   backbone?: BackboneName | { torchscript: string };
