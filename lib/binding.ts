@@ -35,6 +35,10 @@ export interface NativeDetectorOptions {
   torchscript?: Uint8Array;
   /** Kinds of nodes that the archive's graphs may have; without it the archive is trusted. */
   allowedNodes?: readonly string[];
+  /** `pyramid`: the head looks at a feature pyramid made of the backbone's maps; default `last`. */
+  features?: 'last' | 'pyramid';
+  /** Of the pyramid's maps; default `none`. */
+  fusion?: 'none' | 'fpn';
   /** Background included. */
   numClasses: number;
   imageSize: Size;

@@ -8,6 +8,14 @@ import {
   checkPositive,
   wrongArgument,
 } from './check.ts';
+import {
+  type Features,
+  type Fusion,
+  featuresNames,
+  fusionNames,
+  pyramidDefaultBoxes,
+  pyramidMaps,
+} from './feature-pyramid.ts';
 import { type AssignerName, assignerNames, checkLoss, type LossOptions } from './loss-options.ts';
 
 /** The native backbones: DINOv3's four ConvNeXt sizes, and a small one for tests and demos. */
@@ -20,7 +28,7 @@ export const backboneNames = [
 ] as const;
 export type BackboneName = (typeof backboneNames)[number];
 
-export const presetNames = ['article'] as const;
+export const presetNames = ['article', 'best'] as const;
 export type PresetName = (typeof presetNames)[number];
 
 /**
@@ -39,6 +47,11 @@ export interface DetectorConfig {
   /** Of the red, green and blue channel, for pixels from 0 to 1. */
   mean: number[];
   std: number[];
+  /** What the head looks at; default `last`: the maps that the backbone gives. */
+  features?: Features;
+  /** Of a pyramid's maps; default `none`. */
+  fusion?: Fusion;
+  /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. */
   defaultBoxes: DefaultBoxOptions;
   /** What an evaluation uses; `detect` may ask for less. */
   postprocess: PostprocessOptions;
@@ -85,20 +98,34 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
   return [...scales, 1];
 }
 
-/** The configuration of a preset, with other default boxes if any are given. */
+/** What may be chosen beside a preset. */
+export type ModelChoices = Partial<Pick<DetectorConfig, 'defaultBoxes' | 'features' | 'fusion'>>;
+
+/**
+ * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid. Default boxes are
+ * the article's, or a pyramid's for as many maps as a ConvNeXt's has.
+ */
 export function presetConfig(
   preset: PresetName,
   backbone: BackboneName | 'torchscript',
   imageSize: Size,
-  defaultBoxes: DefaultBoxOptions = article.defaultBoxes,
+  { features = preset === 'best' ? 'pyramid' : 'last', fusion = 'none', defaultBoxes }: ModelChoices = {},
 ): DetectorConfig {
   checkOneOf('preset', preset, presetNames);
-  return {
+  const size = checkImageSize('imageSize', imageSize);
+  const pyramid = checkOneOf('features', features, featuresNames) === 'pyramid';
+  const usual = pyramid ? pyramidDefaultBoxes(pyramidMaps(size)) : article.defaultBoxes;
+  const config = {
     ...structuredClone(article),
+    preset,
     backbone,
-    imageSize: checkImageSize('imageSize', imageSize),
-    defaultBoxes: checkDefaultBoxes('defaultBoxes', defaultBoxes),
+    imageSize: size,
+    ...(pyramid && { features }),
+    ...(fusion !== 'none' && { fusion: checkOneOf('fusion', fusion, fusionNames) }),
+    defaultBoxes: checkDefaultBoxes('defaultBoxes', defaultBoxes ?? usual),
   };
+  checkPyramid('', config);
+  return config;
 }
 
 /** The configuration with what is chosen in the place of its own; throws `TypeError` or `RangeError` naming the key. */
@@ -111,8 +138,9 @@ export function withChoices(config: DetectorConfig, { loss, assigner, nms }: Pre
   };
 }
 
-/** The feature maps, in cells, that the default boxes of a preset lie on; those of a TorchScript backbone may be others. */
-export function presetMaps({ imageSize }: Pick<DetectorConfig, 'imageSize'>): Size[] {
+/** The feature maps, in cells, that the default boxes of a model lie on; those of a TorchScript backbone may be others. */
+export function presetMaps({ imageSize, features }: Pick<DetectorConfig, 'imageSize' | 'features'>): Size[] {
+  if (features === 'pyramid') return pyramidMaps(imageSize);
   return [{ width: imageSize.width / SIDE.multiple, height: imageSize.height / SIDE.multiple }];
 }
 
@@ -131,20 +159,43 @@ export function checkImageSize(name: string, value: unknown): Size {
 
 /** Checks a configuration that was read from a file; throws `TypeError` or `RangeError` naming the key. */
 export function checkDetectorConfig(value: unknown): DetectorConfig {
-  const optional = ['loss', 'assigner'];
+  const optional = ['features', 'fusion', 'loss', 'assigner'];
   const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess', ...optional];
   const config = checkKeys('model', value, keys);
-  return {
+  const checked: DetectorConfig = {
     preset: checkOneOf('model.preset', config.preset, presetNames),
     backbone: checkOneOf('model.backbone', config.backbone, [...backboneNames, 'torchscript']),
     imageSize: checkImageSize('model.imageSize', config.imageSize),
     mean: checkNumbers('model.mean', config.mean, 3, 3),
     std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
+    ...(config.features !== undefined && {
+      features: checkOneOf('model.features', config.features, featuresNames),
+    }),
+    ...(config.fusion !== undefined && { fusion: checkOneOf('model.fusion', config.fusion, fusionNames) }),
     defaultBoxes: checkDefaultBoxes('model.defaultBoxes', config.defaultBoxes),
     postprocess: checkPostprocess('model.postprocess', config.postprocess),
     ...(config.loss !== undefined && { loss: checkLoss('model.loss', config.loss) }),
     ...(config.assigner !== undefined && { assigner: checkOneOf('model.assigner', config.assigner, assignerNames) }),
   };
+  checkPyramid('model.', checked);
+  return checked;
+}
+
+/** @throws RangeError for what does not go together, with a remedy */
+function checkPyramid(prefix: string, config: DetectorConfig): void {
+  const { features, fusion = 'none', imageSize, backbone, defaultBoxes } = config;
+  if (features !== 'pyramid') {
+    if (fusion === 'none') return;
+    throw new RangeError(
+      `Expected none for ${prefix}fusion but received "${fusion}": a single map has none to be fused with. Set ${prefix}features to pyramid`,
+    );
+  }
+  const [maps, lists] = [presetMaps(config).length, defaultBoxes.aspectRatios.length];
+  if (backbone === 'torchscript' || lists === maps) return; // of a program's maps only the addon can tell
+  throw new RangeError(
+    `Expected ${maps} lists for ${prefix}defaultBoxes.aspectRatios, one for each map of the pyramid at ${imageSize.width}x${imageSize.height}, ` +
+      `but received ${lists}. Leave them out (DEFAULT_BOXES of a data set file), or have them proposed for these maps: dinov3-det analyze --preset best`,
+  );
 }
 
 /** Every field of a postprocess configuration. */

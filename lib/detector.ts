@@ -25,6 +25,7 @@ import {
 import type { Detection } from './detection.ts';
 import { type AnnotateOptions, annotateImage } from './draw.ts';
 import { DetectorError, messageOf } from './errors.ts';
+import type { Features, Fusion } from './feature-pyramid.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
@@ -36,12 +37,16 @@ import { allowedNodes } from './weights/torchscript-operators.ts';
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
-  /** Default `article`. */
+  /** `article` (default): one map of stride 32; `best`: a feature pyramid, for objects of every size. */
   preset?: PresetName;
   /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
   backbone?: BackboneName | { torchscript: string };
   /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Pictures are resized to it. */
   imageSize?: Size;
+  /** In the place of the preset's: what the head looks at, the backbone's own maps (`last`) or a feature pyramid. */
+  features?: Features;
+  /** Of a pyramid's maps, from the top down: `fpn`, or `none`. */
+  fusion?: Fusion;
   /** In the place of the preset's, for example those that `analyzeDataset` proposes. */
   defaultBoxes?: DefaultBoxOptions;
   /**
@@ -89,6 +94,22 @@ export interface DetectorInternals {
 /** A TorchScript backbone as the addon takes it. */
 type Program = Pick<NativeDetectorOptions, 'allowedNodes'> & { torchscript?: Buffer };
 
+const createKeys = [
+  'classes',
+  'preset',
+  'backbone',
+  'imageSize',
+  'features',
+  'fusion',
+  'defaultBoxes',
+  'loss',
+  'assigner',
+  'nms',
+  'weights',
+  'seed',
+  'trustTorchScript',
+];
+
 /** A program is held in memory whole, in one buffer. */
 const MAX_TORCHSCRIPT_BYTES = 2 ** 31 - 1;
 
@@ -132,14 +153,12 @@ export class Detector {
    * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
    */
   static async create(options: DetectorOptions): Promise<Detector> {
-    const model = ['classes', 'preset', 'backbone', 'imageSize', 'defaultBoxes', 'weights', 'seed', 'trustTorchScript'];
-    const choices = ['loss', 'assigner', 'nms'];
-    const given = checkKeys('options', options, [...model, ...choices, ...computeKeys]) as unknown as DetectorOptions;
+    const given = checkKeys('options', options, [...createKeys, ...computeKeys]) as unknown as DetectorOptions;
     const classes = checkClasses('classes', given.classes);
     const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
     const name = typeof backbone === 'string' ? backbone : 'torchscript';
     const size = given.imageSize ?? { width: 640, height: 640 };
-    const config = withChoices(presetConfig(given.preset ?? 'article', name, size, given.defaultBoxes), given);
+    const config = withChoices(presetConfig(given.preset ?? 'article', name, size, given), given);
     const compute = checkComputeOptions(given);
     const seed = checkInteger('seed', given.seed ?? 42, 0);
     const weights = given.weights === undefined ? undefined : checkString('weights', given.weights);

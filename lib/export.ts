@@ -23,7 +23,7 @@ export interface ExportOptions {
    * `torchscript`: a program for `torch.jit.load` (Python) and `torch::jit::load` (C++), on the CPU until it is moved. The model's
    * `forward` takes images [N, 3, height, width], any N, RGB floats of 0 to 1, and gives for each a dictionary of `boxes` [D, 4] (xyxy
    * in pixels of the input), `scores` [D] and `labels` [D] (int64, an index into its `classes`), best first. Thresholds and limits are
-   * those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its map.
+   * those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its map, or a list of maps for a pyramid.
    */
   format: ExportFormat;
   /** `model` (default), or `backbone`: that alone, under the names of DINOv3's released state_dict, or, as `torchscript`, its program. */
@@ -97,7 +97,19 @@ function checkExportable({ config }: Detector, format: ExportFormat, part: Expor
 }
 
 /** @throws RangeError for a format whose detections would be others */
-function checkWholeExportable({ loss, postprocess: { nms = 'plain' } }: DetectorConfig, format: ExportFormat): void {
+function checkWholeExportable(config: DetectorConfig, format: ExportFormat): void {
+  const {
+    backbone,
+    features,
+    loss,
+    postprocess: { nms = 'plain' },
+  } = config;
+  if (format === 'pth' && features === 'pyramid' && backbone !== 'torchscript') {
+    throw new RangeError(
+      "Expected a detector without a feature pyramid for the model as pth, found one with it: its tensors have no names in the article's " +
+        'model. Export it as safetensors or torchscript, or its backbone alone',
+    );
+  }
   if (format === 'pth' && loss?.classification === 'focal') {
     throw new RangeError(
       "Expected a detector trained with the classification loss hard-negative for pth, found focal: the article's model would make " +

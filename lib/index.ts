@@ -38,6 +38,7 @@ export type { AnnotateOptions } from './draw.ts';
 export { DetectorError, type DetectorErrorCode } from './errors.ts';
 export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorOptions } from './evaluator.ts';
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
+export type { Features, Fusion } from './feature-pyramid.ts';
 export type { ImageInput, RgbImage } from './image.ts';
 export type { ScheduleName } from './learning-rate.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './loss-options.ts';

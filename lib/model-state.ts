@@ -1,8 +1,8 @@
 import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
 import { DetectorError } from './errors.ts';
-import { backboneOf } from './weights/key-maps.ts';
+import { backboneOf, isTapNorm } from './weights/key-maps.ts';
 import { type OpenedWeights, openWeights } from './weights/open-weights.ts';
-import { readSafetensorsHeader, type TensorInfo, writeSafetensors } from './weights/safetensors.ts';
+import { readSafetensorsHeader, type TensorInfo, type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
 
 /** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
@@ -12,9 +12,12 @@ export interface WeightReport {
   source: string;
   /** Tensors of the model that were filled. */
   loaded: number;
-  /** Whether the head was filled too: the file has one, and it fits. */
+  /** Whether the head was filled too, and the feature pyramid if the model has one: the file has them, and they fit. */
   head: boolean;
-  /** Tensors of the model's head that the file lacks, although it has others of a head. */
+  /**
+   * Tensors of the model that keep their initial values because the file lacks them: of its head or its feature pyramid, if the file
+   * has others of one, and the norms of the pyramid's finer maps, which no release has.
+   */
   missing: string[];
   /** Tensors of the file that the model has no use for, such as a classifier's. */
   unexpected: string[];
@@ -39,8 +42,8 @@ export async function readState(addon: NativeAddon, handle: DetectorHandle, part
 }
 
 /**
- * Fills a model from a weights file of any kind (`openWeights`): the backbone, all of it; and the head, all or nothing, when the file
- * has one that fits. Nothing changes unless the backbone fits.
+ * Fills a model from a weights file of any kind (`openWeights`): the backbone, all of it but for the norms that only a pyramid has;
+ * and neck and head, each all or nothing, when the file has one that fits. Nothing changes unless the backbone fits.
  *
  * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`; `WEIGHTS_MISMATCH` for another backbone, which it names if it knows it
  */
@@ -51,23 +54,45 @@ export async function readWeights(addon: NativeAddon, handle: DetectorHandle, pa
   const part = <T extends TensorInfo>(tensors: readonly T[], prefix: string) =>
     tensors.filter(({ name }) => name.startsWith(prefix));
 
-  const [backbone, wantedBackbone] = [part(opened.tensors, 'backbone.'), part(wanted, 'backbone.')];
-  checkBackbone(path, wantedBackbone, backbone);
-  const [head, wantedHead] = [part(opened.tensors, 'head.'), part(wanted, 'head.')];
-  const { missing, unexpected, wrongShape } = compare(head.length > 0 ? wantedHead : [], head);
-  const headFits = head.length > 0 && missing.length + unexpected.length + wrongShape.length === 0;
-  const spans = headFits ? [...backbone, ...head] : backbone;
+  const backbone = part(opened.tensors, 'backbone.');
+  const norms = checkBackbone(path, part(wanted, 'backbone.'), backbone);
+  const [neck, head] = ['neck.', 'head.'].map((prefix) =>
+    optionalPart(part(wanted, prefix), part(opened.tensors, prefix)),
+  );
+  const reports = [norms, neck!.report, head!.report];
+  const unneeded = new Set(norms.unexpected);
+  const spans = [...backbone.filter(({ name }) => !unneeded.has(name)), ...neck!.spans, ...head!.spans];
   const integers = spans.find(({ dtype }) => !FLOATS.includes(dtype));
   if (integers) throw mismatch(path, `"${integers.name}" is of type ${integers.dtype}, expected ${FLOATS.join(', ')}`);
   await addon.readState(handle, 'model', path, spans);
-  const extra = [...opened.unneeded, ...unexpected];
-  return { source: opened.source, loaded: spans.length, head: headFits, missing, unexpected: extra, wrongShape };
+  return {
+    source: opened.source,
+    loaded: spans.length,
+    head: head!.spans.length > 0 && neck!.spans.length === part(wanted, 'neck.').length,
+    missing: reports.flatMap(({ missing }) => missing),
+    unexpected: [...opened.unneeded, ...reports.flatMap(({ unexpected }) => unexpected)],
+    wrongShape: reports.flatMap(({ wrongShape }) => wrongShape),
+  };
 }
 
-/** A smaller ConvNeXt is a part of a larger one: what the file has and the model has not is as wrong as the reverse. */
-function checkBackbone(path: string, wanted: readonly TensorInfo[], found: readonly TensorInfo[]): void {
-  const report = compare(wanted, found);
-  if (report.missing.length + report.unexpected.length + report.wrongShape.length === 0) return;
+/** What a file has of a part that it may lack: all that the model wants, or nothing. */
+function optionalPart(wanted: readonly TensorInfo[], found: TensorSpan[]): { spans: TensorSpan[]; report: Comparison } {
+  const report = compare(found.length > 0 ? wanted : [], found);
+  return { spans: isSame(report) ? found : [], report };
+}
+
+/**
+ * A smaller ConvNeXt is a part of a larger one: what the file has and the model has not is as wrong as the reverse. The norms of a
+ * pyramid alone may be there or not: they are what the result tells of.
+ */
+function checkBackbone(path: string, wanted: readonly TensorInfo[], found: readonly TensorInfo[]): Comparison {
+  const all = compare(wanted, found);
+  const report = {
+    missing: all.missing.filter((name) => !isTapNorm(name)),
+    unexpected: all.unexpected.filter((name) => !isTapNorm(name)),
+    wrongShape: all.wrongShape,
+  };
+  if (isSame(report)) return { missing: all.missing, unexpected: all.unexpected, wrongShape: [] };
   const [theirs, ours] = [backboneOf(found), backboneOf(wanted)];
   if (theirs !== undefined && theirs !== ours) {
     const model = ours ?? 'of another kind';
@@ -78,6 +103,11 @@ function checkBackbone(path: string, wanted: readonly TensorInfo[], found: reado
     );
   }
   checkComplete(path, report);
+  return report;
+}
+
+function isSame({ missing, unexpected, wrongShape }: Comparison): boolean {
+  return missing.length + unexpected.length + wrongShape.length === 0;
 }
 
 function describeUnknown({ unneeded }: OpenedWeights): string {

@@ -16,7 +16,7 @@ export interface SummaryRow {
 export interface ModelSummary {
   rows: SummaryRow[];
   totalParameters: number;
-  /** With the backbone frozen: the head's. With `fineTune` all of them. */
+  /** With the backbone frozen: those of the head and of the feature pyramid, if there is one. With `fineTune` all of them. */
   trainableParameters: number;
   defaultBoxes: number;
 }
@@ -35,7 +35,9 @@ export function summarize(
     tensors.filter(({ name }) => name.startsWith(prefix)).reduce((sum, { shape }) => sum + elements(shape), 0);
   const anchors = maps.map((map, k) => map.width * map.height * (2 + 2 * config.defaultBoxes.aspectRatios[k]!.length));
   const boxes = anchors.reduce((sum, n) => sum + n, 0);
+  const stages = stageRows(config, tensors, count);
   const features = shapeOf(maps[0]!);
+  const neck = neckRows(tensors, maps, count);
 
   const head = 'head.';
   const rows: SummaryRow[] = [
@@ -44,10 +46,11 @@ export function summarize(
       depth: 1,
       name: `backbone (${config.backbone})`,
       inputShape: image,
-      outputShape: features,
+      outputShape: stages.at(-1)?.outputShape ?? neck[0]?.inputShape ?? features,
       parameters: count('backbone.'),
     },
-    ...stageRows(config, tensors, count),
+    ...stages,
+    ...neck,
     {
       depth: 1,
       name: 'head (SSDHead)',
@@ -72,7 +75,12 @@ export function summarize(
     { depth: 1, name: 'default boxes', inputShape: image, outputShape: [boxes, 4], parameters: 0 },
   ];
   const total = count('');
-  return { rows, totalParameters: total, trainableParameters: fineTune ? total : count(head), defaultBoxes: boxes };
+  return {
+    rows,
+    totalParameters: total,
+    trainableParameters: fineTune ? total : total - count('backbone.'),
+    defaultBoxes: boxes,
+  };
 }
 
 /** The four stages of a ConvNeXt with their downsampling, and the final norm; none for a TorchScript backbone. */
@@ -92,12 +100,48 @@ function stageRows(
     rows.push({ depth: 2, name: `downsample_layers.${stage}`, inputShape, outputShape, parameters });
     const blocks = count(`backbone.stages.${stage}.`);
     rows.push({ depth: 2, name: `stages.${stage}`, inputShape: outputShape, outputShape, parameters: blocks });
+    const tap = count(`backbone.norms.${stage}.`);
+    if (tap > 0) rows.push({ depth: 2, name: `norms.${stage}`, inputShape: outputShape, outputShape, parameters: tap });
     inputShape = outputShape;
   }
   if (rows.length > 0) {
     rows.push({ depth: 2, name: 'norm', inputShape, outputShape: inputShape, parameters: count('backbone.norm.') });
   }
   return rows;
+}
+
+/** The layers of a feature pyramid, in the order in which they are computed; none for a model without one. */
+function neckRows(
+  tensors: readonly TensorInfo[],
+  maps: readonly FeatureMap[],
+  count: (prefix: string) => number,
+): SummaryRow[] {
+  const weights = (list: string, layer: string) =>
+    tensors.filter(({ name }) => name.startsWith(`neck.${list}.`) && name.endsWith(`${layer}.weight`));
+  const upsamples = weights('upsamples', '.deconv');
+  const laterals = weights('inner_blocks', '');
+  const extras = weights('extras', '.reduce');
+  const rows: SummaryRow[] = [];
+  const add = (name: string, inputShape: number[], outputShape: number[]) =>
+    rows.push({ depth: 2, name, inputShape, outputShape, parameters: count(`neck.${name}.`) });
+  /** The k-th map with other channels. */
+  const withChannels = (k: number, channels: number) => shapeOf({ ...maps[k]!, channels });
+
+  for (const [i, { shape }] of upsamples.entries()) {
+    const k = upsamples.length - i;
+    add(`upsamples.${i}`, withChannels(k, shape[0]!), withChannels(k - 1, shape[1]!));
+  }
+  for (const [k, { shape }] of laterals.entries()) {
+    add(`inner_blocks.${k}`, withChannels(k, shape[1]!), shapeOf(maps[k]!));
+    add(`layer_blocks.${k}`, shapeOf(maps[k]!), shapeOf(maps[k]!));
+  }
+  for (const [i, { shape }] of extras.entries()) {
+    const k = maps.length - extras.length + i;
+    add(`extras.${i}`, withChannels(k - 1, shape[1]!), shapeOf(maps[k]!));
+  }
+  if (rows.length === 0) return [];
+  const [inputShape, outputShape] = [rows[0]!.inputShape, shapeOf(maps.at(-1)!)];
+  return [{ depth: 1, name: 'neck (FeaturePyramid)', inputShape, outputShape, parameters: count('neck.') }, ...rows];
 }
 
 function shapeOf({ channels, height, width }: FeatureMap): number[] {

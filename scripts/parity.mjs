@@ -49,6 +49,12 @@ const parts = [
     writes: ['native/retinanet_head.json'],
   },
   {
+    name: 'feature pyramid',
+    script: 'make_feature_pyramid.py',
+    needs: ['torchvision_ops'],
+    writes: ['native/feature_pyramid.json'],
+  },
+  {
     name: 'default boxes, box coder, matcher, a tiny SSD',
     script: 'make_ssd.py',
     needs: ['torchvision_ops'],

@@ -135,7 +135,7 @@ function resolveOptions(value: AnalysisOptions) {
   const keys = ['preset', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed'];
   const options = checkKeys('options', value, keys) as AnalysisOptions;
   const size = options.imageSize ?? { width: 640, height: 640 };
-  const config = presetConfig(options.preset ?? 'article', 'convnext_tiny', size, options.defaultBoxes);
+  const config = presetConfig(options.preset ?? 'article', 'convnext_tiny', size, options);
   const { imageSize, defaultBoxes } = config;
   const maps = checkMaps(options.maps ?? presetMaps(config), defaultBoxes.aspectRatios.length);
   const ratios = options.ratios === undefined ? undefined : checkInteger('ratios', options.ratios, 0, 16);

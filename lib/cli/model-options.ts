@@ -11,6 +11,7 @@ import {
 } from '../config.ts';
 import type { DetectorOptions, LoadOptions } from '../detector.ts';
 import { messageOf } from '../errors.ts';
+import { type Fusion, fusionNames } from '../feature-pyramid.ts';
 import { integers, oneOf } from './option-values.ts';
 import { UsageError } from './usage-error.ts';
 import { findWeights } from './weights-file.ts';
@@ -22,10 +23,14 @@ export interface ModelFlags {
   backbone?: string;
   imgsz?: number[];
   preset?: PresetName;
+  fusion?: Fusion;
   trustTorchscript?: true;
 }
 
-export type ModelOptions = Pick<DetectorOptions, 'preset' | 'backbone' | 'imageSize' | 'weights' | 'trustTorchScript'>;
+export type ModelOptions = Pick<
+  DetectorOptions,
+  'preset' | 'fusion' | 'backbone' | 'imageSize' | 'weights' | 'trustTorchScript'
+>;
 
 /** The article's names, as the DINOv3 repository has them. */
 const modelNames = backboneNames.filter((name) => name !== 'convnext_test').map((name) => `dinov3_${name}`);
@@ -49,7 +54,12 @@ export function addModelOptions(command: Command): Command {
       ).conflicts('modelName'),
     )
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
-    .addOption(new Option('--preset <name>', 'the shape of the detector').choices(presetNames).default('article'))
+    .addOption(new Option('--preset <name>', 'the shape of the detector (default: article)').choices(presetNames))
+    .addOption(
+      new Option('--fusion <name>', 'of the maps of a feature pyramid, from the top down (default: none)').choices(
+        fusionNames,
+      ),
+    )
     .addOption(new Option('--head <name>', 'the detection head').choices(['ssd']).default('ssd'))
     .option(
       '--trust-torchscript',
@@ -59,11 +69,12 @@ export function addModelOptions(command: Command): Command {
 
 /** What the flags say about the model. @throws UsageError, or DetectorError for the weights file */
 export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
-  const { preset, imgsz, weights } = flags;
+  const { preset, fusion, imgsz, weights } = flags;
   const size = imgsz === undefined ? {} : { imageSize: imageSize(imgsz) };
   const backbone = await backboneOf(flags);
   const trust = trustTorchScript(flags);
-  const options = { ...(preset && { preset }), ...size, ...(backbone && { backbone }), ...trust };
+  const shape = { ...(preset && { preset }), ...(fusion && { fusion }) };
+  const options = { ...shape, ...size, ...(backbone && { backbone }), ...trust };
   if (weights === undefined) return options;
   const { path, kind } = await findWeights(weights);
   if (kind !== 'torchscript') {
@@ -82,7 +93,13 @@ export function trustTorchScript({ trustTorchscript }: ModelFlags): Pick<LoadOpt
 
 /** Refuses flags that contradict the model of a run that goes on. */
 export function checkSameModel(options: ModelOptions, config: DetectorConfig): void {
-  const { imageSize: size = config.imageSize, backbone = config.backbone } = options;
+  const { fusion: fused = 'none' } = config;
+  const {
+    imageSize: size = config.imageSize,
+    backbone = config.backbone,
+    preset = config.preset,
+    fusion = fused,
+  } = options;
   const shown = ({ width, height }: { width: number; height: number }) => `${width} ${height}`;
   if (shown(size) !== shown(config.imageSize)) {
     throw new UsageError(`--imgsz ${shown(size)}: the run to resume has ${shown(config.imageSize)}`);
@@ -90,6 +107,9 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
   if (name !== config.backbone)
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
+  if (preset !== config.preset)
+    throw new UsageError(`--preset ${preset}: the run to resume has the preset ${config.preset}`);
+  if (fusion !== fused) throw new UsageError(`--fusion ${fusion}: the run to resume has the fusion ${fused}`);
 }
 
 /** Width and height of `--imgsz`. @throws UsageError */

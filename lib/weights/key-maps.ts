@@ -2,8 +2,8 @@ import type { TensorInfo } from './safetensors.ts';
 
 /**
  * The names that weight files give to the tensors of a DINOv3 ConvNeXt and of the SSD around it, as data: one map for each program
- * that writes them. Our names are `backbone.` + the names of the official code (`stages.0.0.dwconv.weight`), and `head.` + those of
- * torchvision's SSD head.
+ * that writes them. Our names are `backbone.` + the names of the official code (`stages.0.0.dwconv.weight`), `neck.` + those of our
+ * feature pyramid, and `head.` + those of torchvision's SSD head.
  */
 export interface KeyMap {
   /** What wrote the file, for messages. */
@@ -44,7 +44,7 @@ export const keyMaps: readonly KeyMap[] = [
     source: 'dinov3-det',
     signature: [/^backbone\./],
     rules: [
-      [/^backbone\.(.+)$/, 'backbone.$1'],
+      [/^(backbone|neck)\.(.+)$/, '$1.$2'],
       [HEAD, OUR_HEAD],
     ],
   },
@@ -107,13 +107,18 @@ export const keyMaps: readonly KeyMap[] = [
   },
 ];
 
+/** The norms of the maps below the last that a pyramid takes: no release has them. */
+export function isTapNorm(ours: string): boolean {
+  return /^backbone\.norms\.[12]\./.test(ours);
+}
+
 /**
- * The names that the state_dict of the official ConvNeXt has for a tensor of ours; none for a head's. It registers its final norm
- * twice, and `load_state_dict` wants both names.
+ * The names that the state_dict of the official ConvNeXt has for a tensor of ours; none for a neck's, a head's, or the norms of a
+ * pyramid's finer maps, in whose place it has identities. It registers its final norm twice, and `load_state_dict` wants both names.
  */
 export function releasedNames(ours: string): string[] {
   const [, name] = /^backbone\.(.+)$/.exec(ours) ?? [];
-  if (name === undefined) return [];
+  if (name === undefined || isTapNorm(ours)) return [];
   return name.startsWith('norm.') ? [name, `norms.3.${name.slice('norm.'.length)}`] : [name];
 }
 

@@ -126,6 +126,15 @@ LossOptions loss_options(const Napi::Object& object) {
           boolean(object, "backgroundNegatives")};
 }
 
+// Whether an optional key has the second of its two values; the first is the default.
+bool is_second(const Napi::Object& object, const std::string& key, const std::string& first,
+               const std::string& second) {
+  if (object.Get(key).IsUndefined()) return false;
+  const std::string value = string(object, key);
+  if (value != first && value != second) out_of_range(object.Env(), key, first + " or " + second);
+  return value == second;
+}
+
 Photometric photometric(const Napi::Object& object) {
   const auto factor = [&](const char* key) { return number(object, key, 0, kLargestFactor); };
   Photometric choice{factor("brightness"),
@@ -161,6 +170,8 @@ DetectorConfig detector_config(const Napi::Object& options) {
         elements(allowed, "allowedNodes", [](const Napi::Value& kind) { return string(kind, "allowedNodes"); });
     config.allowed_nodes.emplace(kinds.begin(), kinds.end());
   }
+  config.pyramid = is_second(options, "features", "last", "pyramid");
+  config.fusion = is_second(options, "fusion", "none", "fpn");
   config.num_classes = integer(options, "numClasses", 1);
   config.image_size = image_size(object_in(options, "imageSize"));
   config.mean = three(options, "mean");

@@ -7,7 +7,8 @@ namespace dinov3_det {
 
 namespace {
 
-// LibTorch gives a 1x1 convolution to oneDNN from 16 pictures on, and one of fewer only where it may use several threads.
+// LibTorch gives a 1x1 convolution to oneDNN from 16 pictures on, and one of fewer only where it may use several
+// threads.
 int64_t picture_count(int64_t rows) {
   for (int64_t count = 16; count <= 64; count++) {
     if (rows % count == 0) return count;

@@ -15,28 +15,14 @@ namespace dinov3_det {
 
 namespace {
 
-constexpr double kLayerNormEps = 1e-6;
 constexpr double kLayerScaleInit = 1e-6;
 constexpr double kWeightStd = 0.02;
-
-LayerNorm make_layer_norm(int64_t channels) { return {at::ones({channels}), at::zeros({channels})}; }
 
 // The reference truncates at +-2, a hundred standard deviations away: a plain normal is the same distribution.
 Affine make_affine(at::IntArrayRef weight_shape, at::Generator& generator) {
   at::Tensor weight = at::zeros(weight_shape);
   if (generator.defined()) weight.normal_(0, kWeightStd, generator);
   return {weight, at::zeros({weight_shape[0]})};
-}
-
-// x [N, H, W, C], over C
-at::Tensor layer_norm(const at::Tensor& x, const LayerNorm& norm) {
-  const at::ScalarType type = x.scalar_type();
-  return at::layer_norm(x, norm.weight.sizes(), norm.weight.to(type), norm.bias.to(type), kLayerNormEps);
-}
-
-// x [N, C, H, W], over C. In channels_last memory both permutes are views.
-at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm) {
-  return layer_norm(x.permute({0, 2, 3, 1}), norm).permute({0, 3, 1, 2});
 }
 
 at::Tensor strided_conv(const at::Tensor& x, const Affine& conv) {
@@ -55,7 +41,7 @@ ConvNextSize convnext_size(const std::string& name) {
   TORCH_CHECK(false, "unknown ConvNeXt \"", name, "\"");
 }
 
-ConvNext::ConvNext(const ConvNextSize& size, at::Generator& generator) {
+ConvNext::ConvNext(const ConvNextSize& size, bool pyramid, at::Generator& generator) {
   int64_t in_channels = 3;
   for (size_t i = 0; i < size.dims.size(); i++) {
     const int64_t dim = size.dims[i];
@@ -68,10 +54,11 @@ ConvNext::ConvNext(const ConvNextSize& size, at::Generator& generator) {
                               make_affine({4 * dim, dim}, generator), make_affine({dim, 4 * dim}, generator),
                               at::full({dim}, kLayerScaleInit)});
     }
+    const bool last = i + 1 == size.dims.size();
+    if (last || (pyramid && i > 0)) stage.norm = make_layer_norm(dim);
     stages_.push_back(std::move(stage));
     in_channels = dim;
   }
-  norm_ = make_layer_norm(in_channels);
   const int64_t blocks = std::accumulate(size.depths.begin(), size.depths.end(), int64_t{0});
   int64_t index = 0;
   for (Stage& stage : stages_) {
@@ -104,26 +91,30 @@ at::Tensor ConvNext::run_block(const Block& block, const at::Tensor& x, const at
 
 std::vector<at::Tensor> ConvNext::forward(const at::Tensor& images) {
   at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
+  std::vector<at::Tensor> maps;
   for (size_t i = 0; i < stages_.size(); i++) {
     const Stage& stage = stages_[i];
     x = i == 0 ? layer_norm_channels_first(strided_conv(x, stage.downsample_conv), stage.downsample_norm)
                : strided_conv(layer_norm_channels_first(x, stage.downsample_norm), stage.downsample_conv);
     for (const Block& block : stage.blocks) x = forward_block(block, x);
+    if (stage.norm) maps.push_back(layer_norm_channels_first(x, *stage.norm));
   }
-  return {layer_norm_channels_first(x, norm_)};
+  return maps;
 }
 
 std::vector<MapShape> ConvNext::map_shapes(int64_t height, int64_t width) {
-  constexpr int64_t kStride = 32;
-  return {{norm_.weight.size(0), height / kStride, width / kStride}};
+  std::vector<MapShape> shapes;
+  int64_t stride = 4;
+  for (const Stage& stage : stages_) {
+    if (stage.norm) shapes.push_back({stage.norm->weight.size(0), height / stride, width / stride});
+    stride *= 2;
+  }
+  return shapes;
 }
 
 NamedTensors ConvNext::parameters() const {
   NamedTensors named;
-  const auto add = [&](const std::string& name, const auto& layer) {
-    named.push_back({name + ".weight", layer.weight});
-    named.push_back({name + ".bias", layer.bias});
-  };
+  const auto add = [&](const std::string& name, const auto& layer) { append_layer(named, name, layer); };
   for (size_t i = 0; i < stages_.size(); i++) {
     const std::string name = "downsample_layers." + std::to_string(i);
     add(name + (i == 0 ? ".0" : ".1"), stages_[i].downsample_conv);
@@ -140,7 +131,10 @@ NamedTensors ConvNext::parameters() const {
       add(name + ".pwconv2", block.pwconv2);
     }
   }
-  add("norm", norm_);
+  for (size_t i = 0; i < stages_.size(); i++) {
+    const bool last = i + 1 == stages_.size();
+    if (stages_[i].norm) add(last ? "norm" : "norms." + std::to_string(i), *stages_[i].norm);
+  }
   return named;
 }
 

@@ -3,10 +3,12 @@
 #include <ATen/Generator.h>
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "models/backbone.h"
+#include "models/layers.h"
 #include "models/weight_cache.h"
 
 namespace dinov3_det {
@@ -21,24 +23,15 @@ struct ConvNextSize {
 // demos.
 ConvNextSize convnext_size(const std::string& name);
 
-struct LayerNorm {
-  at::Tensor weight;  // [C]
-  at::Tensor bias;    // [C]
-};
-
-struct Affine {
-  at::Tensor weight;  // convolution [C_out, C_in / groups, kh, kw] or linear [C_out, C_in]
-  at::Tensor bias;    // [C_out]
-};
-
 // DINOv3's ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"): the last stage, stride 32, through the final
 // LayerNorm. Parameter names are the keys of the released state_dict; the second name of the final norm, `norms.3`, is
-// left out.
+// left out. For a feature pyramid the stages at strides 8 and 16 are given too, each through a LayerNorm of its own in
+// the place where the release has an identity: `norms.1` and `norms.2`, which begin as 1 and 0.
 class ConvNext : public Backbone {
  public:
   // Initialised as the reference: weights normal with std .02, biases 0, LayerNorm 1 and 0, layer scale 1e-6. Without a
   // generator the weights are 0, for who will read them from a file.
-  ConvNext(const ConvNextSize& size, at::Generator& generator);
+  ConvNext(const ConvNextSize& size, bool pyramid, at::Generator& generator);
 
   std::vector<at::Tensor> forward(const at::Tensor& images) override;
   std::vector<MapShape> map_shapes(int64_t height, int64_t width) override;
@@ -60,13 +53,13 @@ class ConvNext : public Backbone {
     Affine downsample_conv;     // 4x4/4 for the stem, 2x2/2 later
     LayerNorm downsample_norm;  // behind the stem's convolution, before the later ones
     std::vector<Block> blocks;
+    std::optional<LayerNorm> norm;  // of a stage whose map is given
   };
 
   at::Tensor forward_block(const Block& block, const at::Tensor& x);
   at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma);
 
   std::vector<Stage> stages_;
-  LayerNorm norm_;
   WeightCache weights_;
   bool training_ = false;
   double drop_path_rate_ = 0;

@@ -18,6 +18,16 @@ def forward(self, images: Tensor) -> Tensor:
     return self.norm.forward(x)
 )";
 
+constexpr const char* kConvNextPyramid = R"(
+def forward(self, images: Tensor) -> List[Tensor]:
+    x = images.contiguous(memory_format=2)  # channels_last
+    x = getattr(self.stages, "0").forward(getattr(self.downsample_layers, "0").forward(x))
+    x1 = getattr(self.stages, "1").forward(getattr(self.downsample_layers, "1").forward(x))
+    x2 = getattr(self.stages, "2").forward(getattr(self.downsample_layers, "2").forward(x1))
+    x3 = getattr(self.stages, "3").forward(getattr(self.downsample_layers, "3").forward(x2))
+    return [getattr(self.norms, "1").forward(x1), getattr(self.norms, "2").forward(x2), self.norm.forward(x3)]
+)";
+
 constexpr const char* kBlock = R"(
 def forward(self, x: Tensor) -> Tensor:
     y = self.norm.forward(self.dwconv.forward(x).permute([0, 2, 3, 1]))  # [N, H, W, C]
@@ -45,12 +55,6 @@ def forward(self, x: Tensor) -> Tensor:
     return torch.layer_norm(x, [x.size(-1)], self.weight, self.bias, 1e-6)
 )";
 
-constexpr const char* kChannelsFirstLayerNorm = R"(
-def forward(self, x: Tensor) -> Tensor:
-    y = torch.layer_norm(x.permute([0, 2, 3, 1]), [x.size(1)], self.weight, self.bias, 1e-6)
-    return y.permute([0, 3, 1, 2])
-)";
-
 }  // namespace
 
 Module ConvNext::script(ScriptBuilder& builder) const {
@@ -69,18 +73,23 @@ Module ConvNext::script(ScriptBuilder& builder) const {
   std::vector<Module> downsample_layers, stages;
   for (const Stage& stage : stages_) {
     const Module conv = make("StridedConv", stage.downsample_conv, kStridedConv);
-    const Module norm = make("ChannelsFirstLayerNorm", stage.downsample_norm, kChannelsFirstLayerNorm);
+    const Module norm = script_layer_norm_channels_first(builder, stage.downsample_norm);
     downsample_layers.push_back(stages.empty() ? builder.make_sequential("Stem", {conv, norm})
                                                : builder.make_sequential("Downsample", {norm, conv}));
     std::vector<Module> blocks;
     for (const Block& block : stage.blocks) blocks.push_back(make_block(block));
     stages.push_back(builder.make_sequential("StageOf" + std::to_string(blocks.size()), blocks));
   }
-  return builder.make("ConvNext",
-                      {{"downsample_layers", builder.make_list("DownsampleLayers", downsample_layers)._ivalue()},
-                       {"stages", builder.make_list("Stages", stages)._ivalue()},
-                       {"norm", make("ChannelsFirstLayerNorm", norm_, kChannelsFirstLayerNorm)._ivalue()}},
-                      kConvNext);
+  const auto norm_of = [&](size_t stage) {
+    return script_layer_norm_channels_first(builder, *stages_[stage].norm)._ivalue();
+  };
+  std::vector<ScriptMember> members{
+      {"downsample_layers", builder.make_list("DownsampleLayers", downsample_layers)._ivalue()},
+      {"stages", builder.make_list("Stages", stages)._ivalue()},
+      {"norm", norm_of(3)}};
+  if (!stages_[1].norm) return builder.make("ConvNext", members, kConvNext);
+  members.push_back({"norms", builder.make("Norms", {{"1", norm_of(1)}, {"2", norm_of(2)}})._ivalue()});
+  return builder.make("ConvNext", members, kConvNextPyramid);
 }
 
 }  // namespace dinov3_det

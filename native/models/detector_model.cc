@@ -31,6 +31,18 @@ std::vector<int64_t> head_channels(const std::vector<MapShape>& maps, size_t ent
   return channels;
 }
 
+// Of a pyramid every map needs default boxes of its own; the article's spare entries are for a single map.
+void check_pyramid(const std::vector<MapShape>& maps, size_t entries) {
+  if (maps.size() == entries) return;
+  std::string sizes;
+  for (const MapShape& map : maps) {
+    sizes += (sizes.empty() ? "" : ", ") + std::to_string(map.width) + "x" + std::to_string(map.height);
+  }
+  throw Error("WEIGHTS_MISMATCH", "The feature pyramid has " + std::to_string(maps.size()) + " maps (" + sizes +
+                                      ") but the default boxes have " + std::to_string(entries) +
+                                      " lists of aspect ratios; give one list per map");
+}
+
 at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& device) {
   return at::tensor(at::ArrayRef<float>(values)).reshape({1, 3, 1, 1}).to(device);
 }
@@ -44,9 +56,15 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
       compute_type_(dinov3_det::compute_type(config.precision, device_)) {
   if (config.threads) at::set_num_threads(static_cast<int>(*config.threads));
   at::Generator generator = config.seed ? at::detail::createCPUGenerator(*config.seed) : at::Generator();
-  backbone_ = config.backbone == "torchscript" ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
-                                               : std::make_unique<ConvNext>(convnext_size(config.backbone), generator);
+  backbone_ = config.backbone == "torchscript"
+                  ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
+                  : std::make_unique<ConvNext>(convnext_size(config.backbone), config.pyramid, generator);
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
+  if (config.pyramid) {
+    neck_ = std::make_unique<FeaturePyramid>(maps_, image_size_.height, config.fusion, generator);
+    maps_ = neck_->map_shapes();
+    check_pyramid(maps_, config.default_boxes.aspect_ratios.size());
+  }
   const std::vector<int64_t> per_location = default_boxes_per_location(config.default_boxes);
   head_ = std::make_unique<SsdHead>(head_channels(maps_, per_location.size()), per_location, config.num_classes,
                                     generator, scoring() == Scoring::kSigmoid ? kPriorProbability : std::nullopt);
@@ -80,6 +98,10 @@ HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
     const c10::AutoGradMode grad_mode(fine_tune_backbone_ && c10::GradMode::is_enabled());
     maps = backbone_->forward(normalise(pixels));
   }
+  if (neck_) {
+    for (at::Tensor& map : maps) map = map.to(compute_type_);
+    maps = neck_->forward(std::move(maps));
+  }
   for (at::Tensor& map : maps) map = map.to(at::kFloat);
   return head_->forward(maps);
 }
@@ -87,6 +109,9 @@ HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
 void DetectorModel::set_trainable(bool fine_tune_backbone) {
   fine_tune_backbone_ = fine_tune_backbone;
   for (const NamedTensor& entry : backbone_->parameters()) entry.tensor.set_requires_grad(fine_tune_backbone);
+  if (neck_) {
+    for (const NamedTensor& entry : neck_->parameters()) entry.tensor.set_requires_grad(true);
+  }
   for (const NamedTensor& entry : head_->parameters()) entry.tensor.set_requires_grad(true);
 }
 
@@ -99,6 +124,7 @@ Scoring DetectorModel::scoring() const {
 NamedTensors DetectorModel::parameters() const {
   NamedTensors named;
   append(named, "backbone.", backbone_->parameters());
+  if (neck_) append(named, "neck.", neck_->parameters());
   append(named, "head.", head_->parameters());
   return named;
 }

@@ -10,6 +10,7 @@
 
 #include "image_size.h"
 #include "models/backbone.h"
+#include "models/feature_pyramid.h"
 #include "models/ssd_head.h"
 #include "models/torchscript_gate.h"
 #include "ops/default_boxes.h"
@@ -23,6 +24,8 @@ struct DetectorConfig {
   std::string torchscript;                 // the archive's bytes when backbone is "torchscript"
   std::optional<NodeKinds> allowed_nodes;  // of the archive's graphs; absent when the user trusts it
   int64_t num_classes;                     // background included
+  bool pyramid = false;                    // the head looks at a feature pyramid, not at the backbone's own maps
+  bool fusion = false;                     // of the pyramid's maps, from the top down
   ImageSize image_size;                    // every picture is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
@@ -34,7 +37,7 @@ struct DetectorConfig {
   std::optional<int64_t> threads;  // that this thread computes with from now on
 };
 
-// Backbone, head and default boxes: pixels in, logits and box codes out.
+// Backbone, neck (if any), head and default boxes: pixels in, logits and box codes out.
 class DetectorModel {
  public:
   explicit DetectorModel(const DetectorConfig& config);
@@ -42,7 +45,7 @@ class DetectorModel {
   // pixels [N, H, W, 3] uint8 RGB, of the model's image size
   HeadOutput forward(const at::Tensor& pixels);
 
-  // Trains the backbone too, or the head alone. Until this is called nothing asks for a gradient.
+  // Trains the backbone too, or neck and head alone. Until this is called nothing asks for a gradient.
   void set_trainable(bool fine_tune_backbone);
   void set_training(bool on);
   // Of the backbone, as Backbone::set_drop_path.
@@ -65,12 +68,13 @@ class DetectorModel {
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
   at::ScalarType compute_type() const { return compute_type_; }
-  const std::vector<MapShape>& maps() const { return maps_; }
+  const std::vector<MapShape>& maps() const { return maps_; }  // that the head looks at
 
  private:
   at::Tensor normalise(const at::Tensor& pixels) const;
 
   std::unique_ptr<Backbone> backbone_;
+  std::unique_ptr<FeaturePyramid> neck_;  // null: the head looks at the backbone's maps
   std::vector<MapShape> maps_;
   std::unique_ptr<SsdHead> head_;
   at::Tensor default_boxes_;

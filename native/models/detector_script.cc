@@ -106,8 +106,8 @@ def nms(self, boxes: Tensor) -> Tensor:
     return kept
 )";
 
-// Takes what the backbone returns for a list of maps, of the type that the head has.
-std::string feature_maps(const Module& backbone) {
+// Takes what the backbone returns for a list of maps, of the type that the head has, through the neck if there is one.
+std::string feature_maps(const Module& backbone, bool neck) {
   const c10::TypePtr type = backbone.get_method("forward").function().getSchema().returns().at(0).type();
   const auto is_tensor = [](const c10::TypePtr& each) { return each->isSubtypeOf(*c10::TensorType::get()); };
   std::string maps;
@@ -128,8 +128,8 @@ std::string feature_maps(const Module& backbone) {
   }
   return "\ndef feature_maps(self, images: Tensor) -> List[Tensor]:\n"
          "    output = self.backbone.forward(images)\n"
-         "    return [each.to(self.image_mean) for each in " +
-         maps + "]\n";
+         "    maps = [each.to(self.image_mean) for each in " +
+         maps + "]\n    return " + (neck ? "self.neck.forward(maps)" : "maps") + "\n";
 }
 
 }  // namespace
@@ -138,20 +138,21 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
   TORCH_CHECK(options.nms == Nms::kPlain, "the TorchScript detector has plain NMS alone");
   ScriptBuilder builder;
   const Module backbone = backbone_->script(builder);
-  return builder.make(kDetectorClass,
-                      {{"backbone", backbone._ivalue()},
-                       {"head", head_->script(builder, maps_.size())._ivalue()},
-                       {"default_boxes", default_boxes_, true},
-                       {"image_mean", mean_, true},
-                       {"image_std", std_, true},
-                       {"width", image_size_.width},
-                       {"height", image_size_.height},
-                       {"classes", c10::List<std::string>(at::ArrayRef<std::string>(classes))},
-                       {"score_threshold", options.score_threshold},
-                       {"nms_threshold", options.nms_threshold},
-                       {"topk_candidates", options.topk_candidates},
-                       {"max_detections", options.max_detections}},
-                      kForward + feature_maps(backbone) + kDecode + kPostprocess +
+  std::vector<ScriptMember> members{{"backbone", backbone._ivalue()},
+                                    {"head", head_->script(builder, maps_.size())._ivalue()},
+                                    {"default_boxes", default_boxes_, true},
+                                    {"image_mean", mean_, true},
+                                    {"image_std", std_, true},
+                                    {"width", image_size_.width},
+                                    {"height", image_size_.height},
+                                    {"classes", c10::List<std::string>(at::ArrayRef<std::string>(classes))},
+                                    {"score_threshold", options.score_threshold},
+                                    {"nms_threshold", options.nms_threshold},
+                                    {"topk_candidates", options.topk_candidates},
+                                    {"max_detections", options.max_detections}};
+  if (neck_) members.push_back({"neck", neck_->script(builder)._ivalue()});
+  return builder.make(kDetectorClass, members,
+                      kForward + feature_maps(backbone, neck_ != nullptr) + kDecode + kPostprocess +
                           (scoring() == Scoring::kSigmoid ? kSigmoid : kSoftmax) + kNms);
 }
 

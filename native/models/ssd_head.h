@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "models/layers.h"
 #include "models/named_tensor.h"
 
 namespace torch::jit {
@@ -39,14 +40,8 @@ class SsdHead {
   torch::jit::Module script(ScriptBuilder& builder, size_t maps) const;
 
  private:
-  struct Conv {
-    at::Tensor weight;
-    at::Tensor bias;
-  };
-  static Conv make_conv(int64_t in_channels, int64_t out_channels, at::Generator& generator);
-
-  std::vector<Conv> classification_;
-  std::vector<Conv> regression_;
+  std::vector<Affine> classification_;
+  std::vector<Affine> regression_;
   int64_t num_classes_;
 };
 

@@ -39,9 +39,9 @@ std::string forward_of_list(size_t maps) {
 }  // namespace
 
 Module SsdHead::script(ScriptBuilder& builder, size_t maps) const {
-  const auto make = [&](const std::vector<Conv>& convs, int64_t columns) {
+  const auto make = [&](const std::vector<Affine>& convs, int64_t columns) {
     std::vector<Module> modules;
-    for (const Conv& conv : convs) {
+    for (const Affine& conv : convs) {
       modules.push_back(builder.make(
           "HeadConv", {{"weight", conv.weight}, {"bias", conv.bias}, {"num_columns", columns}}, kHeadConv));
     }

@@ -3,6 +3,7 @@ import {
   checkDetectorConfig,
   checkImageSize,
   defaultBoxScales,
+  type ModelChoices,
   presetConfig,
   presetMaps,
   withChoices,
@@ -62,6 +63,51 @@ describe('withChoices', () => {
   });
 });
 
+describe('the preset best', () => {
+  const best = presetConfig('best', 'convnext_tiny', { width: 640, height: 480 });
+
+  it("is the article's model on a pyramid", () => {
+    const { preset, features, defaultBoxes, ...rest } = best;
+    const { preset: _, defaultBoxes: __, ...article } = presetConfig('article', 'convnext_tiny', best.imageSize);
+    expect([preset, features]).toEqual(['best', 'pyramid']);
+    expect(rest).toEqual(article);
+    expect(defaultBoxes.aspectRatios).toHaveLength(presetMaps(best).length);
+    expect(checkDetectorConfig(JSON.parse(JSON.stringify(best)))).toEqual(best);
+  });
+
+  it('leaves the article as it is stored', () => {
+    const article = presetConfig('article', 'convnext_tiny', size);
+    expect(Object.keys(article)).not.toContain('features');
+    expect(presetConfig('best', 'convnext_tiny', size, { features: 'last' })).toEqual({ ...article, preset: 'best' });
+    expect(presetConfig('article', 'convnext_tiny', best.imageSize, { features: 'pyramid' })).toEqual({
+      ...best,
+      preset: 'article',
+    });
+  });
+
+  it('takes a fusion, and default boxes for its maps', () => {
+    const defaultBoxes = { ...best.defaultBoxes, scales: [0.03, ...best.defaultBoxes.scales.slice(1)] };
+    const config = presetConfig('best', 'convnext_tiny', best.imageSize, { fusion: 'fpn', defaultBoxes });
+    expect(config).toEqual({ ...best, fusion: 'fpn', defaultBoxes });
+    expect(checkDetectorConfig(config)).toEqual(config);
+  });
+
+  const one = { aspectRatios: [[2]], scales: [0.1, 1], steps: [], clip: true };
+  it.each<[ModelChoices, string]>([
+    [{ fusion: 'fpm' as 'fpn' }, 'did you mean "fpn"'],
+    [{ features: 'pyramids' as 'pyramid' }, 'did you mean "pyramid"'],
+    [{ features: 'last', fusion: 'fpn' }, 'a single map has none to be fused with. Set '],
+    [{ defaultBoxes: one }, 'one for each map of the pyramid at 640x480, but received 1. Leave them out'],
+  ])('refuses %o, also from a checkpoint', (choices, message) => {
+    expect(() => presetConfig('best', 'convnext_tiny', best.imageSize, choices)).toThrow(message);
+    expect(() => checkDetectorConfig({ ...best, ...choices })).toThrow(message);
+  });
+
+  it('leaves the maps of a TorchScript backbone to the addon', () => {
+    expect(presetConfig('best', 'torchscript', size, { defaultBoxes: one }).defaultBoxes).toEqual(one);
+  });
+});
+
 describe('defaultBoxScales', () => {
   it('is the golden one for the article', async () => {
     const { article_anchors: reference } = await golden('ssd_golden.json');
@@ -93,6 +139,10 @@ describe('presetMaps', () => {
   it('is one map of stride 32', () => {
     const config = presetConfig('article', 'convnext_tiny', { width: 640, height: 320 });
     expect(presetMaps(config)).toEqual([{ width: 20, height: 10 }]);
+  });
+  it('is a pyramid for best', () => {
+    const maps = presetMaps(presetConfig('best', 'convnext_tiny', { width: 128, height: 64 }));
+    expect(maps.map(({ width, height }) => [width, height])).toEqual([[16, 8], [8, 4], [4, 2], [2, 1]]); // biome-ignore format: one line
   });
 });
 

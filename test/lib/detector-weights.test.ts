@@ -153,6 +153,45 @@ describe('weights', () => {
     expect(detector.weightReport!.missing).toEqual(headKeys.filter((name) => name.includes('regression')));
   });
 
+  it('of a release fill the backbone of a pyramid, but for the norms that no release has', async () => {
+    const state = await stateOf(small);
+    const weights = await saved(saveStateDict(named(state, 'dinov3')));
+    await using detector = await Detector.create({ ...other, preset: 'best', weights });
+    const missing = ['1', '2'].flatMap((stage) => ['weight', 'bias'].map((leaf) => `backbone.norms.${stage}.${leaf}`));
+    expect(detector.weightReport).toMatchObject({ loaded: ours.length, head: false, missing, unexpected: [] });
+  });
+
+  it.each([
+    ['all of it', {}, { head: true, missing: 0, unexpected: 0, wrongShape: 0 }],
+    [
+      'all but the head of other classes',
+      { classes: ['__background__', 'a'] },
+      { head: false, missing: 0, unexpected: 0, wrongShape: 8 },
+    ],
+    [
+      'the backbone, where the model has none',
+      { preset: 'article' },
+      { head: false, missing: 8, unexpected: 4 + 8, wrongShape: 12 },
+    ],
+    [
+      'the backbone, where the model has another',
+      { fusion: 'fpn' },
+      { head: false, missing: 12, unexpected: 0, wrongShape: 4 },
+    ],
+  ] as const)('of a detector with a pyramid fill %s', async (_, change, expected) => {
+    const best = { ...small, imageSize: { width: 128, height: 128 }, preset: 'best' } as const;
+    const state = await stateOf(best);
+    const weights = await saved(safetensors([...state.values()]));
+    await using detector = await Detector.create({ ...best, seed: 4, ...change, weights });
+    const { head, missing, unexpected, wrongShape } = detector.weightReport!;
+    expect({ head, missing: missing.length, unexpected: unexpected.length, wrongShape: wrongShape.length }).toEqual(
+      expected,
+    );
+    if (!head) return;
+    await using original = await Detector.create(best);
+    expect(await detector.detect(picture, all)).toEqual(await original.detect(picture, all));
+  });
+
   it('of another size are refused, and the right one is named', async () => {
     const shapes = (backbone: string) => [
       { name: 'downsample_layers.0.0.weight', shape: [96, 3, 4, 4], bytes: Buffer.alloc(96 * 48 * 4) },

@@ -23,7 +23,13 @@ describe('Detector.create', () => {
     [{ backbone: 'convnext_tinny' }, 'did you mean "convnext_tiny"'],
     [{ device: 'gpu' }, '"cpu", "cuda" or "cuda:N"'],
     [{ seed: -1 }, 'seed'],
-    [{ preset: 'best' }, 'preset'],
+    [{ preset: 'bets' }, 'one of article, best for preset'],
+    [{ fusion: 'fpn' }, 'a single map has none to be fused with'],
+    [{ preset: 'best', fusion: 'pan' }, 'one of none, fpn for fusion'],
+    [
+      { preset: 'best', defaultBoxes: { aspectRatios: [[2]], scales: [0.2, 1], steps: [], clip: true } },
+      'Expected 3 lists for defaultBoxes.aspectRatios',
+    ],
     [{ colour: 'red' }, 'Unknown key "colour"'],
     [{ loss: { box: 'l1' } }, 'loss.box'],
     [{ assigner: 'atts' }, 'did you mean "atss"'],
@@ -65,6 +71,19 @@ describe('Detector.create', () => {
     const median = scores.sort((a, b) => a - b)[scores.length >> 1]!;
     expect(median).toBeGreaterThan(0.002);
     expect(median).toBeLessThan(0.05);
+  });
+
+  it.each(['none', 'fpn'] as const)('of the preset best comes back from its checkpoint: fusion %s', async (fusion) => {
+    const image = { data: await noise(80, 60).raw().toBuffer(), width: 80, height: 60 };
+    await using detector = await Detector.create({ ...small, preset: 'best', fusion });
+    const folder = join(await temporaryFolder(), 'saved');
+    await detector.save(folder);
+    await using loaded = await Detector.load(folder);
+    expect(loaded.config).toEqual(detector.config);
+    expect(loaded.config).toMatchObject({ preset: 'best', features: 'pyramid', ...(fusion === 'fpn' && { fusion }) });
+    const found = await loaded.detect(image, all);
+    expect(found.length).toBeGreaterThan(0);
+    expect(found).toEqual(await detector.detect(image, all));
   });
 
   it('the same seed gives the same weights, another seed others', async () => {

@@ -197,6 +197,19 @@ describe('exportDetector', () => {
     for (const name of names) expect(second.get(name)!.equals(first.get(name)!), name).toBe(true);
   });
 
+  it('of a detector with a pyramid: safetensors and torchscript, and the backbone for its release', async () => {
+    const best = { ...small, preset: 'best' } as const;
+    const { path } = await exported({ format: 'safetensors' }, best);
+    await using loaded = await Detector.create({ ...best, seed: 4, weights: path });
+    expect(loaded.weightReport).toMatchObject({ head: true, missing: [], unexpected: [], wrongShape: [] });
+    const script = await exported({ format: 'torchscript' }, best);
+    await expect(vetTorchScript(await readFile(script.path), script.path)).resolves.toBeUndefined();
+    const { path: pth } = await exported({ format: 'pth', part: 'backbone' }, best);
+    expect((await readTorchFile(pth)).tensors.map(({ name }) => name).sort()).toEqual([...released].sort());
+    const whole = exported({ format: 'pth' }, best);
+    await expect(whole).rejects.toThrow("no names in the article's model. Export it as safetensors or torchscript");
+  });
+
   it('replaces a file, whole', async () => {
     const path = join(await temporaryFolder(), 'weights.pth');
     await writeFile(path, Buffer.alloc(10_000_000, 'x'));

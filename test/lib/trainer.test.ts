@@ -42,6 +42,17 @@ async function metrics(outDir: string) {
 const timeless = (records: Record<string, unknown>[]) => records.map(({ seconds: _, ...record }) => record);
 
 describe('Trainer.run', () => {
+  it.each(['none', 'fpn'] as const)('learns with the preset best: fusion %s', async (fusion) => {
+    const { options, outDir } = await prepare(4);
+    const model = { classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 96, height: 64 } } as const;
+    await using detector = await Detector.create({ ...model, preset: 'best', fusion });
+    await new Trainer(detector, { ...options, milestones: [] }).run();
+    const losses = (await metrics(outDir)).filter(({ type }) => type === 'epoch').map(({ trainLoss }) => trainLoss);
+    expect(losses.at(-1)).toBeLessThan(0.85 * losses[0]);
+    await using best = await Detector.load(join(outDir, 'best'));
+    expect(best.config).toEqual(detector.config);
+  });
+
   it('reports steps and epochs, lowers the rate at the milestone, and writes the run directory', async () => {
     const { options, outDir } = await prepare();
     await using detector = await createDetector();

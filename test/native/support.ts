@@ -97,8 +97,11 @@ export interface TestAddon {
     images: BatchImage[],
     objects: Objects,
   ): Targets & { pixels: Tensor<Uint8Array>; originals: Size[] };
-  convnextParameters(name: string, seed: number): NamedTensor[];
-  convnextForward(name: string, weights: NamedTensor[], images: Tensor): Tensor[];
+  convnextParameters(name: string, seed: number, pyramid?: boolean): NamedTensor[];
+  convnextForward(name: string, weights: NamedTensor[], images: Tensor, pyramid?: boolean): Tensor[];
+  /** Of the pyramid that is made of maps of these shapes, for pictures of this height. */
+  featurePyramidParameters(maps: Tensor[], imageHeight: number, fuse: boolean, seed: number): NamedTensor[];
+  featurePyramid(maps: Tensor[], imageHeight: number, fuse: boolean, weights: NamedTensor[]): Tensor[];
   ssdHead(
     channels: number[],
     anchors: number[],

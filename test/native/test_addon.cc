@@ -25,6 +25,7 @@
 #include "memory/caching_allocator.h"
 #include "models/convnext.h"
 #include "models/drop_path.h"
+#include "models/feature_pyramid.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "ops/box_coder.h"
@@ -33,10 +34,10 @@
 #include "ops/diou_nms.h"
 #include "ops/nms.h"
 #include "ops/postprocess.h"
-#include "train/ema.h"
 #include "ops/weighted_nms.h"
 #include "train/atss.h"
 #include "train/box_iou_loss.h"
+#include "train/ema.h"
 #include "train/focal_loss.h"
 #include "train/hard_negatives.h"
 #include "train/matcher.h"
@@ -392,12 +393,13 @@ Napi::Value make_batch_js(const CallbackInfo& info) {
 
 Napi::Value convnext_parameters_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(integer(info[1]));
-  return from_named(info.Env(), ConvNext(convnext_size(info[0].ToString()), generator).parameters());
+  return from_named(info.Env(),
+                    ConvNext(convnext_size(info[0].ToString()), info[2].ToBoolean(), generator).parameters());
 }
 
 Napi::Value convnext_forward_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(0);
-  ConvNext convnext(convnext_size(info[0].ToString()), generator);
+  ConvNext convnext(convnext_size(info[0].ToString()), info[3].ToBoolean(), generator);
   load(convnext.parameters(), named_tensors(info[1]));
   return to_list(info.Env(), convnext.forward(to_tensor(info[2])), from_tensor);
 }
@@ -407,6 +409,33 @@ Napi::Value from_output(Napi::Env env, const HeadOutput& output) {
   object.Set("clsLogits", from_tensor(env, output.cls_logits));
   object.Set("bboxRegression", from_tensor(env, output.bbox_regression));
   return object;
+}
+
+std::vector<MapShape> shapes_of(const std::vector<at::Tensor>& maps) {
+  std::vector<MapShape> shapes;
+  for (const at::Tensor& map : maps) shapes.push_back({map.size(1), map.size(2), map.size(3)});
+  return shapes;
+}
+
+Napi::Value feature_pyramid_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[3]));
+  const FeaturePyramid pyramid(shapes_of(list(info[0], to_tensor)), integer(info[1]), info[2].ToBoolean(), generator);
+  return from_named(info.Env(), pyramid.parameters());
+}
+
+Napi::Value feature_pyramid_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(0);
+  const std::vector<at::Tensor> maps = list(info[0], to_tensor);
+  FeaturePyramid pyramid(shapes_of(maps), integer(info[1]), info[2].ToBoolean(), generator);
+  load(pyramid.parameters(), named_tensors(info[3]));
+  const std::vector<at::Tensor> made = pyramid.forward(maps);
+  const std::vector<MapShape>& shapes = pyramid.map_shapes();
+  TORCH_CHECK(made.size() == shapes.size(), "expected ", shapes.size(), " maps");
+  for (size_t k = 0; k < made.size(); k++) {
+    TORCH_CHECK(made[k].sizes().slice(1) == at::IntArrayRef({shapes[k].channels, shapes[k].height, shapes[k].width}),
+                "another shape than announced: ", made[k].sizes());
+  }
+  return to_list(info.Env(), made, from_tensor);
 }
 
 Napi::Value ssd_head_js(const CallbackInfo& info) {
@@ -606,6 +635,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("makeBatch", guarded<make_batch_js>);
   add("convnextParameters", guarded<convnext_parameters_js>);
   add("convnextForward", guarded<convnext_forward_js>);
+  add("featurePyramidParameters", guarded<feature_pyramid_parameters_js>);
+  add("featurePyramid", guarded<feature_pyramid_js>);
   add("ssdHead", guarded<ssd_head_js>);
   add("retinaNetParameters", guarded<retinanet_parameters_js>);
   add("retinaNetHead", guarded<retinanet_head_js>);

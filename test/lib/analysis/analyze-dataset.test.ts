@@ -150,6 +150,11 @@ describe.skipIf(!hasBccd)('analyzeDataset on BCCD', () => {
     expect(configured.coverage.byClass[2]!.share).toBeLessThan(0.05);
     expect(warnings.join('\n')).toContain('side 0.05 - 0.1 (0.0 %)');
 
+    const best = await analyzeDataset(dataset, { preset: 'best' });
+    expect(best.maps.map(({ width }) => width)).toEqual([80, 40, 20, 10, 5, 3]);
+    expect(best.configured.coverage.byClass[2]!.share).toBeGreaterThan(0.95);
+    expect(best.configured.coverage.all.share).toBeGreaterThan(0.95);
+
     const maps = [80, 40, 20, 10, 5].map((cells) => ({ width: cells, height: cells }));
     const { defaultBoxes } = presetConfig('article', 'convnext_tiny', { width: 640, height: 640 });
     const { proposed } = await analyzeDataset(dataset, { maps, defaultBoxes });

@@ -70,6 +70,8 @@ describe('checkSameModel', () => {
 
   it('takes the same model, and none', () => {
     checkSameModel({}, config);
+    checkSameModel({ preset: 'article', fusion: 'none' }, config);
+    checkSameModel({ fusion: 'fpn' }, presetConfig('best', 'convnext_tiny', config.imageSize, { fusion: 'fpn' }));
     checkSameModel({ backbone: 'convnext_tiny', imageSize: { width: 640, height: 480 } }, config);
   });
 
@@ -78,5 +80,9 @@ describe('checkSameModel', () => {
     expect(() => checkSameModel(turned, config)).toThrow('--imgsz 480 640: the run to resume has 640 480');
     expect(() => checkSameModel({ backbone: 'convnext_base' }, config)).toThrow('convnext_tiny, not convnext_base');
     expect(() => checkSameModel({ backbone: { torchscript: 'a.pt' } }, config)).toThrow('not torchscript');
+    expect(() => checkSameModel({ preset: 'best' }, config)).toThrow('--preset best: the run to resume has the preset');
+    expect(() => checkSameModel({ fusion: 'fpn' }, config)).toThrow(
+      '--fusion fpn: the run to resume has the fusion none',
+    );
   });
 });

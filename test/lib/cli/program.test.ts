@@ -80,7 +80,7 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['--ema', '2'], "option '--ema <decay>' argument '2' is invalid. Expected a number from 0 to 1."],
     [['--drop-path', 'a'], 'Expected a number from 0 to 1.'],
     [['--patience', '0'], 'Expected an integer >= 1.'],
-    [['--preset', 'default'], 'Allowed choices are article.'],
+    [['--preset', 'default'], 'Allowed choices are article, best.'],
     [['--head', 'retinanet'], 'Allowed choices are ssd.'],
     [['--optimizer', 'adam'], 'Expected one of: SGD, AdamW.'],
     [['--device', 'gpu'], 'Expected cpu, cuda or cuda:N.'],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle, NativeDetectorOptions, PostprocessOptions } from '../../../lib/binding.ts';
+import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/feature-pyramid.ts';
 import { vetTorchScript } from '../../../lib/weights/torchscript.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
@@ -119,6 +120,18 @@ describe('a detector as TorchScript', () => {
     'has a TorchScript backbone in it: %s',
     async (name) => expectSameDetections(await create(await scripted(name))),
   );
+
+  it.each([
+    ['a ConvNeXt', 'none', undefined],
+    ['a ConvNeXt, fused', 'fpn', undefined],
+    ['one TorchScript map', 'fpn', 'one_map'],
+    ['several TorchScript maps', 'none', 'tuple_of_maps'],
+  ] as const)('has the feature pyramid of %s in it', async (_, fusion, name) => {
+    const maps = pyramidMaps(imageSize).slice(name === 'tuple_of_maps' ? 1 : 0);
+    const defaultBoxes = pyramidDefaultBoxes(maps);
+    const backbone = name === undefined ? {} : await scripted(name);
+    await expectSameDetections(await create({ features: 'pyramid', fusion, defaultBoxes, ...backbone }));
+  });
 
   it('is of the weights as they are after training, in evaluation', async () => {
     const detector = await create(await scripted('batch_norm'));
@@ -238,14 +251,17 @@ describe('its NMS', () => {
 });
 
 describe('a backbone as TorchScript', () => {
-  it('has the names and the numbers of the one that it was, and trains on', async () => {
-    const detector = await create();
+  it.each([
+    ['one map', {}],
+    ['a pyramid', { features: 'pyramid', defaultBoxes: pyramidDefaultBoxes(pyramidMaps(imageSize)) } as const],
+  ])('has the names and the numbers of the one that it was, and trains on: %s', async (_, features) => {
+    const detector = await create(features);
     const path = join(await temporaryFolder(), 'backbone.pt');
     await addon.writeBackboneScript(detector, path);
     const torchscript = await readFile(path);
     await expect(vetTorchScript(torchscript, path)).resolves.toBeUndefined();
 
-    const copy = await create({ backbone: 'torchscript', torchscript });
+    const copy = await create({ ...features, backbone: 'torchscript', torchscript });
     expect(addon.featureMaps(copy)).toEqual(addon.featureMaps(detector));
     const [ours, theirs] = [await readBytes(detector, 'model'), await readBytes(copy, 'model')];
     expect([...theirs.keys()].sort()).toEqual([...ours.keys()].sort());

@@ -1,0 +1,124 @@
+#include "models/feature_pyramid.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace dinov3_det {
+
+namespace {
+
+constexpr double kFinestStride = 8;
+constexpr int64_t kMaxUpsamples = 2;
+constexpr int64_t kFusedChannels = 256;  // FPN's
+constexpr int64_t kCoarsestCells = 3;    // where default boxes of .9 of the image still reach all that is so large
+constexpr int64_t kFirstExtra = 512;     // channels of SSD's extra layers: 512 in the first, then 256,
+constexpr int64_t kLaterExtras = 256;    // the 1x1 before it half as many
+
+}  // namespace
+
+FeaturePyramid::FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse,
+                               at::Generator& generator)
+    : shapes_(maps) {
+  if (maps.size() == 1) add_upsamples(image_height, generator);
+  if (fuse) add_fusion(generator);
+  add_extras(generator);
+}
+
+void FeaturePyramid::add_upsamples(int64_t image_height, at::Generator& generator) {
+  const double stride = static_cast<double>(image_height) / static_cast<double>(shapes_[0].height);
+  const int64_t count = std::clamp<int64_t>(std::lround(std::log2(stride / kFinestStride)), 0, kMaxUpsamples);
+  for (int64_t i = 0; i < count; i++) {
+    const MapShape map = shapes_.front();
+    const int64_t channels = std::max<int64_t>(1, map.channels / 2);
+    // The weight of a deconvolution has its input's channels first.
+    const at::Tensor weight = make_xavier_conv(channels, map.channels, 2, generator).weight;
+    upsamples_.push_back({{weight, at::zeros({channels})}, make_layer_norm(channels)});
+    shapes_.insert(shapes_.begin(), {channels, 2 * map.height, 2 * map.width});
+  }
+}
+
+// Never wider than the backbone's last map: more channels would add cost and nothing else.
+void FeaturePyramid::add_fusion(at::Generator& generator) {
+  const int64_t channels = std::min(kFusedChannels, shapes_.back().channels);
+  for (MapShape& shape : shapes_) {
+    inner_blocks_.push_back(make_xavier_conv(shape.channels, channels, 1, generator));
+    layer_blocks_.push_back(make_xavier_conv(channels, channels, 3, generator));
+    shape.channels = channels;
+  }
+}
+
+void FeaturePyramid::add_extras(at::Generator& generator) {
+  while (std::max(shapes_.back().height, shapes_.back().width) > kCoarsestCells) {
+    const MapShape map = shapes_.back();
+    const int64_t out = std::min(map.channels, extras_.empty() ? kFirstExtra : kLaterExtras);
+    const int64_t middle = std::max<int64_t>(1, out / 2);
+    extras_.push_back({make_xavier_conv(map.channels, middle, 1, generator), make_layer_norm(middle),
+                       make_xavier_conv(middle, out, 3, generator), make_layer_norm(out)});
+    shapes_.push_back({out, (map.height + 1) / 2, (map.width + 1) / 2});
+  }
+}
+
+namespace {
+
+at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride = 1,
+                  int64_t padding = 0) {
+  const at::ScalarType type = x.scalar_type();
+  return at::conv2d(x, weights.get(conv.weight, type).to(type), conv.bias.to(type), stride, padding);
+}
+
+}  // namespace
+
+at::Tensor FeaturePyramid::forward_upsample(const Upsample& layer, const at::Tensor& x) {
+  const at::ScalarType type = x.scalar_type();
+  const at::Tensor y =
+      at::conv_transpose2d(x, weights_.get(layer.deconv.weight, type).to(type), layer.deconv.bias.to(type), 2);
+  return at::gelu(layer_norm_channels_first(y, layer.norm));
+}
+
+at::Tensor FeaturePyramid::forward_extra(const Extra& layer, const at::Tensor& x) {
+  const at::Tensor reduced = at::gelu(layer_norm_channels_first(conv2d(weights_, x, layer.reduce), layer.reduce_norm));
+  return at::gelu(layer_norm_channels_first(conv2d(weights_, reduced, layer.conv, 2, 1), layer.norm));
+}
+
+void FeaturePyramid::fuse(std::vector<at::Tensor>& maps) {
+  at::Tensor coarser;
+  for (size_t k = maps.size(); k-- > 0;) {
+    at::Tensor inner = conv2d(weights_, maps[k], inner_blocks_[k]);
+    if (coarser.defined()) inner = inner + at::upsample_nearest2d(coarser, inner.sizes().slice(2));
+    maps[k] = conv2d(weights_, inner, layer_blocks_[k], 1, 1);
+    coarser = inner;
+  }
+}
+
+std::vector<at::Tensor> FeaturePyramid::forward(std::vector<at::Tensor> maps) {
+  for (const Upsample& layer : upsamples_) maps.insert(maps.begin(), forward_upsample(layer, maps.front()));
+  if (!inner_blocks_.empty()) fuse(maps);
+  for (const Extra& layer : extras_) maps.push_back(forward_extra(layer, maps.back()));
+  return maps;
+}
+
+NamedTensors FeaturePyramid::parameters() const {
+  NamedTensors named;
+  for (size_t i = 0; i < upsamples_.size(); i++) {
+    const std::string name = "upsamples." + std::to_string(i);
+    append_layer(named, name + ".deconv", upsamples_[i].deconv);
+    append_layer(named, name + ".norm", upsamples_[i].norm);
+  }
+  for (size_t k = 0; k < inner_blocks_.size(); k++) {
+    append_layer(named, "inner_blocks." + std::to_string(k), inner_blocks_[k]);
+    append_layer(named, "layer_blocks." + std::to_string(k), layer_blocks_[k]);
+  }
+  for (size_t i = 0; i < extras_.size(); i++) {
+    const std::string name = "extras." + std::to_string(i);
+    append_layer(named, name + ".reduce", extras_[i].reduce);
+    append_layer(named, name + ".reduce_norm", extras_[i].reduce_norm);
+    append_layer(named, name + ".conv", extras_[i].conv);
+    append_layer(named, name + ".norm", extras_[i].norm);
+  }
+  return named;
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <ATen/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "models/backbone.h"
+#include "models/layers.h"
+#include "models/weight_cache.h"
+
+namespace dinov3_det {
+
+// Between backbone and head: makes of the backbone's maps one for every size of object. In this order
+// - a single map gets finer ones before it, up to about stride 8, each twice as large by a deconvolution (after the
+//   simple feature pyramid of ViTDet, Li et al. 2022, which does it for the one stride of a vision transformer);
+// - if asked for, the maps are fused from the top down as in FPN (Lin et al. 2017, torchvision's
+//   FeaturePyramidNetwork);
+// - coarser maps follow, each half as large, until one is 3 cells wide and high or less, as in SSD (Liu et al. 2016).
+class FeaturePyramid {
+ public:
+  // `maps`: those of the backbone, finest first, for pictures of this height. Weights are Xavier uniform, as
+  // torchvision's SSD initialises its extra layers, biases 0; without a generator the weights are 0.
+  FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse, at::Generator& generator);
+
+  // The backbone's maps, all of one type, in which this computes -> the pyramid's maps [N, C_k, h_k, w_k] in that type,
+  // finest first.
+  std::vector<at::Tensor> forward(std::vector<at::Tensor> maps);
+
+  const std::vector<MapShape>& map_shapes() const { return shapes_; }
+  NamedTensors parameters() const;
+
+  // The same forward as a TorchScript module on the CPU.
+  torch::jit::Module script(ScriptBuilder& builder) const;
+
+ private:
+  // 2x2 deconvolution of stride 2, LayerNorm, GELU.
+  struct Upsample {
+    Affine deconv;  // weight [C_in, C_out, 2, 2]
+    LayerNorm norm;
+  };
+  // 1x1 convolution and 3x3 convolution of stride 2, each with LayerNorm and GELU behind it: SSD's extra layers with
+  // ConvNeXt's normalisation and activation. The norm brings every map that the head looks at to the scale of the
+  // backbone's, so that one learning rate suits all; SSD itself had to rescale its one unlike map (its section 3.1).
+  struct Extra {
+    Affine reduce;
+    LayerNorm reduce_norm;
+    Affine conv;
+    LayerNorm norm;
+  };
+
+  void add_upsamples(int64_t image_height, at::Generator& generator);
+  void add_fusion(at::Generator& generator);
+  void add_extras(at::Generator& generator);
+
+  at::Tensor forward_upsample(const Upsample& layer, const at::Tensor& x);
+  at::Tensor forward_extra(const Extra& layer, const at::Tensor& x);
+  void fuse(std::vector<at::Tensor>& maps);
+
+  std::vector<Upsample> upsamples_;   // each doubles the map that the one before it made
+  std::vector<Affine> inner_blocks_;  // one per map: 1x1, to the common number of channels
+  std::vector<Affine> layer_blocks_;  // one per map: 3x3, on the sum
+  std::vector<Extra> extras_;
+  std::vector<MapShape> shapes_;
+  WeightCache weights_;
+};
+
+}  // namespace dinov3_det

@@ -1,0 +1,25 @@
+#include "models/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace dinov3_det {
+
+LayerNorm make_layer_norm(int64_t channels) { return {at::ones({channels}), at::zeros({channels})}; }
+
+Affine make_xavier_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator) {
+  const double bound = std::sqrt(6.0 / (kernel * kernel * static_cast<double>(in_channels + out_channels)));
+  at::Tensor weight = at::zeros({out_channels, in_channels, kernel, kernel});
+  if (generator.defined()) weight.uniform_(-bound, bound, generator);
+  return {weight, at::zeros({out_channels})};
+}
+
+at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm) {
+  const at::ScalarType type = x.scalar_type();
+  const at::Tensor channels_last = x.permute({0, 2, 3, 1});  // [N, H, W, C]
+  return at::layer_norm(channels_last, norm.weight.sizes(), norm.weight.to(type), norm.bias.to(type), kLayerNormEps)
+      .permute({0, 3, 1, 2});  // [N, C, H, W]
+}
+
+}  // namespace dinov3_det

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <ATen/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "models/named_tensor.h"
+
+namespace torch::jit {
+struct Module;
+}
+
+namespace dinov3_det {
+
+class ScriptBuilder;
+
+constexpr double kLayerNormEps = 1e-6;
+
+struct LayerNorm {
+  at::Tensor weight;  // [C]
+  at::Tensor bias;    // [C]
+};
+
+struct Affine {
+  at::Tensor weight;  // convolution [C_out, C_in / groups, kh, kw] or linear [C_out, C_in]
+  at::Tensor bias;    // [C_out]
+};
+
+LayerNorm make_layer_norm(int64_t channels);  // 1 and 0
+
+// A convolution as torchvision's SSD begins with: Xavier uniform weights, or 0 without a generator, and zero biases.
+Affine make_xavier_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator);
+
+// x [N, C, H, W], over C, in the type of x. In channels_last memory this copies nothing.
+at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm);
+
+template <class Layer>
+void append_layer(NamedTensors& all, const std::string& name, const Layer& layer) {
+  all.push_back({name + ".weight", layer.weight});
+  all.push_back({name + ".bias", layer.bias});
+}
+
+// The same layers in TorchScript.
+torch::jit::Module script_layer_norm_channels_first(ScriptBuilder& builder, const LayerNorm& norm);
+torch::jit::Module script_conv(ScriptBuilder& builder, const Affine& conv, int64_t stride, int64_t padding);
+
+}  // namespace dinov3_det
