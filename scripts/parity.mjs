@@ -82,6 +82,7 @@ const parts = [
   },
   { name: 'TorchScript backbones', script: 'make_torchscript.py', writes: ['native/torchscript'] },
   { name: 'TorchScript files', script: 'torchscript_fixtures.py', writes: ['torchscript'] },
+  { name: 'TorchScript of every form', script: 'torchscript_forms.py', writes: ['torchscript/every_form.pt'] },
   { name: 'files of torch.save', script: 'make_pth.py', writes: ['pth'] },
 ];
 
@@ -123,7 +124,7 @@ async function recompute({ name, script, needs = [], writes }, python, problems,
     return { name, state: 'skipped', words: `${problems[missing[0]]}: ${remedy}` };
   }
   console.error(`parity: ${script}`);
-  for (const path of writes) rmSync(join(fixtures, path), { recursive: true });
+  for (const path of writes) rmSync(join(fixtures, path), { recursive: true, force: true });
   const args = script === 'make_convnext.py' ? officialConvnext() : [];
   const code = await run(python, join(reference, script), ...args);
   return code === 0

@@ -1,4 +1,4 @@
-#include <c10/core/InferenceMode.h>
+#include <c10/core/GradMode.h>
 #include <napi.h>
 #include <torch/headeronly/version.h>
 
@@ -227,7 +227,8 @@ Napi::Value detect(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
        options = postprocess_options(object_argument(info, 2))] {
-        const c10::InferenceMode inference;
+        // Not InferenceMode: a TorchScript program that has been trained may run what was compiled for gradients.
+        const c10::NoGradGuard no_grad;
         DetectorModel& model = *detector->model;
         model.set_training(false);
         Detections detections;

@@ -1,6 +1,5 @@
 """Writes test/fixtures/torchscript/every_form.pt. Run with a Python that has torch (2.13 was used): python torchscript_forms.py"""
 
-import pathlib
 import warnings
 from typing import Any, NamedTuple
 
@@ -8,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from archive import drop_debug_records
+from reference import FIXTURES
 
 warnings.simplefilter("ignore")
-PATH = pathlib.Path(__file__).parent.parent / "fixtures" / "torchscript" / "every_form.pt"
+PATH = FIXTURES / "torchscript" / "every_form.pt"
 
 
 class Pair(NamedTuple):

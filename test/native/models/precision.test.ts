@@ -63,6 +63,7 @@ describe('precision', () => {
       expect(Math.abs(found.loss / expected.loss - 1)).toBeLessThan(0.02);
       expect(Math.abs(found.gradientNorm / expected.gradientNorm - 1)).toBeLessThan(0.1);
     }
+    for (let i = 0; i < 3; i++) expect((await scores(near)).length).toBeGreaterThan(0);
     const state = await addon.describeState(near, 'model');
     expect(state.filter(({ dtype }) => dtype !== 'F32' && dtype !== 'I64')).toEqual([]);
   });
