@@ -12,6 +12,12 @@ namespace dinov3_det {
 
 namespace {
 
+#if defined(__GNUC__)
+constexpr const char* kDepthwiseMissing = "";
+#else
+constexpr const char* kDepthwiseMissing = "this build is not by GCC or Clang";
+#endif
+
 Lever lever(const std::string& name, const std::string& missing) {
   const std::string reason = lever_disabled(name) ? "switched off by DINOV3_DET_DISABLE" : missing;
   return {name, reason.empty(), reason};
@@ -33,7 +39,7 @@ bool lever_disabled(const std::string& name) {
 std::vector<Lever> levers() {
   const auto isa = [](Isa least) { return cpu_isa() >= least ? "" : "this processor or this build does not have it"; };
   return {lever("allocator", ""),
-          lever("depthwise", ""),
+          lever("depthwise", kDepthwiseMissing),
           lever("fused-mlp", at::hasMKLDNN() ? "" : "this LibTorch has no oneDNN"),
           lever("avx2", isa(Isa::kAvx2)),
           lever("avx512", isa(Isa::kAvx512)),

@@ -24,7 +24,10 @@ constexpr int64_t kParts = 32;  // the rows of a batch are summed in so many par
 
 // The widest kernel whose group divides the channels; null when none does.
 const DepthwiseRows* rows_for(int64_t channels) {
-  std::vector<const DepthwiseRows*> known = {&baseline::depthwise_rows};
+  std::vector<const DepthwiseRows*> known;
+#if defined(__GNUC__)  // of GCC and Clang: MSVC lacks the vectors that the kernels are written in
+  known.push_back(&baseline::depthwise_rows);
+#endif
 #if defined(DINOV3_DET_X86_KERNELS)
   if (cpu_isa() >= Isa::kAvx2) known.push_back(&avx2::depthwise_rows);
   if (cpu_isa() >= Isa::kAvx512) known.push_back(&avx512::depthwise_rows);
