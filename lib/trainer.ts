@@ -257,8 +257,8 @@ function stepRecord({ epochs: _, images: __, ...event }: StepEvent): StepRecord 
 }
 
 function epochRecord({ epochs: _, evaluation, ...event }: EpochEvent): EpochRecord {
-  const { coco, voc2007, voc2010, perClass } = evaluation;
-  return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass };
+  const { coco, voc2007, voc2010, perClass, bySide } = evaluation;
+  return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass, bySide };
 }
 
 function secondsSince(began: number): number {
