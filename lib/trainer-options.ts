@@ -34,7 +34,7 @@ export interface TrainerOptions {
   epochs?: number;
   /** Default 8. */
   batchSize?: number;
-  /** Default 1e-4; `best`: 2e-3. */
+  /** Default 1e-4; `best`: 1e-3. */
   learningRate?: number;
   /**
    * How the learning rate falls: `multistep` (default, and where `milestones` are given), `cosine` (default of `best`; over all steps),
@@ -90,7 +90,7 @@ export interface TrainerOptions {
   flipProbability?: number;
   /** What else is done to the training pictures; default `none`. `ssd` is torchvision's for SSD. */
   augmentation?: AugmentationName | AugmentationOptions;
-  /** The largest L2 norm of all gradients together; default none. */
+  /** The largest L2 norm of all gradients together; default none; `best`: 10. */
   clipGradNorm?: number;
   /** Pictures decoded at the same time; default 2. */
   workers?: number;

@@ -30,7 +30,8 @@ export const trainingDefaults: Record<
   best: {
     fineTune: true,
     options: ({ steps, fineTune, pretrained }) => ({
-      learningRate: 2e-3,
+      learningRate: 1e-3,
+      clipGradNorm: 10,
       schedule: 'cosine',
       warmupSteps: warmupSteps(steps),
       ...(fineTune && pretrained && { backboneLearningRateFactor: 0.1 }),

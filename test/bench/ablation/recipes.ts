@@ -1,0 +1,41 @@
+import type { DetectorOptions } from '../../../lib/detector.ts';
+import type { TrainerOptions } from '../../../lib/trainer-options.ts';
+
+/** What is not the same for all runs of a comparison, as data, backbone, size of picture, seed and epochs are. */
+export interface Recipe {
+  model: Omit<DetectorOptions, 'classes' | 'backbone' | 'imageSize' | 'seed'>;
+  training: Omit<Partial<TrainerOptions>, 'train' | 'valid' | 'outDir' | 'epochs' | 'seed'>;
+}
+
+const recipe = (model: Recipe['model'], training: Recipe['training'] = {}): Recipe => ({ model, training });
+const best = (training: Recipe['training'], model: Recipe['model'] = {}) =>
+  recipe({ preset: 'best', ...model }, training);
+
+/** With weights at random the article's learning rate, made for pretrained ones, learns next to nothing. */
+const fast = { fineTune: true, learningRate: 1e-3 };
+
+/** More than any gradient has: as if none were clipped. */
+const UNCLIPPED = 1e9;
+
+/** By name: the two presets, the way from one to the other, and what could be added to `best`. */
+export const recipes: Readonly<Record<string, Recipe>> = {
+  article: recipe({ preset: 'article' }, { fineTune: true }),
+  'article, learning rate 1e-3': recipe({ preset: 'article' }, fast),
+  'pyramid, learning rate 1e-3': best({ ...fast, milestones: [15], warmupSteps: 0, clipGradNorm: UNCLIPPED }),
+  'and cosine with warm-up': best({ clipGradNorm: UNCLIPPED }),
+  best: best({}),
+  'best, learning rate 5e-4': best({ learningRate: 5e-4 }),
+  'best, learning rate 2e-3': best({ learningRate: 2e-3 }),
+  'best and EMA': best({ ema: 0.998 }),
+  'best and FPN': best({}, { fusion: 'fpn' }),
+  'best and focal loss': best({}, { loss: { classification: 'focal' } }),
+  'best and GIoU loss': best({}, { loss: { box: 'giou' } }),
+  'best and ATSS': best({}, { assigner: 'atss' }),
+  'best and background negatives': best({}, { loss: { backgroundNegatives: true } }),
+  'best and DIoU NMS': best({}, { nms: 'diou' }),
+  'best and weighted NMS': best({}, { nms: 'weighted' }),
+  'best and weight decay .05': best({ weightDecay: 0.05, decayWeightsOnly: true }),
+  'best and photometric distortion': best({ augmentation: { photometricDistort: {} } }),
+  'best and scale jitter': best({ augmentation: { scaleJitter: { p: 0.5, scaleRange: [0.6, 1.6] } } }),
+  'best and SSD augmentation': best({ augmentation: 'ssd' }),
+};
