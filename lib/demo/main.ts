@@ -17,8 +17,7 @@ import { writeDrawnScenes } from './drawn-scenes.ts';
 /** What fits into four minutes on two cores. */
 const SCENES = { train: 1600, valid: 60, test: 200 };
 const IMAGE_SIZE = { width: 192, height: 160 };
-/** Random weights of a small backbone need a higher rate than the article's pretrained ones. */
-const TRAINING = { epochs: 8, batchSize: 16, learningRate: 2e-3, milestones: [6], fineTune: true };
+const TRAINING = { epochs: 8, batchSize: 16, learningRate: 2e-3 };
 const PICTURES = 8;
 /** The scenes are small: enlarged, labels do not hide them. */
 const ZOOM = 4;
@@ -60,11 +59,13 @@ async function emptyDirectory(path: string): Promise<string> {
 
 async function trainDetector(train: VocDataset, valid: VocDataset, outDir: string, seed: number, signal: AbortSignal) {
   const { classes } = train;
-  const detector = await Detector.create({ classes, backbone: 'convnext_test', imageSize: IMAGE_SIZE, seed });
+  const detector = await Detector.create({
+    ...{ classes, preset: 'best', backbone: 'convnext_test', imageSize: IMAGE_SIZE, seed },
+  });
   const log = textLog();
   try {
     const trainer = new Trainer(detector, { train, valid, outDir, seed, ...TRAINING });
-    const summary = await detector.summary({ fineTune: TRAINING.fineTune });
+    const summary = await detector.summary({ fineTune: trainer.options.fineTune });
     const origin = 'A small backbone, with random weights';
     log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
     await trainer.run({ ...log.hooks, signal });
