@@ -175,13 +175,24 @@ const keys = [
  */
 export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOptions {
   const options = checkKeys('options', value, keys) as unknown as TrainerOptions;
-  const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
-  const given = optionalKeys.filter((key) => options[key] !== undefined);
-  const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
   const resolved: ResolvedTrainerOptions = {
     train: checkDataset('train', options.train),
     valid: checkDataset('valid', options.valid),
     outDir: checkString('outDir', options.outDir),
+    ...resolveRun(options),
+  };
+  checkWithData(resolved);
+  return resolved;
+}
+
+/** The same of all that needs no data. */
+export function resolveRun(
+  options: Omit<TrainerOptions, 'train' | 'valid' | 'outDir'>,
+): Omit<ResolvedTrainerOptions, 'train' | 'valid' | 'outDir'> {
+  const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
+  const given = optionalKeys.filter((key) => options[key] !== undefined);
+  const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
+  const resolved = {
     epochs: checkInteger('epochs', options.epochs ?? 20, 1),
     workers: checkInteger('workers', options.workers ?? 2, 1, 256),
     resume: checkBoolean('resume', options.resume ?? false),
@@ -219,19 +230,13 @@ export function scheduleOf({ train, epochs, run }: ResolvedTrainerOptions): Lear
   };
 }
 
+function refuseIf(wrong: boolean, message: string): void {
+  if (wrong) throw new RangeError(message);
+}
+
 /** Throws `RangeError` for options that exclude each other. */
-function checkTogether(resolved: ResolvedTrainerOptions, ownMilestones: boolean): void {
-  const { epochs, patience, valid, run } = resolved;
-  const { name, steps, warmupSteps } = scheduleOf(resolved);
-  const refuseIf = (wrong: boolean, message: string) => {
-    if (wrong) throw new RangeError(message);
-  };
-  const total = steps * epochs;
-  refuseIf(
-    warmupSteps >= total,
-    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
-      'shorten the warm-up or train for more epochs',
-  );
+function checkTogether({ epochs, run }: Pick<ResolvedTrainerOptions, 'epochs' | 'run'>, ownMilestones: boolean): void {
+  const name = run.schedule ?? 'multistep';
   const late = run.milestones.filter((milestone) => milestone > epochs);
   refuseIf(
     ownMilestones && late.length > 0,
@@ -252,6 +257,18 @@ function checkTogether(resolved: ResolvedTrainerOptions, ownMilestones: boolean)
       `${key} is about the training of the backbone, which is frozen; add fineTune (--fine-tune) or leave ${key} out`,
     );
   }
+}
+
+/** The same for options that the data exclude. */
+function checkWithData(resolved: ResolvedTrainerOptions): void {
+  const { epochs, patience, valid } = resolved;
+  const { steps, warmupSteps } = scheduleOf(resolved);
+  const total = steps * epochs;
+  refuseIf(
+    warmupSteps >= total,
+    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
+      'shorten the warm-up or train for more epochs',
+  );
   refuseIf(
     patience !== undefined && !valid.samples.some(({ objects }) => objects.length > 0),
     'patience needs a score to wait for, but no picture of valid has an object; give other validation data or leave patience out',

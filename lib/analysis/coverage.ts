@@ -1,4 +1,4 @@
-import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { BoxOptions, Size } from '../binding.ts';
 import type { Sample } from '../voc-dataset.ts';
 import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU, matchObjects } from './default-box-matching.ts';
@@ -77,7 +77,7 @@ export function sideOf({ width, height }: { width: number; height: number }): nu
 export function* measureCoverage(
   pictures: readonly (readonly AnalysedObject[])[],
   classes: readonly string[],
-  options: DefaultBoxOptions,
+  options: BoxOptions,
   { imageSize, maps }: DefaultBoxLayout,
 ): Generator<void, Coverage> {
   const grids = defaultBoxGrids(options, maps, imageSize);

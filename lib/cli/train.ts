@@ -4,11 +4,12 @@ import { Command, Option } from 'commander';
 import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { Trainer } from '../trainer.ts';
-import type { OptimizerName, TrainerOptions } from '../trainer-options.ts';
+import { type OptimizerName, resolveRun, type TrainerOptions } from '../trainer-options.ts';
 import { augmentationHelp, readAugmentation } from './augmentation-option.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { Interrupted, interruptible } from './interruption.ts';
 import {
+  addLossOptions,
   addModelOptions,
   checkSameModel,
   type ModelFlags,
@@ -54,7 +55,7 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
-  return addOptimisationOptions(addComputeOptions(addModelOptions(command)))
+  return addOptimisationOptions(addComputeOptions(addLossOptions(addModelOptions(command))))
     .requiredOption('--config <yaml>', 'the data set file')
     .option('--lr <number>', 'learning rate (default: 0.0001)', positiveNumber)
     .option('--fine-tune', 'train the backbone too, not the head alone')
@@ -86,8 +87,7 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const config = await loadDatasetConfig(flags.config);
   const { classes } = config;
   const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...(await runOptions(flags)) };
-  const train = await openDataset('training', { ...config.train, classes, signal });
-  const valid = await openDataset('validation', { ...config.valid, classes, signal });
+  resolveRun({ ...options, resume: flags.resume ?? false }); // what is wrong is told before a picture is read
 
   const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
   const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...own });
@@ -96,6 +96,8 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const log = flags.json ? jsonLog() : textLog();
   try {
     if (flags.resume) checkSameModel(model, detector.config);
+    const train = await openDataset('training', { ...config.train, classes, signal });
+    const valid = await openDataset('validation', { ...config.valid, classes, signal });
     const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume: flags.resume ?? false });
     const summary = await detector.summary({ fineTune: options.fineTune ?? false });
     const origin = describeOrigin(flags, outDir, model.backbone);
