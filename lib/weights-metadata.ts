@@ -1,7 +1,9 @@
+import { basename, dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkOneOf } from './check.ts';
+import { findManifest } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
-import { backboneNames, checkImageSize, nmsNames, presetConfig, presetNames } from './config.ts';
+import { backboneNames, checkDetectorConfig, checkImageSize, nmsNames, presetConfig, presetNames } from './config.ts';
 import { checkDefaultBoxes } from './default-box-options.ts';
 import { headNames } from './detection-head.ts';
 import type { Detector, DetectorOptions } from './detector.ts';
@@ -59,13 +61,14 @@ const readers: Record<string, [option: keyof FileModel, read: (name: string, tex
   nms: ['nms', (name, text) => checkOneOf(name, text, nmsNames)],
 };
 
-/** Undefined for a file that has no head of ours or does not say what it is. */
+/** Undefined for a file that has no head of ours or does not say what it is. That of a checkpoint is what the checkpoint says. */
 async function readFileModel(path: string): Promise<FileModel | undefined> {
   if ((await weightsFormat(path)) !== 'safetensors') return undefined;
-  const { metadata, tensors } = await readSafetensorsHeader(path);
+  const { metadata: own, tensors } = await readSafetensorsHeader(path);
+  if (!tensors.some(({ name }) => name.startsWith('head.'))) return undefined;
+  const metadata = Object.keys(own).length > 0 ? own : await describeCheckpoint(path);
   const { created_by: createdBy, classes, backbone } = metadata;
-  const hasHead = tensors.some(({ name }) => name.startsWith('head.'));
-  if (!createdBy?.startsWith(CREATED_BY) || classes === undefined || !hasHead) return undefined;
+  if (!createdBy?.startsWith(CREATED_BY) || classes === undefined) return undefined;
   try {
     const native = backboneNames.find((name) => name === backbone);
     const options = Object.entries(readers).flatMap(([key, [option, read]]) =>
@@ -83,6 +86,12 @@ async function readFileModel(path: string): Promise<FileModel | undefined> {
       { cause: error },
     );
   }
+}
+
+/** The metadata that the model's file in a checkpoint would have. */
+async function describeCheckpoint(path: string): Promise<Record<string, string>> {
+  const manifest = basename(path) === 'model.safetensors' ? await findManifest(dirname(path)) : undefined;
+  return manifest ? describeWeights({ classes: manifest.classes, config: checkDetectorConfig(manifest.model) }) : {};
 }
 
 /** The head fits a detector of these alone. */
