@@ -1,4 +1,5 @@
 import type { NmsName } from './config.ts';
+import type { HeadName } from './detection-head.ts';
 import { DetectorError, type DetectorErrorCode } from './errors.ts';
 import { loadAddon } from './libtorch/load.ts';
 import type { AssignerName, LossOptions } from './loss-options.ts';
@@ -28,6 +29,17 @@ export interface DefaultBoxOptions {
   clip: boolean;
 }
 
+/** torchvision's AnchorGenerator (RetinaNet): on every map each size in each ratio. */
+export interface AnchorOptions {
+  /** Sides of the square of the same area, in pixels; one list for each map, all equally long. */
+  sizes: number[][];
+  /** Height / width. */
+  aspectRatios: number[];
+}
+
+/** Of the head `ssd`, or of `retinanet`. */
+export type BoxOptions = DefaultBoxOptions | AnchorOptions;
+
 export interface NativeDetectorOptions {
   /** A ConvNeXt's name, or "torchscript". */
   backbone: string;
@@ -39,12 +51,14 @@ export interface NativeDetectorOptions {
   features?: 'last' | 'pyramid';
   /** Of the pyramid's maps; default `none`. */
   fusion?: 'none' | 'fpn';
+  /** Default `ssd`. Below `retinanet` the pyramid is RetinaNet's, and has to be fused. */
+  head?: HeadName;
   /** Background included. */
   numClasses: number;
   imageSize: Size;
   mean: number[];
   std: number[];
-  defaultBoxes: DefaultBoxOptions;
+  defaultBoxes: BoxOptions;
   /** Default: hard negatives and smooth L1. */
   loss?: LossOptions;
   /** Default: SSD's matcher. */
@@ -158,13 +172,18 @@ export interface StepResult {
   positives: number;
 }
 
+export type TopkPer = 'class' | 'map';
+
 export interface PostprocessOptions {
   scoreThreshold: number;
   nmsThreshold: number;
+  /** Of each class, or of each map, that go to NMS. */
   topkCandidates: number;
   maxDetections: number;
   /** Default `plain`. */
   nms?: NmsName;
+  /** Default `class`, as torchvision's SSD; `map`, all classes together, as its RetinaNet. */
+  topkPer?: TopkPer;
 }
 
 export interface DetectorScriptOptions extends PostprocessOptions {

@@ -54,6 +54,25 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   throw new (typeof value === 'string' ? RangeError : TypeError)(wrongArgument(name, expected, value) + hint);
 }
 
+/** An array of so many elements. */
+export function checkSequence(name: string, value: unknown, min: number, max: number): unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, 'array', value));
+  checkInteger(`${name}.length`, value.length, min, max);
+  return value;
+}
+
+/** So many numbers, each as `check` wants it. */
+export function checkNumbers(
+  name: string,
+  value: unknown,
+  min: number,
+  max: number,
+  check: (name: string, value: unknown) => number = (each, number) =>
+    checkNumber(each, number, Number.NEGATIVE_INFINITY),
+): number[] {
+  return checkSequence(name, value, min, max).map((element, index) => check(`${name}[${index}]`, element));
+}
+
 /** A plain object whose keys are all known; an unknown key is an error with a suggestion, never ignored. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {

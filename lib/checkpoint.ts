@@ -115,6 +115,14 @@ export async function openCheckpoint(dir: string): Promise<Checkpoint> {
   return { manifest, path };
 }
 
+/**
+ * What the checkpoint in a directory says of itself, if there is one; its files are not looked at.
+ * @throws DetectorError CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH
+ */
+export async function findManifest(dir: string): Promise<CheckpointManifest | undefined> {
+  return (await readManifest(dir, NEXT_MANIFEST)) ?? (await readManifest(dir, MANIFEST));
+}
+
 /** Finishes an interrupted save, clears what a broken one left, and makes sure that nothing of the user's is in the way. */
 async function prepareDirectory(dir: string, names: readonly string[]): Promise<void> {
   const next = await readManifest(dir, NEXT_MANIFEST).catch(asForeign(dir));

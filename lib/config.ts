@@ -1,13 +1,15 @@
-import type { DefaultBoxOptions, PostprocessOptions, Size } from './binding.ts';
+import type { BoxOptions, DefaultBoxOptions, PostprocessOptions, Size } from './binding.ts';
 import {
-  checkBoolean,
   checkInteger,
   checkKeys,
   checkNumber,
+  checkNumbers,
   checkOneOf,
   checkPositive,
   wrongArgument,
 } from './check.ts';
+import { checkDefaultBoxes, checkOrderedBoxes, countMaps, isAnchors } from './default-box-options.ts';
+import { type HeadName, headNames, retinaNet } from './detection-head.ts';
 import {
   type Features,
   type Fusion,
@@ -15,6 +17,7 @@ import {
   fusionNames,
   pyramidDefaultBoxes,
   pyramidMaps,
+  retinaNetMaps,
 } from './feature-pyramid.ts';
 import { type AssignerName, assignerNames, checkLoss, type LossOptions } from './loss-options.ts';
 
@@ -30,6 +33,7 @@ export type BackboneName = (typeof backboneNames)[number];
 
 export const presetNames = ['article', 'best'] as const;
 export type PresetName = (typeof presetNames)[number];
+export const defaultPreset: PresetName = 'best';
 
 /**
  * `plain`; `diou`: by distance IoU (Zheng et al. 2020); `weighted`: plain, and a kept box becomes the average, by score, of itself and
@@ -47,12 +51,14 @@ export interface DetectorConfig {
   /** Of the red, green and blue channel, for pixels from 0 to 1. */
   mean: number[];
   std: number[];
+  /** Default `ssd`. */
+  head?: HeadName;
   /** What the head looks at; default `last`: the maps that the backbone gives. */
   features?: Features;
   /** Of a pyramid's maps; default `none`. */
   fusion?: Fusion;
-  /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. */
-  defaultBoxes: DefaultBoxOptions;
+  /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. Of the head `retinanet`, its anchors. */
+  defaultBoxes: BoxOptions;
   /** What an evaluation uses; `detect` may ask for less. */
   postprocess: PostprocessOptions;
   /** What it is trained on, and by `classification` how scores are made; left out: as torchvision's SSD. */
@@ -63,9 +69,9 @@ export interface DetectorConfig {
 
 /** What may be chosen in the place of a preset's. */
 export interface PresetChoices {
-  /** What the detector is trained on; the presets' is that of torchvision's SSD. */
+  /** What the detector is trained on; default: as torchvision's SSD, or its RetinaNet. */
   loss?: Partial<LossOptions>;
-  /** What finds the default boxes of an object in training; default `ssd`. */
+  /** What finds the default boxes of an object in training; default: the head's, `ssd` or `retinanet`. */
   assigner?: AssignerName;
   /** How detections that overlap become one; default `plain`. */
   nms?: NmsName;
@@ -75,7 +81,7 @@ export interface PresetChoices {
 const SIDE = { multiple: 32, min: 64, max: 4096 };
 
 /** The model of the article: torchvision's SSD on the backbone's last map. */
-const article: Omit<DetectorConfig, 'backbone' | 'imageSize'> = {
+const article: Omit<DetectorConfig, 'backbone' | 'imageSize'> & { defaultBoxes: DefaultBoxOptions } = {
   preset: 'article',
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
@@ -99,47 +105,70 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
 }
 
 /** What may be chosen beside a preset. */
-export type ModelChoices = Partial<Pick<DetectorConfig, 'defaultBoxes' | 'features' | 'fusion'>>;
+export type ModelChoices = Partial<Pick<DetectorConfig, 'head' | 'defaultBoxes' | 'features' | 'fusion'>>;
 
 /**
  * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid. Default boxes are
- * the article's, or a pyramid's for as many maps as a ConvNeXt's has.
+ * the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head `retinanet` brings torchvision's constants with it.
  */
 export function presetConfig(
   preset: PresetName,
   backbone: BackboneName | 'torchscript',
   imageSize: Size,
-  { features = preset === 'best' ? 'pyramid' : 'last', fusion = 'none', defaultBoxes }: ModelChoices = {},
+  choices: ModelChoices = {},
 ): DetectorConfig {
   checkOneOf('preset', preset, presetNames);
   const size = checkImageSize('imageSize', imageSize);
-  const pyramid = checkOneOf('features', features, featuresNames) === 'pyramid';
-  const usual = pyramid ? pyramidDefaultBoxes(pyramidMaps(size)) : article.defaultBoxes;
+  const head = checkOneOf('head', choices.head ?? 'ssd', headNames);
+  const { features, fusion, defaultBoxes, ...own } = ofHead(head, preset, size, choices);
   const config = {
     ...structuredClone(article),
+    ...own,
     preset,
     backbone,
     imageSize: size,
-    ...(pyramid && { features }),
-    ...(fusion !== 'none' && { fusion: checkOneOf('fusion', fusion, fusionNames) }),
-    defaultBoxes: checkDefaultBoxes('defaultBoxes', defaultBoxes ?? usual),
+    ...(features !== 'last' && { features }),
+    ...(fusion !== 'none' && { fusion }),
+    defaultBoxes: checkOrderedBoxes('defaultBoxes', choices.defaultBoxes ?? defaultBoxes),
   };
-  checkPyramid('', config);
+  checkTogether('', config);
   return config;
+}
+
+/** What a head stands on and comes with. */
+function ofHead(head: HeadName, preset: PresetName, size: Size, choices: ModelChoices) {
+  const [usualFeatures, usualFusion] =
+    head === 'retinanet' ? ([retinaNet.features, retinaNet.fusion] as const) : ([usualOf(preset), 'none'] as const);
+  const features = checkOneOf('features', choices.features ?? usualFeatures, featuresNames);
+  const fusion = checkOneOf('fusion', choices.fusion ?? usualFusion, fusionNames);
+  if (head === 'retinanet') return { ...structuredClone(retinaNet), head, features, fusion };
+  const defaultBoxes = features === 'pyramid' ? pyramidDefaultBoxes(pyramidMaps(size)) : article.defaultBoxes;
+  return { features, fusion, defaultBoxes };
+}
+
+function usualOf(preset: PresetName): Features {
+  return preset === 'best' ? 'pyramid' : 'last';
 }
 
 /** The configuration with what is chosen in the place of its own; throws `TypeError` or `RangeError` naming the key. */
 export function withChoices(config: DetectorConfig, { loss, assigner, nms }: PresetChoices): DetectorConfig {
-  return {
+  const chosen = {
     ...config,
     ...(nms !== undefined && { postprocess: { ...config.postprocess, nms: checkOneOf('nms', nms, nmsNames) } }),
-    ...(loss !== undefined && { loss: checkLoss('loss', loss) }),
+    ...(loss !== undefined && { loss: checkLoss('loss', loss, config.loss) }),
     ...(assigner !== undefined && { assigner: checkOneOf('assigner', assigner, assignerNames) }),
   };
+  checkTogether('', chosen);
+  return chosen;
 }
 
 /** The feature maps, in cells, that the default boxes of a model lie on; those of a TorchScript backbone may be others. */
-export function presetMaps({ imageSize, features }: Pick<DetectorConfig, 'imageSize' | 'features'>): Size[] {
+export function presetMaps({
+  imageSize,
+  features,
+  head,
+}: Pick<DetectorConfig, 'imageSize' | 'features' | 'head'>): Size[] {
+  if (head === 'retinanet') return retinaNetMaps(imageSize);
   if (features === 'pyramid') return pyramidMaps(imageSize);
   return [{ width: imageSize.width / SIDE.multiple, height: imageSize.height / SIDE.multiple }];
 }
@@ -159,7 +188,7 @@ export function checkImageSize(name: string, value: unknown): Size {
 
 /** Checks a configuration that was read from a file; throws `TypeError` or `RangeError` naming the key. */
 export function checkDetectorConfig(value: unknown): DetectorConfig {
-  const optional = ['features', 'fusion', 'loss', 'assigner'];
+  const optional = ['head', 'features', 'fusion', 'loss', 'assigner'];
   const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess', ...optional];
   const config = checkKeys('model', value, keys);
   const checked: DetectorConfig = {
@@ -168,6 +197,7 @@ export function checkDetectorConfig(value: unknown): DetectorConfig {
     imageSize: checkImageSize('model.imageSize', config.imageSize),
     mean: checkNumbers('model.mean', config.mean, 3, 3),
     std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
+    ...(config.head !== undefined && { head: checkOneOf('model.head', config.head, headNames) }),
     ...(config.features !== undefined && {
       features: checkOneOf('model.features', config.features, featuresNames),
     }),
@@ -177,30 +207,56 @@ export function checkDetectorConfig(value: unknown): DetectorConfig {
     ...(config.loss !== undefined && { loss: checkLoss('model.loss', config.loss) }),
     ...(config.assigner !== undefined && { assigner: checkOneOf('model.assigner', config.assigner, assignerNames) }),
   };
-  checkPyramid('model.', checked);
+  checkTogether('model.', checked);
   return checked;
 }
 
 /** @throws RangeError for what does not go together, with a remedy */
-function checkPyramid(prefix: string, config: DetectorConfig): void {
-  const { features, fusion = 'none', imageSize, backbone, defaultBoxes } = config;
-  if (features !== 'pyramid') {
-    if (fusion === 'none') return;
+function checkTogether(prefix: string, config: DetectorConfig): void {
+  const { head = 'ssd', features = 'last', fusion = 'none', defaultBoxes, loss } = config;
+  const refuse = (key: string, expected: string, found: unknown, remedy: string) => {
+    throw new RangeError(`${wrongArgument(`${prefix}${key}`, expected, found)}. ${remedy}`);
+  };
+  if (head === 'retinanet') {
+    const why = 'with the head retinanet, which serves all maps of a fused pyramid alike,';
+    if (features !== 'pyramid') refuse('features', `pyramid ${why}`, features, 'Leave it out, or set head to ssd');
+    if (fusion !== 'fpn') refuse('fusion', `fpn ${why}`, fusion, 'Leave it out, or set head to ssd');
+    if (loss?.classification !== 'focal') {
+      const sigmoid = 'focal with the head retinanet, whose scores are sigmoids,';
+      refuse('loss.classification', sigmoid, loss?.classification, 'Leave it out, or set head to ssd');
+    }
+  } else if (features === 'last' && fusion !== 'none') {
     throw new RangeError(
       `Expected none for ${prefix}fusion but received "${fusion}": a single map has none to be fused with. Set ${prefix}features to pyramid`,
     );
   }
-  const [maps, lists] = [presetMaps(config).length, defaultBoxes.aspectRatios.length];
+  if (isAnchors(defaultBoxes) !== (head === 'retinanet')) {
+    const [expected, found] = isAnchors(defaultBoxes)
+      ? ['aspectRatios and scales', 'sizes']
+      : ['sizes and aspectRatios', 'scales'];
+    throw new RangeError(
+      `Expected ${expected} in ${prefix}defaultBoxes for the head ${head} but received ${found}. Leave them out (DEFAULT_BOXES of a ` +
+        `data set file), or have them proposed for this head: dinov3-det analyze --head ${head}`,
+    );
+  }
+  if (features === 'pyramid') checkMaps(prefix, config);
+}
+
+/** Of a pyramid every map needs boxes of its own. */
+function checkMaps(prefix: string, config: DetectorConfig): void {
+  const { backbone, imageSize, defaultBoxes, head = 'ssd' } = config;
+  const [maps, lists] = [presetMaps(config).length, countMaps(defaultBoxes)];
   if (backbone === 'torchscript' || lists === maps) return; // of a program's maps only the addon can tell
+  const [key, flag] = isAnchors(defaultBoxes) ? ['sizes', `--head ${head}`] : ['aspectRatios', '--preset best'];
   throw new RangeError(
-    `Expected ${maps} lists for ${prefix}defaultBoxes.aspectRatios, one for each map of the pyramid at ${imageSize.width}x${imageSize.height}, ` +
-      `but received ${lists}. Leave them out (DEFAULT_BOXES of a data set file), or have them proposed for these maps: dinov3-det analyze --preset best`,
+    `Expected ${maps} lists for ${prefix}defaultBoxes.${key}, one for each map of the pyramid at ${imageSize.width}x${imageSize.height}, ` +
+      `but received ${lists}. Leave them out (DEFAULT_BOXES of a data set file), or have them proposed for these maps: dinov3-det analyze ${flag}`,
   );
 }
 
 /** Every field of a postprocess configuration. */
 function checkPostprocess(name: string, value: unknown): PostprocessOptions {
-  const keys = ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections', 'nms'];
+  const keys = ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections', 'nms', 'topkPer'];
   const options = checkKeys(name, value, keys);
   return {
     scoreThreshold: checkNumber(`${name}.scoreThreshold`, options.scoreThreshold, 0, 1),
@@ -208,38 +264,6 @@ function checkPostprocess(name: string, value: unknown): PostprocessOptions {
     topkCandidates: checkInteger(`${name}.topkCandidates`, options.topkCandidates, 1, 1e6),
     maxDetections: checkInteger(`${name}.maxDetections`, options.maxDetections, 1, 1e6),
     ...(options.nms !== undefined && { nms: checkOneOf(`${name}.nms`, options.nms, nmsNames) }),
+    ...(options.topkPer !== undefined && { topkPer: checkOneOf(`${name}.topkPer`, options.topkPer, ['class', 'map']) }),
   };
-}
-
-/** Every field of the default boxes' options, for any number of maps up to 16. */
-export function checkDefaultBoxes(name: string, value: unknown): DefaultBoxOptions {
-  const boxes = checkKeys(name, value, ['aspectRatios', 'scales', 'steps', 'clip']);
-  const lists = checkArray(`${name}.aspectRatios`, boxes.aspectRatios, 1, 16);
-  return {
-    aspectRatios: lists.map((list, k) => checkNumbers(`${name}.aspectRatios[${k}]`, list, 0, 16, checkPositive)),
-    scales: checkNumbers(`${name}.scales`, boxes.scales, lists.length + 1, lists.length + 1, checkPositive),
-    steps: checkSteps(`${name}.steps`, boxes.steps, lists.length),
-    clip: checkBoolean(`${name}.clip`, boxes.clip),
-  };
-}
-
-function checkSteps(name: string, value: unknown, maps: number): number[] {
-  const steps = checkNumbers(name, value, 0, maps, checkPositive);
-  if (steps.length !== 0 && steps.length !== maps) {
-    throw new RangeError(wrongArgument(name, `no step or one for each of ${maps} maps`, value));
-  }
-  return steps;
-}
-
-function checkArray(name: string, value: unknown, min: number, max: number): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, 'array', value));
-  checkInteger(`${name}.length`, value.length, min, max);
-  return value;
-}
-
-type CheckNumber = (name: string, value: unknown) => number;
-const checkFinite: CheckNumber = (name, value) => checkNumber(name, value, Number.NEGATIVE_INFINITY);
-
-function checkNumbers(name: string, value: unknown, min: number, max: number, check = checkFinite): number[] {
-  return checkArray(name, value, min, max).map((element, index) => check(`${name}[${index}]`, element));
 }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { DefaultBoxOptions } from './binding.ts';
+import type { BoxOptions } from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { checkBoolean, checkKeys, checkString } from './check.ts';
 import { checkClasses } from './class-list.ts';
-import { checkDefaultBoxes } from './config.ts';
+import { checkOrderedBoxes } from './default-box-options.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import type { VocSource } from './voc-files.ts';
 
@@ -18,7 +18,7 @@ export interface DatasetConfig {
   valid: VocSource;
   test?: VocSource;
   /** In the place of the preset's: what `dinov3-det analyze --write-config` found for the data. */
-  defaultBoxes?: DefaultBoxOptions;
+  defaultBoxes?: BoxOptions;
   /** The article's `VISUALIZE_TRANSFORMED_IMAGES`; default false. */
   visualizeTransformedImages: boolean;
 }
@@ -32,7 +32,7 @@ const MAX_CONFIG_BYTES = 64 * 1024;
 
 /**
  * Reads the YAML file of a data set. It has `CLASSES`, optionally `VISUALIZE_TRANSFORMED_IMAGES` and `DEFAULT_BOXES`
- * (`aspectRatios`, `scales`, `steps` and `clip` of the model's default boxes), and either the article's
+ * (`aspectRatios`, `scales`, `steps` and `clip` of the model's default boxes, or `sizes` and `aspectRatios` of RetinaNet's anchors), and either the article's
  * `TRAIN_IMG`, `TRAIN_ANNOT`, `VALID_IMG` and `VALID_ANNOT`, or `VOC_ROOT` with `TRAIN_SPLIT` (default "train"), `VALID_SPLIT`
  * (default "val") and optionally `TEST_SPLIT`. A relative path is taken from the current directory, as in the article, or from
  * the folder of the YAML file if it exists only there.
@@ -64,7 +64,7 @@ function invalid(path: string, error: unknown): DetectorError {
 export async function withDefaultBoxes(
   config: DatasetConfig,
   file: string,
-  defaultBoxes: DefaultBoxOptions,
+  defaultBoxes: BoxOptions,
   comment: string,
 ): Promise<string> {
   const { parseDocument } = await import('yaml');
@@ -100,7 +100,7 @@ function readConfig(path: string, content: unknown): DatasetConfig {
   );
   const sources = readSources(dirname(path), values);
   const defaultBoxes = Object.hasOwn(values, 'DEFAULT_BOXES') && {
-    defaultBoxes: checkDefaultBoxes('DEFAULT_BOXES', values.DEFAULT_BOXES),
+    defaultBoxes: checkOrderedBoxes('DEFAULT_BOXES', values.DEFAULT_BOXES),
   };
   return { path, classes, ...sources, ...defaultBoxes, visualizeTransformedImages };
 }

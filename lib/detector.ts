@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import {
-  type DefaultBoxOptions,
+  type BoxOptions,
   type DetectorHandle,
   type NativeAddon,
   type NativeDetectorOptions,
@@ -17,12 +17,14 @@ import {
   backboneNames,
   checkDetectorConfig,
   type DetectorConfig,
+  defaultPreset,
   type PresetChoices,
   type PresetName,
   presetConfig,
   withChoices,
 } from './config.ts';
 import type { Detection } from './detection.ts';
+import type { HeadName } from './detection-head.ts';
 import { type AnnotateOptions, annotateImage } from './draw.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import type { Features, Fusion } from './feature-pyramid.ts';
@@ -33,11 +35,12 @@ import { type ModelSummary, summarize } from './summary.ts';
 import { version } from './version.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
 import { allowedNodes } from './weights/torchscript-operators.ts';
+import { withFileModel } from './weights-metadata.ts';
 
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
-  /** `article` (default): one map of stride 32; `best`: a feature pyramid, for objects of every size. */
+  /** `best` (default): a feature pyramid, for objects of every size; `article`: one map of stride 32. Of `weights` with a head, that head's. */
   preset?: PresetName;
   /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
   backbone?: BackboneName | { torchscript: string };
@@ -47,12 +50,18 @@ export interface DetectorOptions extends ComputeOptions, PresetChoices {
   features?: Features;
   /** Of a pyramid's maps, from the top down: `fpn`, or `none`. */
   fusion?: Fusion;
-  /** In the place of the preset's, for example those that `analyzeDataset` proposes. */
-  defaultBoxes?: DefaultBoxOptions;
+  /**
+   * `ssd` (default), or `retinanet`: torchvision's RetinaNet on a pyramid of its own, with its anchors, losses and limits, whatever the
+   * preset. As in torchvision the scores are sigmoids, one for each of `classes`; that of the background is never used.
+   */
+  head?: HeadName;
+  /** In the place of the preset's or the head's, for example those that `analyzeDataset` proposes. */
+  defaultBoxes?: BoxOptions;
   /**
    * A file with the backbone's weights, told by its content: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt
    * repository, Hugging Face, timm, the article's training, or this library. A head in it is taken too when it fits `classes`.
-   * Default: random weights.
+   * For a safetensors file of `exportDetector` with as many classes, options that are left out are as the file says; options under
+   * which its head would mean something else are refused. Default: random weights.
    */
   weights?: string;
   /** Of the random initial weights; default 42. */
@@ -101,6 +110,7 @@ const createKeys = [
   'preset',
   'backbone',
   'imageSize',
+  'head',
   'features',
   'fusion',
   'defaultBoxes',
@@ -125,7 +135,7 @@ export function internalsOf(detector: Detector): DetectorInternals {
   throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
 }
 
-/** An object detector: a backbone with an SSD head, on one device. Every method may be called concurrently. */
+/** An object detector: a backbone with a head, SSD's or RetinaNet's, on one device. Every method may be called concurrently. */
 export class Detector {
   /** `__background__` first. */
   readonly classes: readonly string[];
@@ -155,17 +165,7 @@ export class Detector {
    * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
    */
   static async create(options: DetectorOptions): Promise<Detector> {
-    const given = checkKeys('options', options, [...createKeys, ...computeKeys]) as unknown as DetectorOptions;
-    const classes = checkClasses('classes', given.classes);
-    const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
-    const name = typeof backbone === 'string' ? backbone : 'torchscript';
-    const size = given.imageSize ?? { width: 640, height: 640 };
-    const config = withChoices(presetConfig(given.preset ?? 'article', name, size, given), given);
-    const compute = checkComputeOptions(given);
-    const seed = checkInteger('seed', given.seed ?? 42, 0);
-    const weights = given.weights === undefined ? undefined : checkString('weights', given.weights);
-    const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
-
+    const { backbone, classes, config, compute, seed, weights, trusted } = await resolveOptions(options);
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript, trusted);
     const own = await build(config, classes, compute, { seed }, program);
     const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
@@ -272,6 +272,26 @@ export class Detector {
       addon.disposeBatch(batch);
     }
   }
+}
+
+/** What `create` makes of its options before it makes a model. */
+async function resolveOptions(options: DetectorOptions) {
+  const own = checkKeys('options', options, [...createKeys, ...computeKeys]) as unknown as DetectorOptions;
+  const classes = checkClasses('classes', own.classes);
+  const weights = own.weights === undefined ? undefined : checkString('weights', own.weights);
+  const given = await withFileModel(own);
+  const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
+  const name = typeof backbone === 'string' ? backbone : 'torchscript';
+  const size = given.imageSize ?? { width: 640, height: 640 };
+  return {
+    backbone,
+    classes,
+    config: withChoices(presetConfig(given.preset ?? defaultPreset, name, size, given), given),
+    compute: checkComputeOptions(given),
+    seed: checkInteger('seed', given.seed ?? 42, 0),
+    weights,
+    trusted: checkBoolean('trustTorchScript', given.trustTorchScript ?? false),
+  };
 }
 
 /** The part of a manifest that describes the model. */

@@ -4,10 +4,10 @@ import { ensureWritableDirectory, replaceFile } from './atomic-file.ts';
 import { checkInteger, checkKeys, checkOneOf, checkString } from './check.ts';
 import type { DetectorConfig } from './config.ts';
 import { type Detector, internalsOf } from './detector.ts';
-import { version } from './version.ts';
 import { articleNames, releasedNames } from './weights/key-maps.ts';
 import { type TorchFileTensor, writeTorchFile } from './weights/pth-writer.ts';
 import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
+import { describeWeights } from './weights-metadata.ts';
 
 export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
@@ -17,7 +17,8 @@ export type ExportPart = (typeof exportParts)[number];
 
 export interface ExportOptions {
   /**
-   * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone and preset in the metadata.
+   * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone, preset and what else was chosen in
+   * the metadata.
    * `pth`: a file of `torch.save` as the article's training writes it, `{'epoch', 'model_state_dict'}`, for the `load_state_dict` of
    * its model and `torch.load(weights_only=True)`.
    * `torchscript`: a program for `torch.jit.load` (Python) and `torch::jit::load` (C++), on the CPU until it is moved. The model's
@@ -64,7 +65,7 @@ export async function exportDetector(detector: Detector, path: string, options: 
     const fill = (spans: TensorSpan[]) => addon.writeState(handle, 'model', temporary, spans);
     if (format === 'torchscript') await writeTorchScript(detector, part, temporary);
     else if (format === 'pth') await writeTorchFile(temporary, tensors, part === 'model' ? { epoch } : {}, fill);
-    else await writeNamed(temporary, tensors, describe(detector), fill);
+    else await writeNamed(temporary, tensors, describeWeights(detector), fill);
   });
   return { tensors: tensors.flatMap(({ stateDictNames }) => stateDictNames).length, bytes: (await stat(path)).size };
 }
@@ -100,10 +101,17 @@ function checkExportable({ config }: Detector, format: ExportFormat, part: Expor
 function checkWholeExportable(config: DetectorConfig, format: ExportFormat): void {
   const {
     backbone,
+    head = 'ssd',
     features,
     loss,
     postprocess: { nms = 'plain' },
   } = config;
+  if (format === 'pth' && head === 'retinanet') {
+    throw new RangeError(
+      "Expected a detector with the head ssd for the model as pth, found retinanet: the article's model has no names for its tensors. " +
+        'Export it as safetensors or torchscript, or its backbone alone',
+    );
+  }
   if (format === 'pth' && features === 'pyramid' && backbone !== 'torchscript') {
     throw new RangeError(
       "Expected a detector without a feature pyramid for the model as pth, found one with it: its tensors have no names in the article's " +
@@ -147,18 +155,4 @@ async function writeNamed(
   await writeSafetensors(path, infos, metadata, (spans) =>
     fill(spans.map((span) => ({ ...span, name: ours.get(span.name)! }))),
   );
-}
-
-/** Values are text, as the format wants; lists and sizes are JSON. `format: pt` is what Hugging Face's loaders look for. */
-function describe({ classes, config }: Detector): Record<string, string> {
-  const { preset, backbone, imageSize, loss } = config;
-  return {
-    format: 'pt',
-    created_by: `dinov3-det ${version}`,
-    classes: JSON.stringify(classes),
-    image_size: JSON.stringify(imageSize),
-    preset,
-    backbone,
-    ...(loss && { loss: JSON.stringify(loss) }),
-  };
 }

@@ -20,10 +20,26 @@ const [MIN_FINEST_SCALE, MAX_FINEST_SCALE] = [0.04, 0.06];
 /** SSD's last; above it, the larger square of that map covers the rest. */
 const COARSEST_SCALE = 0.9;
 
+/** The maps of RetinaNet's pyramid: P3 to P7. */
+export const RETINANET_MAPS = 5;
+
 /** The maps of a ConvNeXt's pyramid in cells, finest first; 6 for pictures of 640 x 640. */
-export function pyramidMaps({ width, height }: Size): Size[] {
+export function pyramidMaps(size: Size): Size[] {
+  return halveUntil(size, (maps) => {
+    const { width, height } = maps.at(-1)!;
+    return Math.max(width, height) <= COARSEST_CELLS;
+  });
+}
+
+/** The same of RetinaNet's. */
+export function retinaNetMaps(size: Size): Size[] {
+  return halveUntil(size, (maps) => maps.length === RETINANET_MAPS);
+}
+
+function halveUntil({ width, height }: Size, isComplete: (maps: readonly Size[]) => boolean): Size[] {
   const maps = STRIDES.map((stride) => ({ width: width / stride, height: height / stride }));
-  for (let last = maps.at(-1)!; Math.max(last.width, last.height) > COARSEST_CELLS; last = maps.at(-1)!) {
+  while (!isComplete(maps)) {
+    const last = maps.at(-1)!;
     maps.push({ width: Math.ceil(last.width / 2), height: Math.ceil(last.height / 2) });
   }
   return maps;

@@ -7,18 +7,21 @@ import { checkBoolean, checkKeys, checkOneOf, wrongArgument } from './check.ts';
 export const classLossNames = ['hard-negative', 'focal'] as const;
 export type ClassLossName = (typeof classLossNames)[number];
 
-/** Smooth L1 of the box codes, or generalized, distance or complete IoU of the boxes. */
-export const boxLossNames = ['smooth-l1', 'giou', 'diou', 'ciou'] as const;
+/** Smooth L1 or L1 of the box codes, or generalized, distance or complete IoU of the boxes. */
+export const boxLossNames = ['smooth-l1', 'l1', 'giou', 'diou', 'ciou'] as const;
 export type BoxLossName = (typeof boxLossNames)[number];
 
-/** What finds the default boxes of an object: SSD's matcher, or adaptive training sample selection (Zhang et al. 2020). */
-export const assignerNames = ['ssd', 'atss'] as const;
+/**
+ * What finds the default boxes of an object: SSD's matcher, RetinaNet's, which leaves out those between IoU .4 and .5, or adaptive
+ * training sample selection (Zhang et al. 2020).
+ */
+export const assignerNames = ['ssd', 'retinanet', 'atss'] as const;
 export type AssignerName = (typeof assignerNames)[number];
 
 export interface LossOptions {
-  /** Default `hard-negative`. */
+  /** Default `hard-negative`; of the head `retinanet`, and there without a choice, `focal`. */
   classification: ClassLossName;
-  /** Default `smooth-l1`. */
+  /** Default `smooth-l1`; of the head `retinanet`, `l1`. */
   box: BoxLossName;
   /**
    * Whether a picture without objects teaches, as much as the average picture of its batch; default false, as torchvision. For
@@ -27,13 +30,22 @@ export interface LossOptions {
   backgroundNegatives: boolean;
 }
 
+const ssdLoss: LossOptions = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: false };
+
 /** Fills what is left out; throws `TypeError` or `RangeError` naming the key. */
-export function checkLoss(name: string, value: unknown): LossOptions {
+export function checkLoss(name: string, value: unknown, defaults = ssdLoss): LossOptions {
   const given = checkKeys(name, value, ['classification', 'box', 'backgroundNegatives']);
   const loss = {
-    classification: checkOneOf(`${name}.classification`, given.classification ?? 'hard-negative', classLossNames),
-    box: checkOneOf(`${name}.box`, given.box ?? 'smooth-l1', boxLossNames),
-    backgroundNegatives: checkBoolean(`${name}.backgroundNegatives`, given.backgroundNegatives ?? false),
+    classification: checkOneOf(
+      `${name}.classification`,
+      given.classification ?? defaults.classification,
+      classLossNames,
+    ),
+    box: checkOneOf(`${name}.box`, given.box ?? defaults.box, boxLossNames),
+    backgroundNegatives: checkBoolean(
+      `${name}.backgroundNegatives`,
+      given.backgroundNegatives ?? defaults.backgroundNegatives,
+    ),
   };
   if (loss.classification === 'focal' && loss.backgroundNegatives) {
     const expected = `false with the classification loss focal, which takes every default box of every picture,`;

@@ -1,5 +1,6 @@
 import type { FeatureMap } from './binding.ts';
 import type { DetectorConfig } from './config.ts';
+import { boxesPerCell } from './default-box-options.ts';
 import type { TensorInfo } from './weights/safetensors.ts';
 
 /** One line of a model's layer table; shapes as PyTorch prints them, for one picture. */
@@ -33,15 +34,16 @@ export function summarize(
   const image = [1, 3, height, width];
   const count = (prefix: string) =>
     tensors.filter(({ name }) => name.startsWith(prefix)).reduce((sum, { shape }) => sum + elements(shape), 0);
-  const anchors = maps.map((map, k) => map.width * map.height * (2 + 2 * config.defaultBoxes.aspectRatios[k]!.length));
+  const anchors = maps.map((map, k) => map.width * map.height * boxesPerCell(config.defaultBoxes, k));
   const boxes = anchors.reduce((sum, n) => sum + n, 0);
   const stages = stageRows(config, tensors, count);
   const features = shapeOf(maps[0]!);
   const neck = neckRows(tensors, maps, count);
 
   const head = 'head.';
+  const [name, headName] = config.head === 'retinanet' ? ['RetinaNet', 'RetinaNetHead'] : ['SSD', 'SSDHead'];
   const rows: SummaryRow[] = [
-    { depth: 0, name: 'SSD', inputShape: image, outputShape: [boxes, 4], parameters: count('') },
+    { depth: 0, name, inputShape: image, outputShape: [boxes, 4], parameters: count('') },
     {
       depth: 1,
       name: `backbone (${config.backbone})`,
@@ -53,7 +55,7 @@ export function summarize(
     ...neck,
     {
       depth: 1,
-      name: 'head (SSDHead)',
+      name: `head (${headName})`,
       inputShape: features,
       outputShape: [1, boxes, classes],
       parameters: count(head),
@@ -121,6 +123,7 @@ function neckRows(
   const upsamples = weights('upsamples', '.deconv');
   const laterals = weights('inner_blocks', '');
   const extras = weights('extras', '.reduce');
+  const blocks = weights('extra_blocks', '');
   const rows: SummaryRow[] = [];
   const add = (name: string, inputShape: number[], outputShape: number[]) =>
     rows.push({ depth: 2, name, inputShape, outputShape, parameters: count(`neck.${name}.`) });
@@ -138,6 +141,10 @@ function neckRows(
   for (const [i, { shape }] of extras.entries()) {
     const k = maps.length - extras.length + i;
     add(`extras.${i}`, withChannels(k - 1, shape[1]!), shapeOf(maps[k]!));
+  }
+  for (const [i, { name, shape }] of blocks.entries()) {
+    const k = maps.length - blocks.length + i;
+    add(name.slice('neck.'.length, -'.weight'.length), withChannels(k - 1, shape[1]!), shapeOf(maps[k]!));
   }
   if (rows.length === 0) return [];
   const [inputShape, outputShape] = [rows[0]!.inputShape, shapeOf(maps.at(-1)!)];

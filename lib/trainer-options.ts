@@ -15,7 +15,7 @@ import {
   withoutUndefined,
   wrongArgument,
 } from './check.ts';
-import type { PresetName } from './config.ts';
+import { defaultPreset, type PresetName } from './config.ts';
 import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
 import { trainingDefaults } from './training-defaults.ts';
 import { VocDataset } from './voc-dataset.ts';
@@ -179,19 +179,42 @@ const keys = [
  */
 export function resolveTrainerOptions(
   value: TrainerOptions,
-  preset: PresetName = 'article',
+  preset: PresetName = defaultPreset,
   pretrained = false,
 ): ResolvedTrainerOptions {
-  const given = checkKeys('options', value, keys) as unknown as TrainerOptions;
-  const train = checkDataset('train', given.train);
-  const options = { ...presetDefaults(given, preset, pretrained), ...withoutUndefined(given) };
-  const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
-  const own = optionalKeys.filter((key) => options[key] !== undefined);
-  const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
+  const options = checkKeys('options', value, keys) as unknown as TrainerOptions;
+  const train = checkDataset('train', options.train);
   const resolved: ResolvedTrainerOptions = {
     train,
     valid: checkDataset('valid', options.valid),
     outDir: checkString('outDir', options.outDir),
+    ...resolveRun(options, { preset, pretrained, images: train.length }),
+  };
+  checkWithData(resolved);
+  return resolved;
+}
+
+type WithoutData = Omit<TrainerOptions, 'train' | 'valid' | 'outDir'>;
+
+/** What a run is about. */
+interface RunSubject {
+  preset: PresetName;
+  /** The backbone has weights from a file. */
+  pretrained: boolean;
+  /** For training; default: many. */
+  images?: number;
+}
+
+/** The same of all that needs no data. */
+export function resolveRun(
+  given: WithoutData,
+  subject: RunSubject,
+): Omit<ResolvedTrainerOptions, 'train' | 'valid' | 'outDir'> {
+  const options = { ...presetDefaults(given, subject), ...withoutUndefined(given) };
+  const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
+  const own = optionalKeys.filter((key) => options[key] !== undefined);
+  const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
+  const resolved = {
     epochs: checkInteger('epochs', options.epochs ?? 20, 1),
     workers: checkInteger('workers', options.workers ?? 2, 1, 256),
     resume: checkBoolean('resume', options.resume ?? false),
@@ -215,15 +238,15 @@ export function resolveTrainerOptions(
 }
 
 /** What the preset has for options that were not given. */
-function presetDefaults(given: TrainerOptions, preset: PresetName, pretrained: boolean) {
-  const { train, epochs = 20, batchSize = 8, accumulate = 1, fineTune = trainingDefaults[preset].fineTune } = given;
-  const steps = epochs * stepsOfEpoch(train, batchSize * accumulate);
+function presetDefaults(given: WithoutData, { preset, pretrained, images = Number.POSITIVE_INFINITY }: RunSubject) {
+  const { epochs = 20, batchSize = 8, accumulate = 1, fineTune = trainingDefaults[preset].fineTune } = given;
+  const steps = epochs * stepsOfEpoch(images, batchSize * accumulate);
   const { schedule, ...defaults } = trainingDefaults[preset].options({ steps, fineTune, pretrained });
   return { fineTune, ...defaults, ...(schedule && given.milestones === undefined && { schedule }) };
 }
 
-function stepsOfEpoch({ length }: VocDataset, picturesOfStep: number): number {
-  return Math.ceil(length / picturesOfStep);
+function stepsOfEpoch(images: number, imagesOfStep: number): number {
+  return Math.ceil(images / imagesOfStep);
 }
 
 /** The schedule of a run. */
@@ -233,7 +256,7 @@ export function scheduleOf({ train, epochs, run }: ResolvedTrainerOptions): Lear
     base: run.learningRate,
     milestones: run.milestones,
     gamma: run.gamma,
-    steps: stepsOfEpoch(train, run.batchSize * (run.accumulate ?? 1)),
+    steps: stepsOfEpoch(train.length, run.batchSize * (run.accumulate ?? 1)),
     epochs,
     warmupSteps: run.warmupSteps ?? 0,
     flatFraction: run.flatFraction ?? 0.5,
@@ -241,19 +264,13 @@ export function scheduleOf({ train, epochs, run }: ResolvedTrainerOptions): Lear
   };
 }
 
+function refuseIf(wrong: boolean, message: string): void {
+  if (wrong) throw new RangeError(message);
+}
+
 /** Throws `RangeError` for options that exclude each other. */
-function checkTogether(resolved: ResolvedTrainerOptions, ownMilestones: boolean): void {
-  const { epochs, patience, valid, run } = resolved;
-  const { name, steps, warmupSteps } = scheduleOf(resolved);
-  const refuseIf = (wrong: boolean, message: string) => {
-    if (wrong) throw new RangeError(message);
-  };
-  const total = steps * epochs;
-  refuseIf(
-    warmupSteps >= total,
-    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
-      'shorten the warm-up or train for more epochs',
-  );
+function checkTogether({ epochs, run }: Pick<ResolvedTrainerOptions, 'epochs' | 'run'>, ownMilestones: boolean): void {
+  const name = run.schedule ?? 'multistep';
   const late = run.milestones.filter((milestone) => milestone > epochs);
   refuseIf(
     ownMilestones && late.length > 0,
@@ -274,6 +291,18 @@ function checkTogether(resolved: ResolvedTrainerOptions, ownMilestones: boolean)
       `${key} is about the training of the backbone, which is frozen; add fineTune (--fine-tune) or leave ${key} out`,
     );
   }
+}
+
+/** The same for options that the data exclude. */
+function checkWithData(resolved: ResolvedTrainerOptions): void {
+  const { epochs, patience, valid } = resolved;
+  const { steps, warmupSteps } = scheduleOf(resolved);
+  const total = steps * epochs;
+  refuseIf(
+    warmupSteps >= total,
+    `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
+      'shorten the warm-up or train for more epochs',
+  );
   refuseIf(
     patience !== undefined && !valid.samples.some(({ objects }) => objects.length > 0),
     'patience needs a score to wait for, but no picture of valid has an object; give other validation data or leave patience out',

@@ -43,10 +43,10 @@ const parts = [
     writes: ['native/losses.json'],
   },
   {
-    name: "RetinaNet's head",
+    name: 'RetinaNet: head, anchors, matcher, losses, every gradient, detections',
     script: 'make_retinanet.py',
     needs: ['torchvision_ops'],
-    writes: ['native/retinanet_head.json'],
+    writes: ['native/retinanet_head.json', 'native/retinanet.json'],
   },
   {
     name: 'feature pyramid',

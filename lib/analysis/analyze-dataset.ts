@@ -1,11 +1,14 @@
-import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { BoxOptions, Size } from '../binding.ts';
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../check.ts';
-import { type PresetName, presetConfig, presetMaps } from '../config.ts';
+import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../config.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
+import { countMaps, isAnchors } from '../default-box-options.ts';
+import type { HeadName } from '../detection-head.ts';
 import { relativeSide } from '../relative-side.ts';
 import { runInSlices } from '../time-slices.ts';
 import { type Sample, VocDataset } from '../voc-dataset.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
+import { proposeAnchors } from './anchor-proposal.ts';
 import { type AnalysedObject, analysedObjects, type Coverage, measureCoverage } from './coverage.ts';
 import { proposeDefaultBoxes } from './default-box-proposal.ts';
 import { type Distribution, distributionOf, evenEdges } from './distribution.ts';
@@ -15,12 +18,14 @@ import { spread } from './spread.ts';
 import { findSuspiciousBoxes, type SuspiciousBox } from './suspicious-boxes.ts';
 
 export interface AnalysisOptions {
-  /** Default `article`. */
+  /** Default `best`. */
   preset?: PresetName;
+  /** Default `ssd`. */
+  head?: HeadName;
   /** What pictures are resized to; default 640 x 640. */
   imageSize?: Size;
-  /** In the place of the preset's. */
-  defaultBoxes?: DefaultBoxOptions;
+  /** In the place of the preset's or the head's. */
+  defaultBoxes?: BoxOptions;
   /** The feature maps of the model in cells, the finest first; default: the preset's. At most as many as entries in `defaultBoxes`. */
   maps?: readonly Size[];
   /** Aspect ratios of each map in the proposal, at most; default: as many as that map has now. */
@@ -45,7 +50,7 @@ export interface ClassCount {
 
 /** Default boxes on a model's feature maps, and how they fit the objects. */
 export interface DefaultBoxFit {
-  defaultBoxes: DefaultBoxOptions;
+  defaultBoxes: BoxOptions;
   coverage: Coverage;
 }
 
@@ -112,7 +117,7 @@ export async function analyzeDataset(
   const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout.imageSize));
   const pictures = await inSlices(analysedObjects(samples));
   const objects = pictures.flat();
-  const measure = async (boxes: DefaultBoxOptions): Promise<DefaultBoxFit> => ({
+  const measure = async (boxes: BoxOptions): Promise<DefaultBoxFit> => ({
     defaultBoxes: boxes,
     coverage: await inSlices(measureCoverage(pictures, classes, boxes, layout)),
   });
@@ -127,18 +132,24 @@ export async function analyzeDataset(
     issues,
     ...layout,
     configured: await measure(defaultBoxes),
-    proposed: await measure(await inSlices(proposeDefaultBoxes(objects, defaultBoxes, layout, proposal))),
+    proposed: await measure(
+      await inSlices<BoxOptions>(
+        isAnchors(defaultBoxes)
+          ? proposeAnchors(objects, defaultBoxes, layout, proposal)
+          : proposeDefaultBoxes(objects, defaultBoxes, layout, proposal),
+      ),
+    ),
   };
   return { ...analysis, warnings: analysisWarnings(analysis) };
 }
 
 function resolveOptions(value: AnalysisOptions) {
-  const keys = ['preset', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed'];
+  const keys = ['preset', 'head', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed'];
   const options = checkKeys('options', value, keys) as AnalysisOptions;
   const size = options.imageSize ?? { width: 640, height: 640 };
-  const config = presetConfig(options.preset ?? 'article', 'convnext_tiny', size, options);
+  const config = presetConfig(options.preset ?? defaultPreset, 'convnext_tiny', size, options);
   const { imageSize, defaultBoxes } = config;
-  const maps = checkMaps(options.maps ?? presetMaps(config), defaultBoxes.aspectRatios.length);
+  const maps = checkMaps(options.maps ?? presetMaps(config), countMaps(defaultBoxes));
   const ratios = options.ratios === undefined ? undefined : checkInteger('ratios', options.ratios, 0, 16);
   const seed = checkInteger('seed', options.seed ?? 0, 0);
   return { layout: { imageSize, maps }, defaultBoxes, proposal: { ratios, seed } };

@@ -1,4 +1,4 @@
-import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { BoxOptions, Size } from '../binding.ts';
 import { relativeSide, sideIndex, sideRanges } from '../relative-side.ts';
 import type { Sample } from '../voc-dataset.ts';
 import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
@@ -68,7 +68,7 @@ export function* analysedObjects(samples: readonly Sample[]): Generator<void, An
 export function* measureCoverage(
   pictures: readonly (readonly AnalysedObject[])[],
   classes: readonly string[],
-  options: DefaultBoxOptions,
+  options: BoxOptions,
   { imageSize, maps }: DefaultBoxLayout,
 ): Generator<void, Coverage> {
   const grids = defaultBoxGrids(options, maps, imageSize);

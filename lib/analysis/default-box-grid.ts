@@ -1,4 +1,5 @@
-import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { AnchorOptions, BoxOptions, DefaultBoxOptions, Size } from '../binding.ts';
+import { isAnchors } from '../default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 
 /** A box by its centre and its sides, in parts of the picture's width and height. IoU is the same there as in pixels. */
@@ -11,9 +12,10 @@ export interface RelativeBox extends Shape {
 export interface DefaultBoxGrid {
   columns: number;
   rows: number;
-  /** From one centre to the next; the first is half as far from the border. */
+  /** From one centre to the next; the first is `offset` of a step from the border. */
   stepX: number;
   stepY: number;
+  offset: number;
   shapes: Shape[];
 }
 
@@ -27,20 +29,53 @@ export interface DefaultBoxMatch {
 }
 
 /**
- * torchvision's DefaultBoxGenerator as the core has it (native/ops/default_boxes.cc), in double precision and without writing the
- * boxes out. `maps` are the sizes of the feature maps in cells; there may be fewer than entries in `options`, as in the article.
+ * torchvision's DefaultBoxGenerator or AnchorGenerator as the core has them (native/ops/default_boxes.cc, anchors.cc), in double
+ * precision and without writing the boxes out. `maps` are the sizes of the feature maps in cells; of default boxes there may be fewer
+ * than entries in `options`, as in the article.
  */
-export function defaultBoxGrids(options: DefaultBoxOptions, maps: readonly Size[], image: Size): DefaultBoxGrid[] {
-  return maps.map(({ width, height }, k) => {
-    const step = options.steps[k];
-    return {
-      columns: width,
-      rows: height,
-      stepX: step === undefined ? 1 / width : step / image.width,
-      stepY: step === undefined ? 1 / height : step / image.height,
-      shapes: defaultBoxShapes(options, k),
-    };
+export function defaultBoxGrids(options: BoxOptions, maps: readonly Size[], image: Size): DefaultBoxGrid[] {
+  return maps.map((cells, k) => {
+    const places = isAnchors(options) ? anchorPlaces(cells, image) : defaultBoxPlaces(options, cells, k, image);
+    const shapes = isAnchors(options) ? anchorShapes(options, k, image) : defaultBoxShapes(options, k);
+    return { columns: cells.width, rows: cells.height, ...places, shapes };
   });
+}
+
+function defaultBoxPlaces({ steps }: DefaultBoxOptions, { width, height }: Size, map: number, image: Size) {
+  const step = steps[map];
+  return {
+    stepX: step === undefined ? 1 / width : step / image.width,
+    stepY: step === undefined ? 1 / height : step / image.height,
+    offset: 0.5,
+  };
+}
+
+/** Whole pixels from cell to cell, the first centre in the corner of the picture. */
+function anchorPlaces({ width, height }: Size, image: Size) {
+  return {
+    stepX: Math.floor(image.width / width) / image.width,
+    stepY: Math.floor(image.height / height) / image.height,
+    offset: 0,
+  };
+}
+
+/** Each ratio in each size, of an even number of pixels. */
+function anchorShapes({ sizes, aspectRatios }: AnchorOptions, map: number, image: Size): Shape[] {
+  const root = (ratio: number) => Math.fround(Math.sqrt(Math.fround(ratio)));
+  const twice = (side: number) => 2 * roundHalfToEven(Math.fround(side) / 2);
+  return aspectRatios.flatMap((ratio) =>
+    sizes[map]!.map(Math.fround).map((size) => ({
+      width: twice(Math.fround(1 / root(ratio)) * size) / image.width,
+      height: twice(root(ratio) * size) / image.height,
+    })),
+  );
+}
+
+/** As torch.round. */
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 /** The shapes of one map: square, larger square, then for each ratio wide and tall. */
@@ -64,11 +99,11 @@ export function countDefaultBoxes(grids: readonly DefaultBoxGrid[]): number {
 export function bestDefaultBox(box: RelativeBox, grids: readonly DefaultBoxGrid[]): DefaultBoxMatch {
   let best: DefaultBoxMatch = { grid: 0, shape: 0, column: 0, row: 0, iou: -1 };
   for (const [k, grid] of grids.entries()) {
-    const column = nearestCell(box.x, grid.stepX, grid.columns);
-    const row = nearestCell(box.y, grid.stepY, grid.rows);
+    const column = nearestCell(box.x, grid.stepX, grid.columns, grid.offset);
+    const row = nearestCell(box.y, grid.stepY, grid.rows, grid.offset);
     for (const [s, shape] of grid.shapes.entries()) {
-      const width = overlap(box.x, box.width, (column + 0.5) * grid.stepX, shape.width);
-      const height = overlap(box.y, box.height, (row + 0.5) * grid.stepY, shape.height);
+      const width = overlap(box.x, box.width, (column + grid.offset) * grid.stepX, shape.width);
+      const height = overlap(box.y, box.height, (row + grid.offset) * grid.stepY, shape.height);
       const iou = iouOf(width * height, box, shape);
       if (iou > best.iou) best = { grid: k, shape: s, column, row, iou };
     }
@@ -85,8 +120,8 @@ export function visitDefaultBoxes(
   visit: (cell: number, iou: number) => void,
 ): void {
   if (shapeIou(box, shape) < minIou) return; // none is better than with one centre
-  const heights = [...overlaps(box.y, box.height, grid.stepY, grid.rows, shape.height)];
-  for (const [column, width] of overlaps(box.x, box.width, grid.stepX, grid.columns, shape.width)) {
+  const heights = [...overlaps(box.y, box.height, grid.stepY, grid.offset, grid.rows, shape.height)];
+  for (const [column, width] of overlaps(box.x, box.width, grid.stepX, grid.offset, grid.columns, shape.width)) {
     for (const [row, height] of heights) {
       const iou = iouOf(width * height, box, shape);
       if (iou >= minIou) visit(row * grid.columns + column, iou);
@@ -99,20 +134,21 @@ function* overlaps(
   centre: number,
   side: number,
   step: number,
+  offset: number,
   cells: number,
   boxSide: number,
 ): Generator<[cell: number, overlap: number]> {
   const reach = (side + boxSide) / 2;
-  const first = Math.max(0, Math.floor((centre - reach) / step - 0.5));
-  const last = Math.min(cells - 1, Math.ceil((centre + reach) / step - 0.5));
+  const first = Math.max(0, Math.floor((centre - reach) / step - offset));
+  const last = Math.min(cells - 1, Math.ceil((centre + reach) / step - offset));
   for (let cell = first; cell <= last; cell++) {
-    const length = overlap(centre, side, (cell + 0.5) * step, boxSide);
+    const length = overlap(centre, side, (cell + offset) * step, boxSide);
     if (length > 0) yield [cell, length];
   }
 }
 
-function nearestCell(centre: number, step: number, cells: number): number {
-  return Math.min(cells - 1, Math.max(0, Math.ceil(centre / step - 1)));
+function nearestCell(centre: number, step: number, cells: number, offset: number): number {
+  return Math.min(cells - 1, Math.max(0, Math.ceil(centre / step - offset - 0.5)));
 }
 
 /** Of two intervals by centre and length; 0 where they are apart. */

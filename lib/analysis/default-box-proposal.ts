@@ -1,4 +1,4 @@
-import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { BoxOptions, DefaultBoxOptions, Size } from '../binding.ts';
 import { relativeSide } from '../relative-side.ts';
 import type { DefaultBoxLayout } from './coverage.ts';
 import { bestDefaultBox, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
@@ -13,7 +13,7 @@ const MIN_RATIO = 1.25;
  * A default box whose centre is off by half a cell both ways keeps IoU .5 with an object of its shape if its side is at least so
  * many cells: with d the part of the side that is off, (1 - d)^2 / (2 - (1 - d)^2) >= 1/2 for d <= 1 - sqrt(2/3).
  */
-const MIN_CELLS = 0.5 / (1 - Math.sqrt(2 / 3));
+export const MIN_CELLS = 0.5 / (1 - Math.sqrt(2 / 3));
 
 export interface ProposalOptions extends KMeansOptions {
   /** Aspect ratios of each map, at most; default: as many as that map has now. */
@@ -48,7 +48,16 @@ export function* proposeDefaultBoxes(
     const options = yield* withRatios(objects, start, configured, { ratios, ...clustering });
     candidates.push(options, yield* refineScales(spread(objects, MAX_SEARCHED), options, layout));
   }
-  let best: { options: DefaultBoxOptions; fit: Fit } | undefined;
+  return yield* bestOf(candidates, objects, layout);
+}
+
+/** Those that most objects reach; of equal ones the first. */
+export function* bestOf<Options extends BoxOptions>(
+  candidates: readonly Options[],
+  objects: readonly RelativeBox[],
+  layout: DefaultBoxLayout,
+): Generator<void, Options> {
+  let best: { options: Options; fit: Fit } | undefined;
   for (const options of candidates) {
     const fit = yield* fitOf(objects, options, layout);
     if (best === undefined || isBetter(fit, best.fit)) best = { options, fit };
@@ -87,7 +96,7 @@ interface Fit {
 
 function* fitOf(
   objects: readonly RelativeBox[],
-  options: DefaultBoxOptions,
+  options: BoxOptions,
   { maps, imageSize }: DefaultBoxLayout,
 ): Generator<void, Fit> {
   const grids = defaultBoxGrids(options, maps, imageSize);
@@ -153,6 +162,6 @@ function nearestScale(side: number, scales: readonly number[]): number {
 }
 
 /** What people like to read in a file. */
-function rounded(value: number): number {
+export function rounded(value: number): number {
   return Number(value.toPrecision(3));
 }

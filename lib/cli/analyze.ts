@@ -7,8 +7,10 @@ import { REPORT_PAGE, writeAnalysisReport } from '../analysis/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../analysis/tables.ts';
 import { writeFileAtomic } from '../atomic-file.ts';
 import type { Size } from '../binding.ts';
-import { type PresetName, presetNames } from '../config.ts';
+import { defaultPreset, type PresetName, presetNames } from '../config.ts';
 import { loadDatasetConfig, withDefaultBoxes } from '../dataset-config.ts';
+import { isAnchors } from '../default-box-options.ts';
+import { type HeadName, headNames } from '../detection-head.ts';
 import { interruptible } from './interruption.ts';
 import { imageSize } from './model-options.ts';
 import { openDataset } from './open-dataset.ts';
@@ -22,6 +24,7 @@ interface Flags {
   config: string;
   split: (typeof splits)[number];
   preset: PresetName;
+  head: HeadName;
   imgsz?: number[];
   strides?: number[];
   ratios?: number;
@@ -47,7 +50,8 @@ export function analyzeCommand(): Command {
     .description('look at a data set before training: counts, suspicious boxes, and whether the default boxes fit')
     .requiredOption('--config <yaml>', 'the data set file')
     .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('train'))
-    .addOption(new Option('--preset <name>', 'the shape of the detector').choices(presetNames).default('article'))
+    .addOption(new Option('--preset <name>', 'the shape of the detector').choices(presetNames).default(defaultPreset))
+    .addOption(new Option('--head <name>', 'the detection head').choices(headNames).default('ssd'))
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
     .option(
       '--strides <n...>',
@@ -65,7 +69,7 @@ export function analyzeCommand(): Command {
 }
 
 async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
-  const { split, preset, ratios, seed, output, json, writeConfig } = flags;
+  const { split, preset, head, ratios, seed, output, json, writeConfig } = flags;
   await checkOutputs(flags);
   const config = await loadDatasetConfig(flags.config);
   const source = sourceOf(config, split);
@@ -75,6 +79,7 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const onProgress = (done: number) => progress.update(done);
   const options = {
     preset,
+    head,
     imageSize: size,
     seed,
     ...(config.defaultBoxes && { defaultBoxes: config.defaultBoxes }),
@@ -101,11 +106,12 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
 /** The tables of an analysis, and the proposal. */
 export function formatAnalysis(analysis: DatasetAnalysis): string {
   const format = ({ title, heading, rows }: TextTable) => `${title}\n${alignColumns([heading, ...rows])}\n`;
-  const { scales, aspectRatios } = analysis.proposed.defaultBoxes;
+  const { defaultBoxes } = analysis.proposed;
+  const [name, sides] = isAnchors(defaultBoxes) ? ['sizes', defaultBoxes.sizes] : ['scales', defaultBoxes.scales];
   return [
     ...analysisTables(analysis).map(format),
-    `Proposed scales: ${JSON.stringify(scales)}`,
-    `Proposed aspect ratios: ${JSON.stringify(aspectRatios)}`,
+    `Proposed ${name}: ${JSON.stringify(sides)}`,
+    `Proposed aspect ratios: ${JSON.stringify(defaultBoxes.aspectRatios)}`,
   ].join('\n');
 }
 

@@ -6,12 +6,24 @@ import {
   backboneNames,
   checkImageSize,
   type DetectorConfig,
+  type NmsName,
+  nmsNames,
   type PresetName,
   presetNames,
 } from '../config.ts';
+import { type HeadName, headNames } from '../detection-head.ts';
 import type { DetectorOptions, LoadOptions } from '../detector.ts';
 import { messageOf } from '../errors.ts';
 import { type Fusion, fusionNames } from '../feature-pyramid.ts';
+import {
+  type AssignerName,
+  assignerNames,
+  type BoxLossName,
+  boxLossNames,
+  type ClassLossName,
+  checkLoss,
+  classLossNames,
+} from '../loss-options.ts';
 import { integers, oneOf } from './option-values.ts';
 import { UsageError } from './usage-error.ts';
 import { findWeights } from './weights-file.ts';
@@ -23,14 +35,25 @@ export interface ModelFlags {
   backbone?: string;
   imgsz?: number[];
   preset?: PresetName;
+  head?: HeadName;
   fusion?: Fusion;
+  classificationLoss?: ClassLossName;
+  boxLoss?: BoxLossName;
+  backgroundNegatives?: true;
+  assigner?: AssignerName;
+  nms?: NmsName;
   trustTorchscript?: true;
 }
 
-export type ModelOptions = Pick<
-  DetectorOptions,
-  'preset' | 'fusion' | 'backbone' | 'imageSize' | 'weights' | 'trustTorchScript'
->;
+type ShapeOptions = Pick<DetectorOptions, 'preset' | 'head' | 'fusion' | 'loss' | 'assigner' | 'nms'>;
+export type ModelOptions = ShapeOptions &
+  Pick<DetectorOptions, 'backbone' | 'imageSize' | 'weights' | 'trustTorchScript'>;
+
+/** Those that a checkpoint has an answer to. */
+export const modelFlagNames = [
+  ...['weights', 'modelName', 'backbone', 'imgsz', 'preset', 'head', 'fusion'],
+  ...['classificationLoss', 'nms'],
+];
 
 /** The article's names, as the DINOv3 repository has them. */
 const modelNames = backboneNames.filter((name) => name !== 'convnext_test').map((name) => `dinov3_${name}`);
@@ -54,27 +77,53 @@ export function addModelOptions(command: Command): Command {
       ).conflicts('modelName'),
     )
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
-    .addOption(new Option('--preset <name>', 'the shape of the detector (default: article)').choices(presetNames))
+    .addOption(
+      new Option('--preset <name>', 'shape of the detector, and how it is trained (default: best)').choices(
+        presetNames,
+      ),
+    )
     .addOption(
       new Option('--fusion <name>', 'of the maps of a feature pyramid, from the top down (default: none)').choices(
         fusionNames,
       ),
     )
-    .addOption(new Option('--head <name>', 'the detection head').choices(['ssd']).default('ssd'))
+    .addOption(
+      new Option('--head <name>', "the detection head; retinanet: torchvision's RetinaNet (default: ssd)").choices(
+        headNames,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--classification-loss <name>',
+        'hard-negative: softmax; focal: a sigmoid for each class (default: that of the head)',
+      ).choices(classLossNames),
+    )
+    .addOption(new Option('--nms <name>', 'how overlapping boxes become one (default: plain)').choices(nmsNames))
     .option(
       '--trust-torchscript',
       'load a TorchScript file without looking into it: it is a program, and can write files while it is loaded',
     );
 }
 
+/** Adds those that training alone has a use for. */
+export function addLossOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--box-loss <name>', 'default: smooth-l1, with --head retinanet l1').choices(boxLossNames))
+    .option('--background-negatives', 'learn from pictures without objects, with --classification-loss hard-negative')
+    .addOption(
+      new Option('--assigner <name>', 'what finds the default boxes of an object (default: that of the head)').choices(
+        assignerNames,
+      ),
+    );
+}
+
 /** What the flags say about the model. @throws UsageError, or DetectorError for the weights file */
 export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
-  const { preset, fusion, imgsz, weights } = flags;
+  const { imgsz, weights } = flags;
   const size = imgsz === undefined ? {} : { imageSize: imageSize(imgsz) };
   const backbone = await backboneOf(flags);
   const trust = trustTorchScript(flags);
-  const shape = { ...(preset && { preset }), ...(fusion && { fusion }) };
-  const options = { ...shape, ...size, ...(backbone && { backbone }), ...trust };
+  const options = { ...shapeOptions(flags), ...size, ...(backbone && { backbone }), ...trust };
   if (weights === undefined) return options;
   const { path, kind } = await findWeights(weights);
   if (kind !== 'torchscript') {
@@ -91,15 +140,26 @@ export function trustTorchScript({ trustTorchscript }: ModelFlags): Pick<LoadOpt
   return trustTorchscript ? { trustTorchScript: true } : {};
 }
 
+function shapeOptions(flags: ModelFlags): ShapeOptions {
+  const { preset, head, fusion, assigner, nms, classificationLoss, boxLoss, backgroundNegatives } = flags;
+  const loss = {
+    ...(classificationLoss && { classification: classificationLoss }),
+    ...(boxLoss && { box: boxLoss }),
+    ...(backgroundNegatives && { backgroundNegatives }),
+  };
+  return {
+    ...(preset && { preset }),
+    ...(head && { head }),
+    ...(fusion && { fusion }),
+    ...(assigner && { assigner }),
+    ...(nms && { nms }),
+    ...(Object.keys(loss).length > 0 && { loss }),
+  };
+}
+
 /** Refuses flags that contradict the model of a run that goes on. */
 export function checkSameModel(options: ModelOptions, config: DetectorConfig): void {
-  const { fusion: fused = 'none' } = config;
-  const {
-    imageSize: size = config.imageSize,
-    backbone = config.backbone,
-    preset = config.preset,
-    fusion = fused,
-  } = options;
+  const { imageSize: size = config.imageSize, backbone = config.backbone, loss = {} } = options;
   const shown = ({ width, height }: { width: number; height: number }) => `${width} ${height}`;
   if (shown(size) !== shown(config.imageSize)) {
     throw new UsageError(`--imgsz ${shown(size)}: the run to resume has ${shown(config.imageSize)}`);
@@ -107,9 +167,25 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
   if (name !== config.backbone)
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
-  if (preset !== config.preset)
-    throw new UsageError(`--preset ${preset}: the run to resume has the preset ${config.preset}`);
-  if (fusion !== fused) throw new UsageError(`--fusion ${fusion}: the run to resume has the fusion ${fused}`);
+  const { head = 'ssd', fusion = 'none', assigner = 'ssd', postprocess, loss: own = checkLoss('loss', {}) } = config;
+  const rows: [flag: string, what: string, given: string | boolean | undefined, found: string | boolean][] = [
+    ['--preset', 'preset', options.preset, config.preset],
+    ['--head', 'head', options.head, head],
+    ['--fusion', 'fusion', options.fusion, fusion],
+    ['--classification-loss', 'classification loss', loss.classification, own.classification],
+    ['--box-loss', 'box loss', loss.box, own.box],
+    ['--background-negatives', 'background negatives', loss.backgroundNegatives, own.backgroundNegatives],
+    ['--assigner', 'assigner', options.assigner, assigner],
+    ['--nms', 'NMS', options.nms, postprocess.nms ?? 'plain'],
+  ];
+  for (const [flag, what, given, found] of rows) {
+    if (given === undefined || given === found) continue;
+    throw new UsageError(
+      given === true
+        ? `${flag}: the run to resume has no ${what}`
+        : `${flag} ${given}: the run to resume has the ${what} ${found}`,
+    );
+  }
 }
 
 /** Width and height of `--imgsz`. @throws UsageError */

@@ -22,17 +22,30 @@ export interface OptimisationFlags {
 export function addOptimisationOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--schedule <name>', `${scheduleNames.join(', ')} (default: multistep)`).argParser(
-        oneOf(scheduleNames),
-      ),
+      new Option(
+        '--schedule <name>',
+        `${scheduleNames.join(', ')} (default: cosine; multistep for the preset article and with --scheduler-epochs)`,
+      ).argParser(oneOf(scheduleNames)),
     )
-    .option('--warmup <steps>', 'steps in which the learning rate rises from a thousandth (default: 0)', integer(0))
+    .option(
+      '--warmup <steps>',
+      'steps in which the learning rate rises from a thousandth (default: a twentieth of the run, 500 at most; preset article: 0)',
+      integer(0),
+    )
     .option('--weight-decay <number>', 'default: 0.01 for AdamW, 0 for SGD', nonNegativeNumber)
     .option('--decay-weights-only', 'no weight decay of biases, norms and layer scales')
-    .option('--backbone-lr-factor <number>', "the backbone's share of the learning rate (default: 1)", positiveNumber)
+    .option(
+      '--backbone-lr-factor <number>',
+      "the backbone's share of the learning rate (default: 1, and .1 with --weights; preset article: 1)",
+      positiveNumber,
+    )
     .option('--layer-decay <number>', 'of the learning rate, layer by layer down the ConvNeXt (default: 1)', fraction)
     .option('--accumulate <n>', 'batches for one step of the optimizer (default: 1)', integer(1))
-    .option('--clip-grad-norm <number>', 'largest norm of all gradients together (default: none)', positiveNumber)
+    .option(
+      '--clip-grad-norm <number>',
+      'largest norm of all gradients together (default: 10; preset article: none)',
+      positiveNumber,
+    )
     .option('--ema <decay>', 'keep, evaluate and save a moving average of the weights (default: none)', fraction)
     .option('--drop-path <rate>', 'stochastic depth: rate of the last ConvNeXt block (default: 0)', fraction)
     .option('--patience <epochs>', 'stop after so many without a better score (default: never)', integer(1));

@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { defaultPreset } from '../config.ts';
 import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { Trainer } from '../trainer.ts';
-import type { OptimizerName, TrainerOptions } from '../trainer-options.ts';
+import { type OptimizerName, resolveRun, type TrainerOptions } from '../trainer-options.ts';
 import { augmentationHelp, readAugmentation } from './augmentation-option.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { Interrupted, interruptible } from './interruption.ts';
 import {
+  addLossOptions,
   addModelOptions,
   checkSameModel,
   type ModelFlags,
@@ -28,7 +30,7 @@ import { UsageError } from './usage-error.ts';
 interface Flags extends ModelFlags, ComputeFlags, OptimisationFlags {
   config: string;
   lr?: number;
-  fineTune?: true;
+  fineTune?: boolean;
   epochs?: number;
   schedulerEpochs?: number[];
   workers?: number;
@@ -54,14 +56,15 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
-  return addOptimisationOptions(addComputeOptions(addModelOptions(command)))
+  return addOptimisationOptions(addComputeOptions(addLossOptions(addModelOptions(command))))
     .requiredOption('--config <yaml>', 'the data set file')
-    .option('--lr <number>', 'learning rate (default: 0.0001)', positiveNumber)
-    .option('--fine-tune', 'train the backbone too, not the head alone')
+    .option('--lr <number>', 'learning rate (default: 0.001; preset article: 0.0001)', positiveNumber)
+    .option('--fine-tune', 'train the backbone too, not the head alone (default, but for the preset article)')
+    .option('--no-fine-tune', 'train the head alone')
     .option('--epochs <n>', 'how often to go through the training data (default: 20)', integer(1))
     .option(
       '--scheduler-epochs <n...>',
-      'epochs after which the learning rate falls to a tenth (default: 15)',
+      'epochs after which the learning rate falls to a tenth (preset article: 15)',
       integers(1),
     )
     .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
@@ -86,8 +89,8 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const config = await loadDatasetConfig(flags.config);
   const { classes } = config;
   const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...(await runOptions(flags)) };
-  const train = await openDataset('training', { ...config.train, classes, signal });
-  const valid = await openDataset('validation', { ...config.valid, classes, signal });
+  const subject = { preset: model.preset ?? defaultPreset, pretrained: flags.weights !== undefined };
+  resolveRun({ ...options, resume: flags.resume ?? false }, subject); // what is wrong is told before a picture is read
 
   const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
   const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...own });
@@ -96,12 +99,14 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const log = flags.json ? jsonLog() : textLog();
   try {
     if (flags.resume) checkSameModel(model, detector.config);
+    const train = await openDataset('training', { ...config.train, classes, signal });
+    const valid = await openDataset('validation', { ...config.valid, classes, signal });
     const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume: flags.resume ?? false });
-    const summary = await detector.summary({ fineTune: options.fineTune ?? false });
+    const summary = await detector.summary({ fineTune: trainer.options.fineTune });
     const origin = describeOrigin(flags, outDir, model.backbone);
     log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
     if (config.visualizeTransformedImages)
-      await writeTransformedImages(outDir, train, detector.config.imageSize, options);
+      await writeTransformedImages(outDir, train, detector.config.imageSize, trainer.options);
     log.end(await trainer.run({ ...log.hooks, signal }));
   } catch (error) {
     log.stop();

@@ -3,7 +3,7 @@ import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { DetectorError } from '../errors.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
-import { addModelOptions, type ModelFlags, modelOptions, trustTorchScript } from './model-options.ts';
+import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions, trustTorchScript } from './model-options.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface TrainedDetectorFlags extends ModelFlags, ComputeFlags {
@@ -14,7 +14,7 @@ export interface TrainedDetectorFlags extends ModelFlags, ComputeFlags {
 /** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
 export function addTrainedDetectorOptions(command: Command): Command {
   const checkpoint = new Option('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best');
-  command.addOption(checkpoint.conflicts(['weights', 'modelName', 'backbone', 'imgsz']));
+  command.addOption(checkpoint.conflicts(modelFlagNames));
   return addComputeOptions(addModelOptions(command));
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { makeDirectory, writeFileAtomic } from '../atomic-file.ts';
 import type { Size } from '../binding.ts';
 import { previewAugmentation } from '../preview.ts';
-import type { TrainerOptions } from '../trainer-options.ts';
+import type { Trainer } from '../trainer.ts';
 import type { VocDataset } from '../voc-dataset.ts';
 
 const MAX_IMAGES = 8;
@@ -12,15 +12,13 @@ export async function writeTransformedImages(
   outDir: string,
   dataset: VocDataset,
   imageSize: Size,
-  { batchSize = 8, epochs, seed, flipProbability, augmentation }: Partial<TrainerOptions>,
+  { batchSize, epochs, seed, flipProbability, augmentation }: Trainer['options'],
 ): Promise<void> {
   const png = await previewAugmentation(dataset, {
     imageSize,
     count: Math.min(batchSize, MAX_IMAGES),
-    ...(epochs !== undefined && { epochs }),
-    ...(seed !== undefined && { seed }),
-    ...(flipProbability !== undefined && { flipProbability }),
-    ...(augmentation !== undefined && { augmentation }),
+    ...{ epochs, seed, flipProbability },
+    ...(augmentation && { augmentation }),
   });
   await makeDirectory(outDir);
   await writeFileAtomic(join(outDir, 'transformed_images.png'), png);

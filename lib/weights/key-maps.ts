@@ -3,7 +3,7 @@ import type { TensorInfo } from './safetensors.ts';
 /**
  * The names that weight files give to the tensors of a DINOv3 ConvNeXt and of the SSD around it, as data: one map for each program
  * that writes them. Our names are `backbone.` + the names of the official code (`stages.0.0.dwconv.weight`), `neck.` + those of our
- * feature pyramid, and `head.` + those of torchvision's SSD head.
+ * feature pyramid, and `head.` + those of torchvision's SSD or RetinaNet head.
  */
 export interface KeyMap {
   /** What wrote the file, for messages. */
@@ -19,6 +19,7 @@ export interface KeyMap {
 const LEAF = '(weight|bias)';
 const HEAD = /^head\.(classification|regression)_head\.module_list\.(\d+)\.(weight|bias)$/;
 const OUR_HEAD = 'head.$1_head.module_list.$2.$3';
+const RETINANET_HEAD = /^head\.(classification|regression)_head\.(conv\.\d+\.0|cls_logits|bbox_reg)\.(weight|bias)$/;
 
 /** The names of the official ConvNeXt, DINOv3's and the first one alike, behind a prefix. */
 function official(prefix: string): KeyMap['rules'] {
@@ -31,11 +32,14 @@ function official(prefix: string): KeyMap['rules'] {
   ];
 }
 
+/** The file of the article's own training. */
+export const ARTICLE_SOURCE = "the article's torchvision SSD";
+
 /** From the most particular to the least: the first whose signature is found is the file's. */
 export const keyMaps: readonly KeyMap[] = [
   {
     // train_detection.py: torchvision's SSD; its backbone module holds the model of the hub as `backbone_model`.
-    source: "the article's torchvision SSD",
+    source: ARTICLE_SOURCE,
     signature: [/^backbone\.backbone_model\./],
     rules: [...official('backbone\\.backbone_model\\.'), [HEAD, OUR_HEAD]],
     alias: /^backbone\.backbone_model\.norms\.3\./,
@@ -46,6 +50,7 @@ export const keyMaps: readonly KeyMap[] = [
     rules: [
       [/^(backbone|neck)\.(.+)$/, '$1.$2'],
       [HEAD, OUR_HEAD],
+      [RETINANET_HEAD, 'head.$1_head.$2.$3'],
     ],
   },
   {

@@ -119,7 +119,7 @@ Napi::Value default_boxes(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0])] {
-        const at::Tensor boxes = detector->model->default_boxes().cpu().contiguous();
+        const at::Tensor boxes = detector->model->default_boxes().boxes.cpu().contiguous();
         return std::vector<float>(boxes.data_ptr<float>(), boxes.data_ptr<float>() + boxes.numel());
       },
       [](Napi::Env env, const std::vector<float>& boxes) { return typed_array<Napi::Float32Array>(env, boxes); });

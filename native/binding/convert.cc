@@ -121,6 +121,15 @@ DefaultBoxConfig default_box_config(const Napi::Object& object) {
   return config;
 }
 
+AnchorConfig anchor_config(const Napi::Object& object) {
+  AnchorConfig config{
+      elements(object.Get("sizes"), "sizes", [](const Napi::Value& sizes) { return numbers(sizes, "sizes"); }),
+      numbers(object.Get("aspectRatios"), "aspectRatios")};
+  if (config.sizes.empty()) out_of_range(object.Env(), "sizes", "at least one list");
+  if (config.aspect_ratios.empty()) out_of_range(object.Env(), "aspectRatios", "at least one");
+  return config;
+}
+
 LossOptions loss_options(const Napi::Object& object) {
   return {kind(object, "classification", kClassLosses), kind(object, "box", kBoxLosses),
           boolean(object, "backgroundNegatives")};
@@ -176,7 +185,13 @@ DetectorConfig detector_config(const Napi::Object& options) {
   config.image_size = image_size(object_in(options, "imageSize"));
   config.mean = three(options, "mean");
   config.std = three(options, "std");
-  config.default_boxes = default_box_config(object_in(options, "defaultBoxes"));
+  const Napi::Object boxes = object_in(options, "defaultBoxes");
+  if (boxes.Get("sizes").IsUndefined()) {
+    config.default_boxes = default_box_config(boxes);
+  } else {
+    config.default_boxes = anchor_config(boxes);
+  }
+  if (!options.Get("head").IsUndefined()) config.head = kind(options, "head", kHeadKinds);
   if (!options.Get("loss").IsUndefined()) config.loss = loss_options(object_in(options, "loss"));
   if (!options.Get("assigner").IsUndefined()) config.loss.assigner = kind(options, "assigner", kAssigners);
   if (!options.Get("seed").IsUndefined()) config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
@@ -208,6 +223,7 @@ PostprocessOptions postprocess_options(const Napi::Object& options) {
   PostprocessOptions result{number(options, "scoreThreshold"), number(options, "nmsThreshold"),
                             integer(options, "topkCandidates", 0), integer(options, "maxDetections", 0)};
   if (!options.Get("nms").IsUndefined()) result.nms = kind(options, "nms", kNmsKinds);
+  if (!options.Get("topkPer").IsUndefined()) result.topk_per = kind(options, "topkPer", kTopkPerKinds);
   return result;
 }
 

@@ -5,10 +5,14 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "models/convnext.h"
 #include "models/device.h"
 #include "models/precision.h"
+#include "models/retinanet_head.h"
+#include "models/ssd_head.h"
 #include "models/torchscript_backbone.h"
 
 namespace dinov3_det {
@@ -17,6 +21,36 @@ namespace {
 
 // RetinaNet (Lin et al. 2017, section 4.1): the score that every default box starts with when each is trained on.
 const std::optional<double> kPriorProbability = 0.01;
+
+using BoxConfig = std::variant<DefaultBoxConfig, AnchorConfig>;
+using GridSizes = std::vector<std::pair<int64_t, int64_t>>;
+
+struct BoxesPerLocation {
+  std::vector<int64_t> operator()(const DefaultBoxConfig& config) const { return default_boxes_per_location(config); }
+  std::vector<int64_t> operator()(const AnchorConfig& config) const { return anchors_per_location(config); }
+};
+
+struct LayOut {
+  const GridSizes& grids;
+  const ImageSize& image;
+
+  at::Tensor operator()(const DefaultBoxConfig& config) const {
+    return default_boxes(config, grids, image.width, image.height);
+  }
+  at::Tensor operator()(const AnchorConfig& config) const { return anchors(config, grids, image.width, image.height); }
+};
+
+// per_location: one number for each list of the configuration, of which there may be more than maps.
+DefaultBoxes lay_out(const BoxConfig& config, const std::vector<MapShape>& maps,
+                     const std::vector<int64_t>& per_location, const ImageSize& image, const BoxWeights& weights) {
+  GridSizes sizes;
+  std::vector<BoxGrid> grids;
+  for (size_t k = 0; k < maps.size(); k++) {
+    sizes.emplace_back(maps[k].height, maps[k].width);
+    grids.push_back({maps[k].height * maps[k].width, per_location[k]});
+  }
+  return {std::visit(LayOut{sizes, image}, config), grids, weights};
+}
 
 // One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds
 // its head.
@@ -31,6 +65,19 @@ std::vector<int64_t> head_channels(const std::vector<MapShape>& maps, size_t ent
   return channels;
 }
 
+std::unique_ptr<DetectionHead> make_head(HeadKind kind, const std::vector<MapShape>& maps,
+                                         const std::vector<int64_t>& per_location, int64_t num_classes, Scoring scoring,
+                                         at::Generator& generator) {
+  if (kind == HeadKind::kSsd) {
+    return std::make_unique<SsdHead>(head_channels(maps, per_location.size()), per_location, num_classes, generator,
+                                     scoring == Scoring::kSigmoid ? kPriorProbability : std::nullopt);
+  }
+  TORCH_CHECK(std::ranges::all_of(maps, [&](const MapShape& map) { return map.channels == maps[0].channels; }) &&
+                  std::ranges::all_of(per_location, [&](int64_t count) { return count == per_location[0]; }),
+              "a RetinaNet head looks at fused maps, with as many default boxes in each cell");
+  return std::make_unique<RetinaNetHead>(maps[0].channels, per_location[0], num_classes, generator);
+}
+
 // Of a pyramid every map needs default boxes of its own; the article's spare entries are for a single map.
 void check_pyramid(const std::vector<MapShape>& maps, size_t entries) {
   if (maps.size() == entries) return;
@@ -40,7 +87,7 @@ void check_pyramid(const std::vector<MapShape>& maps, size_t entries) {
   }
   throw Error("WEIGHTS_MISMATCH", "The feature pyramid has " + std::to_string(maps.size()) + " maps (" + sizes +
                                       ") but the default boxes have " + std::to_string(entries) +
-                                      " lists of aspect ratios; give one list per map");
+                                      " lists of aspect ratios or sizes; give one list per map");
 }
 
 at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& device) {
@@ -60,22 +107,17 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
                   ? load_torchscript_backbone(config.torchscript, config.allowed_nodes)
                   : std::make_unique<ConvNext>(convnext_size(config.backbone), config.pyramid, generator);
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
+  const std::vector<int64_t> per_location = std::visit(BoxesPerLocation{}, config.default_boxes);
   if (config.pyramid) {
-    neck_ = std::make_unique<FeaturePyramid>(maps_, image_size_.height, config.fusion, generator);
+    const auto kind =
+        config.head == HeadKind::kRetinaNet ? FeaturePyramid::Kind::kRetinaNet : FeaturePyramid::Kind::kSsd;
+    neck_ = std::make_unique<FeaturePyramid>(maps_, image_size_.height, config.fusion, generator, kind);
     maps_ = neck_->map_shapes();
-    check_pyramid(maps_, config.default_boxes.aspect_ratios.size());
+    check_pyramid(maps_, per_location.size());
   }
-  const std::vector<int64_t> per_location = default_boxes_per_location(config.default_boxes);
-  head_ = std::make_unique<SsdHead>(head_channels(maps_, per_location.size()), per_location, config.num_classes,
-                                    generator, scoring() == Scoring::kSigmoid ? kPriorProbability : std::nullopt);
-
-  std::vector<std::pair<int64_t, int64_t>> grid_sizes;
-  for (size_t k = 0; k < maps_.size(); k++) {
-    grid_sizes.emplace_back(maps_[k].height, maps_[k].width);
-    box_grids_.push_back({maps_[k].height * maps_[k].width, per_location[k]});
-  }
-  default_boxes_ =
-      dinov3_det::default_boxes(config.default_boxes, grid_sizes, image_size_.width, image_size_.height).to(device_);
+  head_ = make_head(config.head, maps_, per_location, config.num_classes, scoring(), generator);
+  default_boxes_ = lay_out(config.default_boxes, maps_, per_location, image_size_, head_->box_weights());
+  default_boxes_.boxes = default_boxes_.boxes.to(device_);
   mean_ = per_channel(config.mean, device_);
   std_ = per_channel(config.std, device_);
   for (const NamedTensor& entry : state()) {
@@ -102,7 +144,6 @@ HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
     for (at::Tensor& map : maps) map = map.to(compute_type_);
     maps = neck_->forward(std::move(maps));
   }
-  for (at::Tensor& map : maps) map = map.to(at::kFloat);
   return head_->forward(maps);
 }
 

@@ -6,30 +6,39 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "image_size.h"
 #include "models/backbone.h"
+#include "models/detection_head.h"
 #include "models/feature_pyramid.h"
-#include "models/ssd_head.h"
 #include "models/torchscript_gate.h"
+#include "names.h"
+#include "ops/anchors.h"
 #include "ops/default_boxes.h"
 #include "ops/postprocess.h"
 #include "train/loss_options.h"
 
 namespace dinov3_det {
 
+// kRetinaNet has a pyramid of RetinaNet's kind under it; its maps are of the one number of channels when they are
+// fused.
+enum class HeadKind { kSsd, kRetinaNet };
+constexpr Names<HeadKind, 2> kHeadKinds{{{"ssd", HeadKind::kSsd}, {"retinanet", HeadKind::kRetinaNet}}};
+
 struct DetectorConfig {
   std::string backbone;                    // a name that convnext_size knows, or "torchscript"
   std::string torchscript;                 // the archive's bytes when backbone is "torchscript"
   std::optional<NodeKinds> allowed_nodes;  // of the archive's graphs; absent when the user trusts it
   int64_t num_classes;                     // background included
-  bool pyramid = false;                    // the head looks at a feature pyramid, not at the backbone's own maps
-  bool fusion = false;                     // of the pyramid's maps, from the top down
-  ImageSize image_size;                    // every picture is brought to this size
+  HeadKind head = HeadKind::kSsd;
+  bool pyramid = false;  // the head looks at a feature pyramid, not at the backbone's own maps
+  bool fusion = false;   // of the pyramid's maps, from the top down
+  ImageSize image_size;  // every picture is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
-  DefaultBoxConfig default_boxes;
+  std::variant<DefaultBoxConfig, AnchorConfig> default_boxes;
   LossOptions loss;
   std::optional<uint64_t> seed;  // of the random initial weights; none: weights that are read afterwards
   std::string device;
@@ -61,8 +70,7 @@ class DetectorModel {
   torch::jit::Module script(const std::vector<std::string>& classes, const PostprocessOptions& options) const;
   torch::jit::Module script_backbone() const;
 
-  const at::Tensor& default_boxes() const { return default_boxes_; }  // [A, 4]
-  const std::vector<BoxGrid>& box_grids() const { return box_grids_; }
+  const DefaultBoxes& default_boxes() const { return default_boxes_; }
   const LossOptions& loss() const { return loss_; }
   Scoring scoring() const;
   const ImageSize& image_size() const { return image_size_; }
@@ -76,9 +84,8 @@ class DetectorModel {
   std::unique_ptr<Backbone> backbone_;
   std::unique_ptr<FeaturePyramid> neck_;  // null: the head looks at the backbone's maps
   std::vector<MapShape> maps_;
-  std::unique_ptr<SsdHead> head_;
-  at::Tensor default_boxes_;
-  std::vector<BoxGrid> box_grids_;
+  std::unique_ptr<DetectionHead> head_;
+  DefaultBoxes default_boxes_;
   LossOptions loss_;
   at::Tensor mean_;  // [1, 3, 1, 1]
   at::Tensor std_;   // [1, 3, 1, 1]

@@ -24,21 +24,20 @@ def forward(self, images: Tensor) -> List[Dict[str, Tensor]]:
     return self.postprocess(logits, codes)
 )";
 
-// The box coder with SSD's weights (10, 10, 5, 5), then corners clamped into the image.
+// The box coder, then corners clamped into the image.
 constexpr const char* kDecode = R"(
 def decode(self, codes: Tensor) -> Tensor:
     low = self.default_boxes[:, 0:2]
     size = self.default_boxes[:, 2:4] - low
-    center = codes[:, :, 0:2] / 10.0 * size + (low + 0.5 * size)
-    half = 0.5 * (torch.exp(torch.clamp_max(codes[:, :, 2:4] / 5.0, torch.log(1000.0 / 16.0))) * size)
+    center = codes[:, :, 0:2] / self.center_weight * size + (low + 0.5 * size)
+    half = 0.5 * (torch.exp(torch.clamp_max(codes[:, :, 2:4] / self.size_weight, torch.log(1000.0 / 16.0))) * size)
     boxes = torch.cat([center - half, center + half], -1)
     x = torch.clamp(boxes[:, :, 0:4:2], 0, self.width)
     y = torch.clamp(boxes[:, :, 1:4:2], 0, self.height)
     return torch.flatten(torch.stack([x, y], -1), -2)
 )";
 
-// `select` has scores [A, K] and boxes [A, 4] of one image. Candidates are ordered by class, within one by falling
-// score, ties by default box.
+// `select` has scores [A, K] and boxes [A, 4] of one image.
 constexpr const char* kPostprocess = R"(
 def postprocess(self, logits: Tensor, codes: Tensor) -> List[Dict[str, Tensor]]:
     scores = self.class_scores(logits)  # [N, A, K]
@@ -49,22 +48,50 @@ def postprocess(self, logits: Tensor, codes: Tensor) -> List[Dict[str, Tensor]]:
     return detections
 
 def select(self, scores: Tensor, boxes: Tensor) -> Dict[str, Tensor]:
-    by_class = scores[:, 1:].t()  # [K - 1, A]
-    passed = by_class > self.score_threshold
-    found = torch.nonzero(passed)  # [M, 2]: class, default box
-    values = by_class[passed]  # [M]
-    order = torch.sort(values, stable=True, dim=0, descending=True)[1]
-    order = order[torch.sort(found[order, 0], stable=True, dim=0, descending=False)[1]]
-    classes = found[order, 0]
-    rank = torch.arange(classes.size(0), device=classes.device) - torch.searchsorted(classes, classes)
-    order = order[rank < self.topk_candidates]
-
-    values = values[order]
-    labels = found[order, 0] + 1
-    boxes = boxes[found[order, 1]]
+    found, values = self.candidates(scores[:, 1:].t())
+    labels = found[:, 0] + 1
+    boxes = boxes[found[:, 1]]
     kept = torch.nonzero(self.batched_nms(boxes, labels))[:, 0]
     kept = kept[torch.sort(values[kept], stable=True, dim=0, descending=True)[1]][:self.max_detections]
     return {"boxes": boxes[kept], "scores": values[kept], "labels": labels[kept]}
+
+def order(self, values: Tensor, classes: Tensor) -> Tensor:
+    order = torch.sort(values, stable=True, dim=0, descending=True)[1]
+    return order[torch.sort(classes[order], stable=True, dim=0, descending=False)[1]]
+)";
+
+// The candidates for NMS among scores [K - 1, A]: class and default box [M, 2], and their scores [M], by class, within
+// one by falling score, ties by default box.
+constexpr const char* kBestOfClasses = R"(
+def candidates(self, scores: Tensor) -> Tuple[Tensor, Tensor]:
+    passed = scores > self.score_threshold
+    found = torch.nonzero(passed)
+    values = scores[passed]
+    order = self.order(values, found[:, 0])
+    classes = found[order, 0]
+    rank = torch.arange(classes.size(0), device=classes.device) - torch.searchsorted(classes, classes)
+    order = order[rank < self.topk_candidates]
+    return found[order], values[order]
+)";
+
+constexpr const char* kBestOfMaps = R"(
+def candidates(self, scores: Tensor) -> Tuple[Tensor, Tensor]:
+    begin = 0
+    found: List[Tensor] = []
+    values: List[Tensor] = []
+    for count in self.boxes_of_maps:
+        of_map = scores[:, begin:begin + count].t()
+        passed = of_map > self.score_threshold
+        passing = of_map[passed]
+        order = torch.sort(passing, stable=True, dim=0, descending=True)[1][:self.topk_candidates]
+        places = torch.nonzero(passed)[order]  # default box of the map, class
+        found.append(torch.stack([places[:, 1], places[:, 0] + begin], 1))
+        values.append(passing[order])
+        begin += count
+    all_values = torch.cat(values)
+    all_found = torch.cat(found)
+    order = self.order(all_values, all_found[:, 0])
+    return all_found[order], all_values[order]
 )";
 
 constexpr const char* kSoftmax = R"(
@@ -138,9 +165,14 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
   TORCH_CHECK(options.nms == Nms::kPlain, "the TorchScript detector has plain NMS alone");
   ScriptBuilder builder;
   const Module backbone = backbone_->script(builder);
+  c10::List<int64_t> boxes_of_maps;
+  for (const auto [cells, boxes_per_cell] : default_boxes_.grids) boxes_of_maps.push_back(cells * boxes_per_cell);
   std::vector<ScriptMember> members{{"backbone", backbone._ivalue()},
                                     {"head", head_->script(builder, maps_.size())._ivalue()},
-                                    {"default_boxes", default_boxes_, true},
+                                    {"default_boxes", default_boxes_.boxes, true},
+                                    {"center_weight", default_boxes_.weights.center},
+                                    {"size_weight", default_boxes_.weights.size},
+                                    {"boxes_of_maps", boxes_of_maps},
                                     {"image_mean", mean_, true},
                                     {"image_std", std_, true},
                                     {"width", image_size_.width},
@@ -153,6 +185,7 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
   if (neck_) members.push_back({"neck", neck_->script(builder)._ivalue()});
   return builder.make(kDetectorClass, members,
                       kForward + feature_maps(backbone, neck_ != nullptr) + kDecode + kPostprocess +
+                          (options.topk_per == TopkPer::kMap ? kBestOfMaps : kBestOfClasses) +
                           (scoring() == Scoring::kSigmoid ? kSigmoid : kSoftmax) + kNms);
 }
 

@@ -16,15 +16,17 @@ constexpr int64_t kFusedChannels = 256;  // FPN's
 constexpr int64_t kCoarsestCells = 3;    // where default boxes of .9 of the image still reach all that is so large
 constexpr int64_t kFirstExtra = 512;     // channels of SSD's extra layers: 512 in the first, then 256,
 constexpr int64_t kLaterExtras = 256;    // the 1x1 before it half as many
+constexpr size_t kRetinaNetMaps = 5;     // P3 to P7
+constexpr size_t kFirstLevel = 3;
 
 }  // namespace
 
 FeaturePyramid::FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse,
-                               at::Generator& generator)
+                               at::Generator& generator, Kind kind)
     : shapes_(maps) {
   if (maps.size() == 1) add_upsamples(image_height, generator);
-  if (fuse) add_fusion(generator);
-  add_extras(generator);
+  if (fuse) add_fusion(kind == Kind::kRetinaNet ? make_kaiming_conv : make_xavier_conv, generator);
+  kind == Kind::kRetinaNet ? add_extra_blocks(generator) : add_extras(generator);
 }
 
 void FeaturePyramid::add_upsamples(int64_t image_height, at::Generator& generator) {
@@ -41,11 +43,11 @@ void FeaturePyramid::add_upsamples(int64_t image_height, at::Generator& generato
 }
 
 // Never wider than the backbone's last map: more channels would add cost and nothing else.
-void FeaturePyramid::add_fusion(at::Generator& generator) {
+void FeaturePyramid::add_fusion(MakeConv make_conv, at::Generator& generator) {
   const int64_t channels = std::min(kFusedChannels, shapes_.back().channels);
   for (MapShape& shape : shapes_) {
-    inner_blocks_.push_back(make_xavier_conv(shape.channels, channels, 1, generator));
-    layer_blocks_.push_back(make_xavier_conv(channels, channels, 3, generator));
+    inner_blocks_.push_back(make_conv(shape.channels, channels, 1, generator));
+    layer_blocks_.push_back(make_conv(channels, channels, 3, generator));
     shape.channels = channels;
   }
 }
@@ -61,15 +63,17 @@ void FeaturePyramid::add_extras(at::Generator& generator) {
   }
 }
 
-namespace {
-
-at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride = 1,
-                  int64_t padding = 0) {
-  const at::ScalarType type = x.scalar_type();
-  return at::conv2d(x, weights.get(conv.weight, type).to(type), conv.bias.to(type), stride, padding);
+void FeaturePyramid::add_extra_blocks(at::Generator& generator) {
+  while (shapes_.size() < kRetinaNetMaps) {
+    const MapShape map = shapes_.back();
+    extra_blocks_.push_back(make_kaiming_conv(map.channels, map.channels, 3, generator));
+    shapes_.push_back({map.channels, (map.height + 1) / 2, (map.width + 1) / 2});
+  }
 }
 
-}  // namespace
+std::string FeaturePyramid::extra_block_name(size_t index) const {
+  return "p" + std::to_string(kFirstLevel + shapes_.size() - extra_blocks_.size() + index);
+}
 
 at::Tensor FeaturePyramid::forward_upsample(const Upsample& layer, const at::Tensor& x) {
   const at::ScalarType type = x.scalar_type();
@@ -97,6 +101,10 @@ std::vector<at::Tensor> FeaturePyramid::forward(std::vector<at::Tensor> maps) {
   for (const Upsample& layer : upsamples_) maps.insert(maps.begin(), forward_upsample(layer, maps.front()));
   if (!inner_blocks_.empty()) fuse(maps);
   for (const Extra& layer : extras_) maps.push_back(forward_extra(layer, maps.back()));
+  for (size_t i = 0; i < extra_blocks_.size(); i++) {
+    const at::Tensor x = i == 0 ? maps.back() : at::relu(maps.back());
+    maps.push_back(conv2d(weights_, x, extra_blocks_[i], 2, 1));
+  }
   return maps;
 }
 
@@ -117,6 +125,9 @@ NamedTensors FeaturePyramid::parameters() const {
     append_layer(named, name + ".reduce_norm", extras_[i].reduce_norm);
     append_layer(named, name + ".conv", extras_[i].conv);
     append_layer(named, name + ".norm", extras_[i].norm);
+  }
+  for (size_t i = 0; i < extra_blocks_.size(); i++) {
+    append_layer(named, "extra_blocks." + extra_block_name(i), extra_blocks_[i]);
   }
   return named;
 }

@@ -3,6 +3,7 @@
 #include <ATen/Generator.h>
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <vector>
 
 #include "models/backbone.h"
@@ -16,12 +17,18 @@ namespace dinov3_det {
 //   simple feature pyramid of ViTDet, Li et al. 2022, which does it for the one stride of a vision transformer);
 // - if asked for, the maps are fused from the top down as in FPN (Lin et al. 2017, torchvision's
 //   FeaturePyramidNetwork);
-// - coarser maps follow, each half as large, until one is 3 cells wide and high or less, as in SSD (Liu et al. 2016).
+// - coarser maps follow, each half as large: until one is 3 cells wide and high or less, as in SSD (Liu et al. 2016),
+//   or until there are five, as in RetinaNet (Lin et al. 2017), which calls them P3 to P7.
 class FeaturePyramid {
  public:
-  // `maps`: those of the backbone, finest first, for pictures of this height. Weights are Xavier uniform, as
-  // torchvision's SSD initialises its extra layers, biases 0; without a generator the weights are 0.
-  FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse, at::Generator& generator);
+  // Which coarser maps there are, and how all weights begin: Xavier uniform, as torchvision's SSD initialises its extra
+  // layers, or as its FeaturePyramidNetwork and LastLevelP6P7.
+  enum class Kind { kSsd, kRetinaNet };
+
+  // `maps`: those of the backbone, finest first, for pictures of this height. Biases are 0; without a generator the
+  // weights are 0 too.
+  FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse, at::Generator& generator,
+                 Kind kind = Kind::kSsd);
 
   // The backbone's maps, all of one type, in which this computes -> the pyramid's maps [N, C_k, h_k, w_k] in that type,
   // finest first.
@@ -49,9 +56,13 @@ class FeaturePyramid {
     LayerNorm norm;
   };
 
+  using MakeConv = Affine (*)(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator);
+
   void add_upsamples(int64_t image_height, at::Generator& generator);
-  void add_fusion(at::Generator& generator);
+  void add_fusion(MakeConv make_conv, at::Generator& generator);
   void add_extras(at::Generator& generator);
+  void add_extra_blocks(at::Generator& generator);
+  std::string extra_block_name(size_t index) const;  // torchvision's: p6, p7
 
   at::Tensor forward_upsample(const Upsample& layer, const at::Tensor& x);
   at::Tensor forward_extra(const Extra& layer, const at::Tensor& x);
@@ -61,6 +72,7 @@ class FeaturePyramid {
   std::vector<Affine> inner_blocks_;  // one per map: 1x1, to the common number of channels
   std::vector<Affine> layer_blocks_;  // one per map: 3x3, on the sum
   std::vector<Extra> extras_;
+  std::vector<Affine> extra_blocks_;  // RetinaNet's: 3x3 of stride 2, with ReLU between them
   std::vector<MapShape> shapes_;
   WeightCache weights_;
 };

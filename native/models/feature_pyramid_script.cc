@@ -28,7 +28,7 @@ std::string call(const std::string& list, size_t index, const std::string& argum
   return "getattr(self." + list + ", \"" + std::to_string(index) + "\").forward(" + argument + ")";
 }
 
-std::string forward_of(size_t upsamples, size_t fused, size_t extras) {
+std::string forward_of(size_t upsamples, size_t fused, size_t extras, const std::vector<std::string>& extra_blocks) {
   std::string text = "def forward(self, maps: List[Tensor]) -> List[Tensor]:\n";
   for (size_t i = 0; i < upsamples; i++) text += "    maps = [" + call("upsamples", i, "maps[0]") + "] + maps\n";
   std::string outputs;
@@ -43,6 +43,10 @@ std::string forward_of(size_t upsamples, size_t fused, size_t extras) {
   }
   if (fused > 0) text += "    maps = [" + outputs + "]\n";
   for (size_t i = 0; i < extras; i++) text += "    maps = maps + [" + call("extras", i, "maps[-1]") + "]\n";
+  for (size_t i = 0; i < extra_blocks.size(); i++) {
+    const std::string x = i == 0 ? "maps[-1]" : "torch.relu(maps[-1])";
+    text += "    maps = maps + [self.extra_blocks." + extra_blocks[i] + ".forward(" + x + ")]\n";
+  }
   return text + "    return maps\n";
 }
 
@@ -67,12 +71,19 @@ Module FeaturePyramid::script(ScriptBuilder& builder) const {
                       {"norm", script_layer_norm_channels_first(builder, layer.norm)._ivalue()}},
                      kExtra));
   }
+  std::vector<ScriptMember> extra_blocks;
+  std::vector<std::string> extra_block_names;
+  for (size_t i = 0; i < extra_blocks_.size(); i++) {
+    extra_block_names.push_back(extra_block_name(i));
+    extra_blocks.push_back({extra_block_names[i], script_conv(builder, extra_blocks_[i], 2, 1)._ivalue()});
+  }
   return builder.make("FeaturePyramid",
                       {{"upsamples", builder.make_list("Upsamples", upsamples)._ivalue()},
                        {"inner_blocks", builder.make_list("InnerBlocks", inner_blocks)._ivalue()},
                        {"layer_blocks", builder.make_list("LayerBlocks", layer_blocks)._ivalue()},
-                       {"extras", builder.make_list("Extras", extras)._ivalue()}},
-                      forward_of(upsamples_.size(), inner_blocks_.size(), extras_.size()));
+                       {"extras", builder.make_list("Extras", extras)._ivalue()},
+                       {"extra_blocks", builder.make("ExtraBlocks", extra_blocks)._ivalue()}},
+                      forward_of(upsamples_.size(), inner_blocks_.size(), extras_.size(), extra_block_names));
 }
 
 }  // namespace dinov3_det

@@ -4,15 +4,36 @@
 
 #include <cmath>
 
+#include "models/weight_cache.h"
+
 namespace dinov3_det {
+
+namespace {
+
+// Weights uniform within the bound.
+Affine make_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, double bound, at::Generator& generator) {
+  at::Tensor weight = at::zeros({out_channels, in_channels, kernel, kernel});
+  if (generator.defined()) weight.uniform_(-bound, bound, generator);
+  return {weight, at::zeros({out_channels})};
+}
+
+}  // namespace
 
 LayerNorm make_layer_norm(int64_t channels) { return {at::ones({channels}), at::zeros({channels})}; }
 
 Affine make_xavier_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator) {
   const double bound = std::sqrt(6.0 / (kernel * kernel * static_cast<double>(in_channels + out_channels)));
-  at::Tensor weight = at::zeros({out_channels, in_channels, kernel, kernel});
-  if (generator.defined()) weight.uniform_(-bound, bound, generator);
-  return {weight, at::zeros({out_channels})};
+  return make_conv(in_channels, out_channels, kernel, bound, generator);
+}
+
+Affine make_kaiming_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator) {
+  const double bound = std::sqrt(3.0 / static_cast<double>(kernel * kernel * in_channels));
+  return make_conv(in_channels, out_channels, kernel, bound, generator);
+}
+
+at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride, int64_t padding) {
+  const at::ScalarType type = x.scalar_type();
+  return at::conv2d(x, weights.get(conv.weight, type).to(type), conv.bias.to(type), stride, padding);
 }
 
 at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm) {

@@ -14,6 +14,7 @@ struct Module;
 namespace dinov3_det {
 
 class ScriptBuilder;
+class WeightCache;
 
 constexpr double kLayerNormEps = 1e-6;
 
@@ -31,6 +32,13 @@ LayerNorm make_layer_norm(int64_t channels);  // 1 and 0
 
 // A convolution as torchvision's SSD begins with: Xavier uniform weights, or 0 without a generator, and zero biases.
 Affine make_xavier_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator);
+
+// As torchvision's FeaturePyramidNetwork begins: weights of kaiming_uniform_ with a = 1, the rest as above.
+Affine make_kaiming_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator);
+
+// In the type of x [N, C, H, W].
+at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride = 1,
+                  int64_t padding = 0);
 
 // x [N, C, H, W], over C, in the type of x. In channels_last memory this copies nothing.
 at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm);

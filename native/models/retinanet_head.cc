@@ -8,15 +8,17 @@
 namespace dinov3_det {
 
 namespace {
+
 constexpr int64_t kTowerConvs = 4;
 constexpr double kPriorProbability = 0.01;
-}  // namespace
 
-RetinaNetHead::Conv RetinaNetHead::make_conv(int64_t in_channels, int64_t out_channels, at::Generator& generator) {
+Affine make_conv(int64_t in_channels, int64_t out_channels, at::Generator& generator) {
   at::Tensor weight = at::zeros({out_channels, in_channels, 3, 3});
   if (generator.defined()) weight.normal_(0, 0.01, generator);
   return {weight, at::zeros({out_channels})};
 }
+
+}  // namespace
 
 RetinaNetHead::Tower RetinaNetHead::make_tower(int64_t channels, int64_t out_channels, at::Generator& generator) {
   Tower tower;
@@ -34,31 +36,26 @@ RetinaNetHead::RetinaNetHead(int64_t in_channels, int64_t anchors_per_location, 
 }
 
 at::Tensor RetinaNetHead::score(const Tower& tower, const std::vector<at::Tensor>& maps, int64_t columns) {
-  const auto convolve = [](const at::Tensor& x, const Conv& conv) {
-    return at::conv2d(x, conv.weight, conv.bias, 1, 1);
-  };
   std::vector<at::Tensor> rows;
   for (at::Tensor x : maps) {
-    for (const Conv& conv : tower.convs) x = at::relu(convolve(x, conv));
-    const at::Tensor out = convolve(x, tower.top);                                  // [N, anchors * columns, h, w]
+    for (const Affine& conv : tower.convs) x = at::relu(conv2d(weights_, x, conv, 1, 1));
+    const at::Tensor out = conv2d(weights_, x.to(at::kFloat), tower.top, 1, 1);     // [N, anchors * columns, h, w]
     rows.push_back(out.permute({0, 2, 3, 1}).reshape({out.size(0), -1, columns}));  // [N, h * w * anchors, columns]
   }
   return at::cat(rows, 1);
 }
 
-HeadOutput RetinaNetHead::forward(const std::vector<at::Tensor>& maps) const {
+HeadOutput RetinaNetHead::forward(const std::vector<at::Tensor>& maps) {
   return {score(classification_, maps, num_classes_), score(regression_, maps, 4)};
 }
 
 NamedTensors RetinaNetHead::parameters() const {
   NamedTensors named;
-  const auto add = [&](const std::string& prefix, const Conv& conv) {
-    named.push_back({prefix + ".weight", conv.weight});
-    named.push_back({prefix + ".bias", conv.bias});
-  };
   const auto add_tower = [&](const std::string& prefix, const std::string& top, const Tower& tower) {
-    for (size_t i = 0; i < tower.convs.size(); i++) add(prefix + "conv." + std::to_string(i) + ".0", tower.convs[i]);
-    add(prefix + top, tower.top);
+    for (size_t i = 0; i < tower.convs.size(); i++) {
+      append_layer(named, prefix + "conv." + std::to_string(i) + ".0", tower.convs[i]);
+    }
+    append_layer(named, prefix + top, tower.top);
   };
   add_tower("classification_head.", "cls_logits", classification_);
   add_tower("regression_head.", "bbox_reg", regression_);

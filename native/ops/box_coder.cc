@@ -8,8 +8,6 @@ namespace dinov3_det {
 
 namespace {
 
-constexpr double kCenterWeight = 10.0;
-constexpr double kSizeWeight = 5.0;
 const double kMaxLogSize = std::log(1000.0 / 16.0);
 
 struct Centered {
@@ -25,18 +23,18 @@ Centered to_centered(const at::Tensor& boxes) {
 
 }  // namespace
 
-at::Tensor encode_boxes(const at::Tensor& boxes, const at::Tensor& default_boxes) {
+at::Tensor encode_boxes(const at::Tensor& boxes, const at::Tensor& default_boxes, const BoxWeights& weights) {
   const Centered target = to_centered(boxes);
   const Centered anchor = to_centered(default_boxes);
-  return at::cat(
-      {kCenterWeight * (target.center - anchor.center) / anchor.size, kSizeWeight * at::log(target.size / anchor.size)},
-      -1);
+  return at::cat({weights.center * (target.center - anchor.center) / anchor.size,
+                  weights.size * at::log(target.size / anchor.size)},
+                 -1);
 }
 
-at::Tensor decode_boxes(const at::Tensor& codes, const at::Tensor& default_boxes) {
+at::Tensor decode_boxes(const at::Tensor& codes, const at::Tensor& default_boxes, const BoxWeights& weights) {
   const Centered anchor = to_centered(default_boxes);
-  const at::Tensor center = codes.slice(-1, 0, 2) / kCenterWeight * anchor.size + anchor.center;
-  const at::Tensor log_size = (codes.slice(-1, 2, 4) / kSizeWeight).clamp_max(kMaxLogSize);
+  const at::Tensor center = codes.slice(-1, 0, 2) / weights.center * anchor.size + anchor.center;
+  const at::Tensor log_size = (codes.slice(-1, 2, 4) / weights.size).clamp_max(kMaxLogSize);
   const at::Tensor half = 0.5 * (at::exp(log_size) * anchor.size);
   return at::cat({center - half, center + half}, -1);
 }

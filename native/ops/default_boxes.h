@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "ops/box_coder.h"
+
 namespace dinov3_det {
 
 // torchvision's DefaultBoxGenerator (SSD, Liu et al. 2016, section 2.2).
@@ -18,6 +20,13 @@ struct DefaultBoxConfig {
 struct BoxGrid {
   int64_t cells;
   int64_t boxes_per_cell;
+};
+
+// Those of a detector.
+struct DefaultBoxes {
+  at::Tensor boxes;                 // [A, 4] xyxy in pixels of the image, float32; they may overhang it
+  std::vector<BoxGrid> grids = {};  // map after map; of use to ATSS, and to candidates by map
+  BoxWeights weights = {};          // of the codes of boxes relative to them
 };
 
 // 2 + 2 * ratios for each entry.

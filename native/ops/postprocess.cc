@@ -4,8 +4,8 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <numeric>
 
-#include "ops/box_coder.h"
 #include "ops/boxes.h"
 #include "ops/diou_nms.h"
 #include "ops/nms.h"
@@ -16,10 +16,27 @@ namespace dinov3_det {
 
 namespace {
 
-// scores [A, K] and boxes [A, 4] of one image, on the CPU, contiguous.
-NmsCandidates select_candidates(const float* scores, const float* boxes, int64_t anchors, int64_t classes,
-                                const PostprocessOptions& options) {
+// What a head found in one image, on the CPU, contiguous.
+struct ImageOutput {
+  const float* scores;  // [A, K]
+  const float* boxes;   // [A, 4]
+  int64_t anchors;
+  int64_t classes;
+
+  float score(int64_t anchor, int64_t label) const { return scores[anchor * classes + label]; }
+};
+
+void append(NmsCandidates& candidates, const ImageOutput& output, int64_t anchor, int64_t label) {
+  const float* box = output.boxes + 4 * anchor;
+  candidates.boxes.insert(candidates.boxes.end(), box, box + 4);
+  candidates.scores.push_back(output.score(anchor, label));
+  candidates.labels.push_back(static_cast<int32_t>(label));
+}
+
+// By class, within one by falling score, equal ones by default box.
+NmsCandidates best_of_classes(const ImageOutput& output, const PostprocessOptions& options) {
   const float threshold = static_cast<float>(options.score_threshold);
+  const auto [scores, boxes, anchors, classes] = output;
   NmsCandidates candidates;
   std::vector<int32_t> members;
   std::vector<uint32_t> keys(anchors);
@@ -32,19 +49,46 @@ NmsCandidates select_candidates(const float* scores, const float* boxes, int64_t
     }
     sort_by_key(members, keys);
     const int64_t keep = std::min<int64_t>(options.topk_candidates, static_cast<int64_t>(members.size()));
-    for (int64_t i = 0; i < keep; i++) {
-      const float* box = boxes + 4 * int64_t{members[i]};
-      candidates.boxes.insert(candidates.boxes.end(), box, box + 4);
-      candidates.scores.push_back(scores[members[i] * classes + label]);
-      candidates.labels.push_back(static_cast<int32_t>(label));
-    }
+    for (int64_t i = 0; i < keep; i++) append(candidates, output, members[i], label);
   }
   return candidates;
 }
 
-Detections postprocess_image(const float* scores, const float* boxes, int64_t anchors, int64_t classes,
-                             const ImageSize& input, const ImageSize& original, const PostprocessOptions& options) {
-  NmsCandidates candidates = select_candidates(scores, boxes, anchors, classes, options);
+// In the same order.
+NmsCandidates best_of_maps(const ImageOutput& output, const std::vector<BoxGrid>& grids,
+                           const PostprocessOptions& options) {
+  const float threshold = static_cast<float>(options.score_threshold);
+  std::vector<std::vector<int64_t>> chosen(output.classes);  // default boxes of each class
+  int64_t begin = 0, end = 0;
+  for (const auto [cells, boxes_per_cell] : grids) {
+    end += cells * boxes_per_cell * output.classes;
+    std::vector<int64_t> places;  // in the scores
+    std::vector<uint32_t> keys;
+    for (int64_t place = begin; place < end; place++) {
+      if (!(output.scores[place] > threshold) || place % output.classes == 0) continue;
+      places.push_back(place);
+      keys.push_back(falling_key(output.scores[place]));
+    }
+    std::vector<int32_t> order(places.size());
+    std::iota(order.begin(), order.end(), 0);
+    sort_by_key(order, keys);
+    order.resize(std::min(order.size(), static_cast<size_t>(options.topk_candidates)));
+    for (const int32_t i : order) chosen[places[i] % output.classes].push_back(places[i] / output.classes);
+    begin = end;
+  }
+  NmsCandidates candidates;
+  for (int64_t label = 1; label < output.classes; label++) {
+    std::ranges::stable_sort(chosen[label], std::ranges::greater{},
+                             [&](int64_t anchor) { return output.score(anchor, label); });
+    for (const int64_t anchor : chosen[label]) append(candidates, output, anchor, label);
+  }
+  return candidates;
+}
+
+Detections postprocess_image(const ImageOutput& output, const std::vector<BoxGrid>& grids, const ImageSize& input,
+                             const ImageSize& original, const PostprocessOptions& options) {
+  NmsCandidates candidates =
+      options.topk_per == TopkPer::kMap ? best_of_maps(output, grids, options) : best_of_classes(output, options);
   const float ratio_x = static_cast<float>(original.width) / static_cast<float>(input.width);
   const float ratio_y = static_cast<float>(original.height) / static_cast<float>(input.height);
   std::vector<int64_t> kept =
@@ -69,20 +113,20 @@ void extend(std::vector<T>& all, const std::vector<T>& part) {
 
 }  // namespace
 
-Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
+Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_boxes, const ImageSize& input,
                        const std::vector<ImageSize>& originals, const PostprocessOptions& options, Scoring scoring) {
   const at::Tensor scores =
       class_scores(output.cls_logits, scoring).to(at::kCPU, at::kFloat).contiguous();  // [N, A, K]
-  const at::Tensor boxes = clip_boxes(decode_boxes(output.bbox_regression, default_boxes), input.width, input.height)
-                               .to(at::kCPU, at::kFloat)
-                               .contiguous();  // [N, A, 4]
+  const at::Tensor decoded = decode_boxes(output.bbox_regression, default_boxes.boxes, default_boxes.weights);
+  const at::Tensor boxes =
+      clip_boxes(decoded, input.width, input.height).to(at::kCPU, at::kFloat).contiguous();  // [N, A, 4]
   const int64_t images = scores.size(0), anchors = scores.size(1), classes = scores.size(2);
   std::vector<Detections> parts(images);
   at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
-      parts[i] = postprocess_image(scores.const_data_ptr<float>() + i * anchors * classes,
-                                   boxes.const_data_ptr<float>() + i * anchors * 4, anchors, classes, input,
-                                   originals[i], options);
+      const ImageOutput image{scores.const_data_ptr<float>() + i * anchors * classes,
+                              boxes.const_data_ptr<float>() + i * anchors * 4, anchors, classes};
+      parts[i] = postprocess_image(image, default_boxes.grids, input, originals[i], options);
     }
   });
   Detections all;

@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "image_size.h"
-#include "models/ssd_head.h"
+#include "models/detection_head.h"
 #include "names.h"
 #include "ops/class_scores.h"
+#include "ops/default_boxes.h"
 
 namespace dinov3_det {
 
@@ -16,12 +17,18 @@ namespace dinov3_det {
 enum class Nms { kPlain, kDiou, kWeighted };
 constexpr Names<Nms, 3> kNmsKinds{{{"plain", Nms::kPlain}, {"diou", Nms::kDiou}, {"weighted", Nms::kWeighted}}};
 
+// Of what the best candidates go to NMS: of each class (torchvision's SSD), or of each map, all classes together (its
+// RetinaNet).
+enum class TopkPer { kClass, kMap };
+constexpr Names<TopkPer, 2> kTopkPerKinds{{{"class", TopkPer::kClass}, {"map", TopkPer::kMap}}};
+
 struct PostprocessOptions {
   double score_threshold = 0.01;  // strict
   double nms_threshold = 0.45;
-  int64_t topk_candidates = 400;  // per class
-  int64_t max_detections = 200;   // per image
+  int64_t topk_candidates = 400;
+  int64_t max_detections = 200;  // per image
   Nms nms = Nms::kPlain;
+  TopkPer topk_per = TopkPer::kClass;
 };
 
 // Detections of a batch, image after image: counts[i] rows belong to image i.
@@ -32,10 +39,10 @@ struct Detections {
   std::vector<int32_t> labels;  // 1..K-1
 };
 
-// torchvision's SSD.postprocess_detections followed by its resize_boxes: scores, decode, clip to the input, per class
-// the best candidates above the threshold, NMS, best of the image, boxes scaled from the input's size to each image's
-// own.
-Detections postprocess(const HeadOutput& output, const at::Tensor& default_boxes, const ImageSize& input,
+// torchvision's postprocess_detections of SSD or RetinaNet, followed by its resize_boxes: scores, decode, clip to the
+// input, the best candidates above the threshold, NMS by class, best of the image, boxes scaled from the input's size
+// to each image's own.
+Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_boxes, const ImageSize& input,
                        const std::vector<ImageSize>& originals, const PostprocessOptions& options,
                        Scoring scoring = Scoring::kSoftmax);
 

@@ -9,14 +9,18 @@ namespace dinov3_det {
 enum class ClassLoss { kHardNegative, kFocal };
 constexpr Names<ClassLoss, 2> kClassLosses{{{"hard-negative", ClassLoss::kHardNegative}, {"focal", ClassLoss::kFocal}}};
 
-// kSmoothL1 of the codes, the others of the decoded boxes.
-enum class BoxLoss { kSmoothL1, kGiou, kDiou, kCiou };
-constexpr Names<BoxLoss, 4> kBoxLosses{
-    {{"smooth-l1", BoxLoss::kSmoothL1}, {"giou", BoxLoss::kGiou}, {"diou", BoxLoss::kDiou}, {"ciou", BoxLoss::kCiou}}};
+// kSmoothL1 and kL1 of the codes, the others of the decoded boxes.
+enum class BoxLoss { kSmoothL1, kL1, kGiou, kDiou, kCiou };
+constexpr Names<BoxLoss, 5> kBoxLosses{{{"smooth-l1", BoxLoss::kSmoothL1},
+                                        {"l1", BoxLoss::kL1},
+                                        {"giou", BoxLoss::kGiou},
+                                        {"diou", BoxLoss::kDiou},
+                                        {"ciou", BoxLoss::kCiou}}};
 
-// What finds the positives: ssd_match or atss_match.
-enum class Assigner { kSsd, kAtss };
-constexpr Names<Assigner, 2> kAssigners{{{"ssd", Assigner::kSsd}, {"atss", Assigner::kAtss}}};
+// What finds the positives: ssd_match, retinanet_match or atss_match.
+enum class Assigner { kSsd, kRetinaNet, kAtss };
+constexpr Names<Assigner, 3> kAssigners{
+    {{"ssd", Assigner::kSsd}, {"retinanet", Assigner::kRetinaNet}, {"atss", Assigner::kAtss}}};
 
 // What a detector is trained on; the defaults are torchvision's SSD.
 struct LossOptions {

@@ -2,9 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <vector>
-
-#include "models/ssd_head.h"
+#include "models/detection_head.h"
 #include "ops/default_boxes.h"
 #include "train/loss_options.h"
 
@@ -21,6 +19,7 @@ struct MultiboxLoss {
   at::Tensor bbox_regression;  // scalar
   at::Tensor classification;   // scalar
   at::Tensor positives;        // scalar, int64
+  at::Tensor terms;            // scalar, int64: what the losses are a mean over, unless it is 0
 };
 
 // The loss of matched default boxes; by default torchvision's SSD.compute_loss: smooth L1 (beta 1) on the encoded boxes
@@ -29,10 +28,9 @@ struct MultiboxLoss {
 // least one per image.
 //
 // With focal loss both are divided as in torchvision's RetinaNet: in each image by max(1, its positives), then by the
-// number of images.
-//
-// default_boxes [A, 4], which lie on `grids`; these are of use to ATSS alone.
-MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const at::Tensor& default_boxes,
-                           const std::vector<BoxGrid>& grids = {}, const LossOptions& options = {});
+// number of images. The column of the background has no target and no loss: torchvision's teaches it 0, if labels begin
+// at 1. What the matcher ignores has no loss of classes.
+MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& default_boxes,
+                           const LossOptions& options = {});
 
 }  // namespace dinov3_det

@@ -38,8 +38,8 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
   return {of(batch.pixels), {}, {of(batch.targets.boxes), of(batch.targets.labels), of(batch.targets.counts)}};
 }
 
-// What the multibox loss divides its sums by.
-double divisor(int64_t positives) { return static_cast<double>(std::max<int64_t>(positives, 1)); }
+// What the multibox loss divides the sum of so many terms by.
+double divisor(int64_t terms) { return static_cast<double>(std::max<int64_t>(terms, 1)); }
 
 [[noreturn]] void throw_not_finite(const std::string& what, const StepResult& result) {
   throw Error("LOSS_NOT_FINITE", "The " + what + " is not finite: box loss " + std::to_string(result.bbox_regression) +
@@ -94,45 +94,48 @@ StepResult TrainStep::step(const Batch& batch, double learning_rate) {
   model_->set_training(true);
   optimizer_->zero_grad();
   const bool whole = !micro_batch_size_ || batch.pixels.size(0) <= *micro_batch_size_;
-  StepResult result = whole ? add_gradients(batch, false) : add_gradients_in_parts(batch);
+  StepResult result = whole ? add_gradients(batch, nullptr) : add_gradients_in_parts(batch);
   result.gradient_norm = clip_gradients(result);
   optimizer_->step(learning_rate);
   optimizer_->zero_grad();
   return result;
 }
 
-// Losses and gradients, both times the number of positives if asked for.
-StepResult TrainStep::add_gradients(const Batch& batch, bool by_positives) {
+// Losses and gradients; of a part of a batch both are times the number of their terms, which is added to `terms`.
+StepResult TrainStep::add_gradients(const Batch& batch, int64_t* terms) {
   const at::Device& device = model_->device();
   const Targets targets{batch.targets.boxes.to(device), batch.targets.labels.to(device),
                         batch.targets.counts.to(device)};
-  const MultiboxLoss loss = multibox_loss(model_->forward(batch.pixels), targets, model_->default_boxes(),
-                                          model_->box_grids(), model_->loss());
+  const MultiboxLoss loss =
+      multibox_loss(model_->forward(batch.pixels), targets, model_->default_boxes(), model_->loss());
   const at::Tensor total = loss.bbox_regression + loss.classification;
 
   StepResult result{total.item<double>(), loss.bbox_regression.item<double>(), loss.classification.item<double>(), 0,
                     loss.positives.item<int64_t>()};
   if (!std::isfinite(result.loss)) throw_not_finite("loss", result);
-  if (!by_positives) {
+  if (terms == nullptr) {
     total.backward();
     return result;
   }
-  const double weight = divisor(result.positives);
+  const int64_t own = loss.terms.item<int64_t>();
+  *terms += own;
+  const double weight = divisor(own);
   (total * weight).backward();
   return {weight * result.loss, weight * result.bbox_regression, weight * result.classification, 0, result.positives};
 }
 
 StepResult TrainStep::add_gradients_in_parts(const Batch& batch) {
   StepResult sum{};
+  int64_t terms = 0;
   for (int64_t begin = 0; begin < batch.pixels.size(0); begin += *micro_batch_size_) {
-    const StepResult part = add_gradients(part_of(batch, begin, *micro_batch_size_), true);
+    const StepResult part = add_gradients(part_of(batch, begin, *micro_batch_size_), &terms);
     sum = {sum.loss + part.loss, sum.bbox_regression + part.bbox_regression, sum.classification + part.classification,
            0, sum.positives + part.positives};
   }
-  const double positives = divisor(sum.positives);
+  const double whole = divisor(terms);
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  if (!gradients.empty()) at::_foreach_div_(gradients, positives);
-  return {sum.loss / positives, sum.bbox_regression / positives, sum.classification / positives, 0, sum.positives};
+  if (!gradients.empty()) at::_foreach_div_(gradients, whole);
+  return {sum.loss / whole, sum.bbox_regression / whole, sum.classification / whole, 0, sum.positives};
 }
 
 // torch.nn.utils.clip_grad_norm_; the norm is always looked at, since one bad gradient would spoil every weight.

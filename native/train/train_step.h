@@ -38,15 +38,16 @@ class TrainStep {
 
   // Forward, loss, backward, clipping, optimizer, average. Throws LOSS_NOT_FINITE with weights and buffers as they were
   // before. A batch of more than micro_batch_size pictures goes through the model in parts; gradients and losses are
-  // those of the whole: the loss of a part, a mean over its positives, counts as often as it has positives. (Batch
-  // norm, if a backbone has it, sees the parts.) The seed is of what is random in the step: drop path.
+  // those of the whole: the loss of a part, a mean over its positives (or its pictures, with focal loss), counts as
+  // often as it has such. (Batch norm, if a backbone has it, sees the parts.) The seed is of what is random in the
+  // step: drop path.
   StepResult run(const Batch& batch, double learning_rate, uint64_t seed);
 
   NamedTensors state() const;
 
  private:
   StepResult step(const Batch& batch, double learning_rate);
-  StepResult add_gradients(const Batch& batch, bool by_positives);
+  StepResult add_gradients(const Batch& batch, int64_t* terms);
   StepResult add_gradients_in_parts(const Batch& batch);
   double clip_gradients(const StepResult& result);
 

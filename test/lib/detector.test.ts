@@ -31,7 +31,7 @@ describe('Detector.create', () => {
       'Expected 3 lists for defaultBoxes.aspectRatios',
     ],
     [{ colour: 'red' }, 'Unknown key "colour"'],
-    [{ loss: { box: 'l1' } }, 'loss.box'],
+    [{ loss: { box: 'l2' } }, 'loss.box'],
     [{ assigner: 'atts' }, 'did you mean "atss"'],
     [{ nms: 'soft' }, 'nms'],
     [{ defaultBoxes: { aspectRatios: [[2]], scales: [0.2], steps: [], clip: true } }, 'defaultBoxes.scales.length'],

@@ -18,7 +18,7 @@ describe('checkLoss', () => {
 
   it.each([
     [{ classification: 'vocal' }, 'loss.classification', 'did you mean "focal"?'],
-    [{ box: 'iou' }, 'one of smooth-l1, giou, diou, ciou for loss.box'],
+    [{ box: 'iou' }, 'one of smooth-l1, l1, giou, diou, ciou for loss.box'],
     [{ backgroundNegatives: 1 }, 'boolean for loss.backgroundNegatives'],
     [{ classes: 'focal' }, 'Unknown key "classes"'],
     ['focal', 'object for loss'],

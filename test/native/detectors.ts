@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import {
   type BatchHandle,
+  type DefaultBoxOptions,
   type DetectorHandle,
   type NativeAddon,
   type NativeDetectorOptions,
@@ -20,7 +21,7 @@ export const addon: NativeAddon = await native();
 export const imageSize = { width: 64, height: 64 };
 
 /** The article's head on a small backbone: 64x64, four classes, 16 default boxes. */
-export const options: NativeDetectorOptions = {
+export const options: NativeDetectorOptions & { defaultBoxes: DefaultBoxOptions } = {
   backbone: 'convnext_test',
   numClasses: 4,
   imageSize,
@@ -102,8 +103,8 @@ export async function writeFloats(
 }
 
 /** Weights that do not depend on a random generator, as test/reference makes them. */
-export async function weighted(): Promise<DetectorHandle> {
-  const detector = await addon.createDetector(options);
+export async function weighted(of: NativeDetectorOptions = options): Promise<DetectorHandle> {
+  const detector = await addon.createDetector(of);
   const infos = await addon.describeState(detector, 'model');
   await writeFloats(detector, 'model', new Map(infos.map(({ name, shape }) => [name, weight(name, shape)])));
   return detector;
@@ -117,4 +118,19 @@ export async function trained(training: TrainingOptions, steps = 1, lr = 1e-3) {
   const results: StepResult[] = [];
   for (let step = 0; step < steps; step++) results.push(await addon.trainStep(detector, batch, lr, step));
   return { detector, results };
+}
+
+/** How the first SGD step moves a weight, by lr * 1.9 * gradient: with a rate that dwarfs the weights the move is the gradient. */
+export async function gradientsOf(detector: DetectorHandle, batch: BatchHandle, clipGradNorm?: number) {
+  const learningRate = 1e6;
+  const before = await readFloats(detector, 'model');
+  const training = { optimizer: 'sgd', fineTune: true };
+  await addon.startTraining(detector, clipGradNorm === undefined ? training : { ...training, clipGradNorm });
+  const step = await addon.trainStep(detector, batch, learningRate);
+  const after = await readFloats(detector, 'model');
+  const gradients = [...before].map(([name, values]) => {
+    const gradient = values.map((value, i) => (value - after.get(name)![i]!) / (1.9 * learningRate));
+    return [name, gradient] as const;
+  });
+  return { step, gradients: new Map(gradients) };
 }

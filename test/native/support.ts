@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
-import type { BatchImage, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
+import type { AnchorOptions, BatchImage, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
 import type { AssignerName, LossOptions } from '../../lib/loss-options.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
@@ -41,13 +41,23 @@ export interface BoxGrid {
   boxesPerCell: number;
 }
 
+/** Of a box code: what its offsets are multiplied with, and what its sizes. Those of SSD unless given. */
+export type BoxWeights = readonly [center: number, size: number];
+
+/** How default boxes lie, and how boxes are coded relative to them. */
+export interface BoxLayout {
+  grids?: readonly BoxGrid[];
+  boxWeights?: BoxWeights;
+}
+
 /** What test/native/test_addon.cc exports: the core's operations, synchronous, on plain values. */
 export interface TestAddon {
   defaultBoxes(options: DefaultBoxOptions, grids: Size[], image: Size): Tensor;
+  anchors(options: AnchorOptions, grids: Size[], image: Size): Tensor;
   boxIou(boxes1: Tensor, boxes2: Tensor): Tensor;
   clipBoxes(boxes: Tensor, image: Size): Tensor;
-  encodeBoxes(boxes: Tensor, defaultBoxes: Tensor): Tensor;
-  decodeBoxes(codes: Tensor, defaultBoxes: Tensor): Tensor;
+  encodeBoxes(boxes: Tensor, defaultBoxes: Tensor, weights?: BoxWeights): Tensor;
+  decodeBoxes(codes: Tensor, defaultBoxes: Tensor, weights?: BoxWeights): Tensor;
   /** What the last `batchedNms` or `postprocess` took, without the conversion of its arguments. */
   lastMilliseconds(): number;
   batchedNms(candidates: NmsCandidates, iouThreshold: number): number[];
@@ -60,10 +70,11 @@ export interface TestAddon {
     defaultBoxes: Tensor,
     input: Size,
     originals: Size[],
-    options: PostprocessOptions,
+    options: PostprocessOptions & BoxLayout,
     sigmoid?: boolean,
   ): Detections;
   ssdMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;
+  retinaNetMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;
   atssMatch(
     boxes: Tensor,
     counts: Tensor<Int32Array>,
@@ -79,7 +90,7 @@ export interface TestAddon {
     regression: Tensor,
     targets: Targets,
     defaultBoxes: Tensor,
-    options?: Partial<LossOptions> & { assigner?: AssignerName; grids?: readonly BoxGrid[] },
+    options?: Partial<LossOptions> & BoxLayout & { assigner?: AssignerName },
   ): { boxLoss: number; classLoss: number; positives: number; logitsGradient: Tensor; regressionGradient: Tensor };
   /** A gradient per step and parameter, null where a parameter has none. */
   optimizerSteps(
@@ -100,8 +111,20 @@ export interface TestAddon {
   convnextParameters(name: string, seed: number, pyramid?: boolean): NamedTensor[];
   convnextForward(name: string, weights: NamedTensor[], images: Tensor, pyramid?: boolean): Tensor[];
   /** Of the pyramid that is made of maps of these shapes, for pictures of this height. */
-  featurePyramidParameters(maps: Tensor[], imageHeight: number, fuse: boolean, seed: number): NamedTensor[];
-  featurePyramid(maps: Tensor[], imageHeight: number, fuse: boolean, weights: NamedTensor[]): Tensor[];
+  featurePyramidParameters(
+    maps: Tensor[],
+    imageHeight: number,
+    fuse: boolean,
+    seed: number,
+    retinaNet?: boolean,
+  ): NamedTensor[];
+  featurePyramid(
+    maps: Tensor[],
+    imageHeight: number,
+    fuse: boolean,
+    weights: NamedTensor[],
+    retinaNet?: boolean,
+  ): Tensor[];
   ssdHead(
     channels: number[],
     anchors: number[],

@@ -28,6 +28,7 @@
 #include "models/feature_pyramid.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
+#include "ops/anchors.h"
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
 #include "ops/default_boxes.h"
@@ -167,17 +168,27 @@ Targets targets(const Napi::Object& object) {
   return {to_tensor(object.Get("boxes")), to_tensor(object.Get("labels")), to_tensor(object.Get("counts"))};
 }
 
+std::vector<std::pair<int64_t, int64_t>> grid_sizes(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& grid) {
+    const ImageSize cells = image_size(grid);
+    return std::make_pair(cells.height, cells.width);
+  });
+}
+
+Napi::Value anchors_js(const CallbackInfo& info) {
+  const Napi::Object options = info[0].As<Napi::Object>();
+  const AnchorConfig config{list(options.Get("sizes"), numbers<double>), numbers<double>(options.Get("aspectRatios"))};
+  const ImageSize image = image_size(info[2]);
+  return from_tensor(info.Env(), anchors(config, grid_sizes(info[1]), image.width, image.height));
+}
+
 Napi::Value default_boxes_js(const CallbackInfo& info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   const DefaultBoxConfig config{list(options.Get("aspectRatios"), numbers<double>),
                                 numbers<double>(options.Get("scales")), numbers<double>(options.Get("steps")),
                                 options.Get("clip").ToBoolean()};
-  const auto grids = list(info[1], [](const Napi::Value& grid) {
-    const ImageSize cells = image_size(grid);
-    return std::make_pair(cells.height, cells.width);
-  });
   const ImageSize image = image_size(info[2]);
-  return from_tensor(info.Env(), default_boxes(config, grids, image.width, image.height));
+  return from_tensor(info.Env(), default_boxes(config, grid_sizes(info[1]), image.width, image.height));
 }
 
 Napi::Value box_iou_js(const CallbackInfo& info) {
@@ -189,12 +200,19 @@ Napi::Value clip_boxes_js(const CallbackInfo& info) {
   return from_tensor(info.Env(), clip_boxes(to_tensor(info[0]), size.width, size.height));
 }
 
+// [center, size], SSD's when none are given.
+BoxWeights box_weights(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const std::vector<double> weights = numbers<double>(value);
+  return {weights[0], weights[1]};
+}
+
 Napi::Value encode_boxes_js(const CallbackInfo& info) {
-  return from_tensor(info.Env(), encode_boxes(to_tensor(info[0]), to_tensor(info[1])));
+  return from_tensor(info.Env(), encode_boxes(to_tensor(info[0]), to_tensor(info[1]), box_weights(info[2])));
 }
 
 Napi::Value decode_boxes_js(const CallbackInfo& info) {
-  return from_tensor(info.Env(), decode_boxes(to_tensor(info[0]), to_tensor(info[1])));
+  return from_tensor(info.Env(), decode_boxes(to_tensor(info[0]), to_tensor(info[1]), box_weights(info[2])));
 }
 
 // What the last operation took that the benchmarks time: without the conversion of its arguments.
@@ -232,15 +250,29 @@ Napi::Value weight_boxes_js(const CallbackInfo& info) {
   return to_list(info.Env(), candidates.boxes, from_number);
 }
 
+std::vector<BoxGrid> box_grids(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& each) {
+    const Napi::Object grid = each.As<Napi::Object>();
+    return BoxGrid{integer(grid.Get("cells")), integer(grid.Get("boxesPerCell"))};
+  });
+}
+
+// boxes, with their grids and box weights if `object` has them.
+DefaultBoxes default_boxes_of(const Napi::Value& boxes, const Napi::Object& object) {
+  const Napi::Value grids = object.Get("grids");
+  return {to_tensor(boxes), grids.IsUndefined() ? std::vector<BoxGrid>{} : box_grids(grids),
+          box_weights(object.Get("boxWeights"))};
+}
+
 Napi::Value postprocess_js(const CallbackInfo& info) {
   const Napi::Object options = info[5].As<Napi::Object>();
   const HeadOutput output{to_tensor(info[0]), to_tensor(info[1])};
-  const at::Tensor default_boxes = to_tensor(info[2]);
+  const DefaultBoxes default_boxes = default_boxes_of(info[2], options);
   const ImageSize input = image_size(info[3]);
   const std::vector<ImageSize> originals = list(info[4], image_size);
-  const PostprocessOptions limits{number(options.Get("scoreThreshold")), number(options.Get("nmsThreshold")),
+  const PostprocessOptions limits{number(options.Get("scoreThreshold")),  number(options.Get("nmsThreshold")),
                                   integer(options.Get("topkCandidates")), integer(options.Get("maxDetections")),
-                                  kind(options.Get("nms"), kNmsKinds)};
+                                  kind(options.Get("nms"), kNmsKinds),    kind(options.Get("topkPer"), kTopkPerKinds)};
   const Scoring scoring = info[6].ToBoolean() ? Scoring::kSigmoid : Scoring::kSoftmax;
   const Detections found = timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring); });
   Napi::Object object = Napi::Object::New(info.Env());
@@ -255,11 +287,8 @@ Napi::Value ssd_match_js(const CallbackInfo& info) {
   return from_tensor(info.Env(), ssd_match(to_tensor(info[0]), to_tensor(info[1])));
 }
 
-std::vector<BoxGrid> box_grids(const Napi::Value& value) {
-  return list(value, [](const Napi::Value& each) {
-    const Napi::Object grid = each.As<Napi::Object>();
-    return BoxGrid{integer(grid.Get("cells")), integer(grid.Get("boxesPerCell"))};
-  });
+Napi::Value retinanet_match_js(const CallbackInfo& info) {
+  return from_tensor(info.Env(), retinanet_match(to_tensor(info[0]), to_tensor(info[1])));
 }
 
 Napi::Value atss_match_js(const CallbackInfo& info) {
@@ -296,16 +325,11 @@ Napi::Value box_iou_loss_js(const CallbackInfo& info) {
 
 Napi::Value multibox_loss_js(const CallbackInfo& info) {
   const HeadOutput output{to_tensor(info[0]).requires_grad_(true), to_tensor(info[1]).requires_grad_(true)};
-  LossOptions options;
-  std::vector<BoxGrid> grids;
-  if (info[4].IsObject()) {
-    const Napi::Object given = info[4].As<Napi::Object>();
-    options = {kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
-               given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
-    if (given.Has("grids")) grids = box_grids(given.Get("grids"));
-  }
+  const Napi::Object given = info[4].IsObject() ? info[4].As<Napi::Object>() : Napi::Object::New(info.Env());
+  const LossOptions options{kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
+                            given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
   const MultiboxLoss loss =
-      multibox_loss(output, targets(info[2].As<Napi::Object>()), to_tensor(info[3]), grids, options);
+      multibox_loss(output, targets(info[2].As<Napi::Object>()), default_boxes_of(info[3], given), options);
   (loss.bbox_regression + loss.classification).backward();
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("boxLoss", loss.bbox_regression.item<double>());
@@ -417,16 +441,21 @@ std::vector<MapShape> shapes_of(const std::vector<at::Tensor>& maps) {
   return shapes;
 }
 
+FeaturePyramid::Kind pyramid_kind(const Napi::Value& is_retinanet) {
+  return is_retinanet.ToBoolean() ? FeaturePyramid::Kind::kRetinaNet : FeaturePyramid::Kind::kSsd;
+}
+
 Napi::Value feature_pyramid_parameters_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(integer(info[3]));
-  const FeaturePyramid pyramid(shapes_of(list(info[0], to_tensor)), integer(info[1]), info[2].ToBoolean(), generator);
+  const FeaturePyramid pyramid(shapes_of(list(info[0], to_tensor)), integer(info[1]), info[2].ToBoolean(), generator,
+                               pyramid_kind(info[4]));
   return from_named(info.Env(), pyramid.parameters());
 }
 
 Napi::Value feature_pyramid_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(0);
   const std::vector<at::Tensor> maps = list(info[0], to_tensor);
-  FeaturePyramid pyramid(shapes_of(maps), integer(info[1]), info[2].ToBoolean(), generator);
+  FeaturePyramid pyramid(shapes_of(maps), integer(info[1]), info[2].ToBoolean(), generator, pyramid_kind(info[4]));
   load(pyramid.parameters(), named_tensors(info[3]));
   const std::vector<at::Tensor> made = pyramid.forward(maps);
   const std::vector<MapShape>& shapes = pyramid.map_shapes();
@@ -440,7 +469,7 @@ Napi::Value feature_pyramid_js(const CallbackInfo& info) {
 
 Napi::Value ssd_head_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(0);
-  const SsdHead head(numbers<int64_t>(info[0]), numbers<int64_t>(info[1]), integer(info[2]), generator);
+  SsdHead head(numbers<int64_t>(info[0]), numbers<int64_t>(info[1]), integer(info[2]), generator);
   load(head.parameters(), named_tensors(info[3]));
   return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
 }
@@ -453,7 +482,7 @@ Napi::Value retinanet_parameters_js(const CallbackInfo& info) {
 
 Napi::Value retinanet_head_js(const CallbackInfo& info) {
   at::Generator generator;
-  const RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
+  RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
   load(head.parameters(), named_tensors(info[3]));
   return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
 }
@@ -613,6 +642,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   const auto add = [&](const char* name, Napi::Value (*function)(const CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
+  add("anchors", guarded<anchors_js>);
   add("defaultBoxes", guarded<default_boxes_js>);
   add("boxIou", guarded<box_iou_js>);
   add("clipBoxes", guarded<clip_boxes_js>);
@@ -624,6 +654,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("weightBoxes", guarded<weight_boxes_js>);
   add("postprocess", guarded<postprocess_js>);
   add("ssdMatch", guarded<ssd_match_js>);
+  add("retinaNetMatch", guarded<retinanet_match_js>);
   add("atssMatch", guarded<atss_match_js>);
   add("hardNegatives", guarded<hard_negatives_js>);
   add("sigmoidFocalLoss", guarded<sigmoid_focal_loss_js>);

@@ -4,11 +4,12 @@ import { defaultBoxShapes } from '../../../lib/analysis/default-box-grid.ts';
 import { proposeDefaultBoxes } from '../../../lib/analysis/default-box-proposal.ts';
 import { shapeIou } from '../../../lib/analysis/k-means.ts';
 import type { DefaultBoxOptions } from '../../../lib/binding.ts';
-import { checkDefaultBoxes, presetConfig } from '../../../lib/config.ts';
+import { presetConfig } from '../../../lib/config.ts';
+import { checkDefaultBoxes } from '../../../lib/default-box-options.ts';
 import { finish, randomBox, vocLikePictures } from '../../support/pictures.ts';
 
 const imageSize = { width: 640, height: 640 };
-const configured = presetConfig('article', 'convnext_tiny', imageSize).defaultBoxes;
+const configured = presetConfig('article', 'convnext_tiny', imageSize).defaultBoxes as DefaultBoxOptions;
 const onStrides = (...strides: number[]): DefaultBoxLayout => ({
   imageSize,
   maps: strides.map((stride) => ({ width: Math.ceil(640 / stride), height: Math.ceil(640 / stride) })),

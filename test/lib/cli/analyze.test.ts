@@ -81,7 +81,7 @@ describe('analyze', () => {
         ...(await loadDatasetConfig(config)),
         defaultBoxes: undefined,
       });
-      expect(loaded.defaultBoxes!.scales).toHaveLength(2);
+      expect(loaded.defaultBoxes).toHaveProperty('scales.length', 2);
       const text = await readFile(fitted, 'utf8');
       expect(text).toContain('# my squares');
       expect(text).toContain('# by dinov3-det analyze, at 64x64 on 2x2 cells');

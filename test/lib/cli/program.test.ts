@@ -81,7 +81,7 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['--drop-path', 'a'], 'Expected a number from 0 to 1.'],
     [['--patience', '0'], 'Expected an integer >= 1.'],
     [['--preset', 'default'], 'Allowed choices are article, best.'],
-    [['--head', 'retinanet'], 'Allowed choices are ssd.'],
+    [['--head', 'yolo'], 'Allowed choices are ssd, retinanet.'],
     [['--optimizer', 'adam'], 'Expected one of: SGD, AdamW.'],
     [['--device', 'gpu'], 'Expected cpu, cuda or cuda:N.'],
     [['--model-name', 'dinov3_vits16'], 'Expected one of: dinov3_convnext_tiny'],

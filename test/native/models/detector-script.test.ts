@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle, NativeDetectorOptions, PostprocessOptions } from '../../../lib/binding.ts';
+import { presetConfig } from '../../../lib/config.ts';
 import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/feature-pyramid.ts';
 import { vetTorchScript } from '../../../lib/weights/torchscript.ts';
 import { fixture } from '../../support/shared.ts';
@@ -41,6 +42,8 @@ async function write(detector: DetectorHandle, postprocess: PostprocessOptions =
   await expect(vetTorchScript(await readFile(path), path)).resolves.toBeUndefined();
   return path;
 }
+
+const retinaNet = presetConfig('article', 'convnext_test', imageSize, { head: 'retinanet' });
 
 const run = (path: string, ...inputs: Tensor[]) => core.runScript(path, 'forward', inputs) as Found[];
 const empty = (count: number) => Array.from({ length: count }, () => ({ boxes: [], labels: [] }));
@@ -133,6 +136,20 @@ describe('a detector as TorchScript', () => {
     await expectSameDetections(await create({ features: 'pyramid', fusion, defaultBoxes, ...backbone }));
   });
 
+  it.each([
+    ['a ConvNeXt', undefined],
+    ['one TorchScript map', 'one_map'],
+    ['several TorchScript maps', 'tuple_of_maps'],
+  ])('has the head of RetinaNet over %s in it', async (_, name) => {
+    const { head, features, fusion, defaultBoxes, loss, assigner, postprocess } = retinaNet;
+    const detector = await create({
+      ...{ head, features, fusion, defaultBoxes, loss, assigner },
+      ...(name === undefined ? {} : await scripted(name)),
+    } as Partial<NativeDetectorOptions>);
+    // What is equally good would be told apart by rounding: few, and of scores that are apart.
+    await expectSameDetections(detector, { ...postprocess, topkCandidates: 40 });
+  });
+
   it('is of the weights as they are after training, in evaluation', async () => {
     const detector = await create(await scripted('batch_norm'));
     const before = await readBytes(detector, 'model');
@@ -205,6 +222,48 @@ describe('its postprocessing', async () => {
       const codes = pattern(`codes${seed}`, [2, anchors, 4], 20);
       codes.data = codes.data.map((value, i) => (i < codes.data.length / 2 ? value : value / 50));
       const expected = core.postprocess(logits, codes, defaultBoxes, input, [input, input], settings);
+      expect(Math.min(...expected.counts)).toBeGreaterThan(0);
+      expectSame(core.runScript(path, 'postprocess', [logits, codes]) as Found[], expected, 0);
+    },
+  );
+});
+
+describe("its postprocessing of RetinaNet's numbers", async () => {
+  const input = { width: 128, height: 96 };
+  const { head, features, fusion, defaultBoxes, loss, assigner } = retinaNet;
+  const detector = await addon.createDetector({
+    ...{ ...options, head, features, fusion, defaultBoxes, loss, assigner },
+    imageSize: input,
+  } as NativeDetectorOptions);
+  const boxes = await addon.defaultBoxes(detector);
+  const anchors = boxes.length / 4;
+  const grids = addon.featureMaps(detector).map(({ width, height }) => ({ cells: width * height, boxesPerCell: 9 }));
+
+  it.each(Array.from({ length: 8 }, (_, i) => ({ seed: i + 1, labels: i % 2 === 0 ? 3 : 15 })))(
+    'equals the native one bit for bit: random head $seed, $labels classes',
+    async ({ seed, labels }) => {
+      const settings = {
+        scoreThreshold: [0, 0.05, 0.3][seed % 3]!,
+        nmsThreshold: [0.5, 0.1, 0.7, 1][seed % 4]!,
+        topkCandidates: [1000, 30][(seed >> 1) % 2]!,
+        maxDetections: [300, 1e6][(seed >> 2) % 2]!,
+        topkPer: 'map',
+      } as const;
+      const path = await write(detector, settings);
+      const logits = pattern(`logits${seed}`, [2, anchors, labels + 1], 6);
+      logits.data = logits.data.map((value) => Math.round(value * 2) / 2); // many equal scores
+      const codes = pattern(`codes${seed}`, [2, anchors, 4], 1);
+      const layout = { grids, boxWeights: [1, 1] as const };
+      const defaults = tensor(boxes, [anchors, 4]);
+      const expected = core.postprocess(
+        logits,
+        codes,
+        defaults,
+        input,
+        [input, input],
+        { ...settings, ...layout },
+        true,
+      );
       expect(Math.min(...expected.counts)).toBeGreaterThan(0);
       expectSame(core.runScript(path, 'postprocess', [logits, codes]) as Found[], expected, 0);
     },

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import type { NativeDetectorOptions } from '../../../lib/binding.ts';
 import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/feature-pyramid.ts';
 import { fixture, golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
@@ -33,7 +32,7 @@ const weighted = (parameters: NamedTensor[]) =>
 const mapsOf = (shapes: number[][]) => shapes.map((shape, k) => pattern(`map${k}`, [1, ...shape], 2));
 
 /** The detector of the preset `best` on a small backbone. */
-function pyramid(more: Partial<NativeDetectorOptions> = {}): NativeDetectorOptions {
+function pyramid(more: Partial<typeof options> = {}): typeof options {
   const { imageSize = options.imageSize } = more;
   const defaultBoxes = pyramidDefaultBoxes(pyramidMaps(imageSize));
   return { ...options, features: 'pyramid', defaultBoxes, ...more };

@@ -37,6 +37,13 @@ describe('box coder', () => {
     expectClose(codes.data, [25, 10, 5 * Math.log(2), 5 * Math.log(2)], 1e-6);
   });
 
+  it('weighs both by 1 for RetinaNet, and decodes what it encoded so', () => {
+    const [box, anchor] = [matrix([[30, 30, 50, 70]]), matrix([[10, 20, 20, 40]])];
+    const codes = addon.encodeBoxes(box, anchor, [1, 1]);
+    expectClose(codes.data, [2.5, 1, Math.log(2), Math.log(2)], 1e-6);
+    expectClose(addon.decodeBoxes(codes, anchor, [1, 1]).data, box.data, 1e-5);
+  });
+
   it('decodes codes of zero to the default boxes themselves', () => {
     const anchors = [
       [-3, 4, 8, 9],

@@ -8,6 +8,7 @@ import { type Detections, expectClose, loadTestAddon, matrix, pattern, tensor, u
 const addon = await loadTestAddon();
 const heads: RandomHead[] = await golden('native/postprocess.json');
 const { tiny_ssd: tiny } = await golden('ssd_golden.json');
+const retinaNet = await golden('native/retinanet.json');
 const defaults = { scoreThreshold: 0.01, nmsThreshold: 0.45, topkCandidates: 400, maxDetections: 200 };
 
 interface RandomHead {
@@ -183,6 +184,53 @@ describe('postprocess', () => {
     );
     expect(found.counts).toEqual([count]);
     expectClose(found.boxes, boxes, 1e-6);
+  });
+
+  it.each<Omit<RandomHead, 'grids'>>(retinaNet.heads)("equals torchvision's RetinaNet: $name", (head) => {
+    const { name, classes, options, originals, detections } = head;
+    const input = retinaNet.anchors[0].image;
+    const grids: Size[] = retinaNet.grids;
+    const anchors = addon.anchors(retinaNet.anchors[0], grids, input);
+    const count = anchors.shape[0]!;
+    const layout = {
+      grids: grids.map(({ width, height }) => ({ cells: width * height, boxesPerCell: 9 })),
+      boxWeights: [1, 1] as const,
+      topkPer: 'map' as const,
+    };
+    const actual = addon.postprocess(
+      pattern(`${name}.logits`, [2, count, classes], 8, -3),
+      pattern(`${name}.regression`, [2, count, 4], 1),
+      anchors,
+      input,
+      originals,
+      { ...options, ...layout },
+      true,
+    );
+    expectDetections(
+      actual,
+      detections.map(({ labels, scores, boxes }) => ({
+        labels,
+        scores: [...unpack(scores)],
+        boxes: [...unpack(boxes)],
+      })),
+    );
+  });
+
+  it('keeps the best candidates of each map, all classes together, when asked', () => {
+    const boxes = [0, 1, 2, 3].map((i) => [20 * i, 0, 20 * i + 10, 10]);
+    const logits = [
+      [0, 1, 3.5],
+      [0, 2, 2.5],
+      [0, -5, -4],
+      [0, -6, -7],
+    ];
+    const grids = [
+      { cells: 1, boxesPerCell: 2 },
+      { cells: 2, boxesPerCell: 1 },
+    ];
+    const found = detect(logits, boxes, { topkCandidates: 2, topkPer: 'map', grids, scoreThreshold: 0 });
+    expect(found.labels).toEqual([2, 2, 2, 1]);
+    expect(found.boxes).toEqual([...boxes[0]!, ...boxes[1]!, ...boxes[2]!, ...boxes[2]!]);
   });
 
   it('gives nothing for scores that are not numbers', () => {

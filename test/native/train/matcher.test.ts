@@ -5,6 +5,7 @@ import { indices, loadTestAddon, matrix, padTargets, tensor, uniform } from '../
 
 const addon = await loadTestAddon();
 const reference = await golden('ssd_golden.json');
+const retinaNet = await golden('native/retinanet.json');
 
 /** IoU [objects][anchors] of one image -> its matches. */
 function match(iou: number[][]): number[] {
@@ -90,5 +91,52 @@ describe('ssd_match', () => {
         expect(actual[row.indexOf(Math.max(...row))]).toBeGreaterThanOrEqual(object);
       });
     }
+  });
+});
+
+/** IoU [objects][anchors] of one image -> its matches; -1 background, -2 ignored. */
+function retinaNetMatch(iou: number[][]): number[] {
+  const quality = tensor(iou.flat(), [1, iou.length, iou[0]!.length]);
+  return [...addon.retinaNetMatch(quality, indices([iou.length], [1])).data];
+}
+
+describe('retinanet_match', () => {
+  it('equals the reference', () => {
+    const { iou, 'retina_0.5_0.4_lowq': matches } = reference.ssd_matcher;
+    expect(retinaNetMatch(iou)).toEqual(matches);
+  });
+
+  it("equals torchvision's on anchors, of which some are equally good, all images at once", () => {
+    const [{ sizes, aspectRatios, grids, image }] = retinaNet.anchors;
+    const anchors = addon.anchors({ sizes, aspectRatios }, grids, image);
+    const cases: { boxes: number[][]; matches: number[] }[] = retinaNet.matches;
+    const { boxes, counts } = padTargets(cases.map((each) => ({ ...each, labels: each.boxes.map(() => 1) })));
+    const matches = addon.retinaNetMatch(addon.boxIou(boxes, anchors), counts);
+    expect([...matches.data]).toEqual(cases.flatMap((each) => each.matches));
+    expect(new Set(cases.flatMap((each) => each.matches)).size).toBe(2 + 6);
+  });
+
+  it('takes IoU of .5, ignores from .4 on, and takes every best default box of an object for its own best object', () => {
+    expect(
+      retinaNetMatch([
+        [0.5, 0.49, 0.4, 0.39, 0.1, 0.3],
+        [0.0, 0.1, 0.0, 0.3, 0.3, 0.2],
+      ]),
+    ).toEqual([0, -2, -2, 0, 1, -1]);
+  });
+
+  it('gives an object that no default box touches none', () => {
+    expect(
+      retinaNetMatch([
+        [0, 0, 0],
+        [0, 0.6, 0],
+      ]),
+    ).toEqual([-1, 1, -1]);
+  });
+
+  it('looks at no padding, and matches nothing in a batch without objects', () => {
+    const iou = tensor([0.7, 0.1, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99], [2, 2, 2]);
+    expect([...addon.retinaNetMatch(iou, indices([1, 0], [2])).data]).toEqual([0, -1, -1, -1]);
+    expect([...addon.retinaNetMatch(tensor([], [1, 0, 3]), indices([0], [1])).data]).toEqual([-1, -1, -1]);
   });
 });

@@ -109,6 +109,43 @@ describe('multibox_loss', () => {
     expectClose([of([object, none], true)], [(entropy(-1) + 2 * hardest) / 2], 1e-6);
   });
 
+  it.each(['hard-negative', 'focal'] as const)(
+    'has no class loss of what the matcher ignores: %s',
+    (classification) => {
+      // IoU 1, .45 (ignored by RetinaNet's matcher, background to SSD's) and 0.
+      const boxes = [
+        [0, 0, 20, 20],
+        [0, 0, 20, 9],
+        [40, 40, 60, 60],
+      ];
+      const logits = tensor([0, 1, 0, 2, 0, 3], [1, 3, 2]);
+      const touched = (assigner: 'ssd' | 'retinanet') =>
+        rowsOf(
+          addon.multiboxLoss(
+            logits,
+            tensor(new Float32Array(12), [1, 3, 4]),
+            padTargets([{ boxes: [boxes[0]!], labels: [1] }]),
+            matrix(boxes),
+            { classification, assigner },
+          ).logitsGradient,
+        ).map((row) => row[1] !== 0);
+      expect(touched('ssd')).toEqual([true, true, true]);
+      expect(touched('retinanet')).toEqual([true, false, true]);
+    },
+  );
+
+  it('takes L1 of codes of other weights, by hand', () => {
+    const loss = addon.multiboxLoss(
+      tensor([0, 0], [1, 1, 2]),
+      tensor([0.5, 0, 0, 1], [1, 1, 4]),
+      padTargets([{ boxes: [[2, 0, 12, 10]], labels: [1] }]),
+      matrix([[0, 0, 10, 10]]),
+      { box: 'l1', boxWeights: [1, 1] },
+    );
+    expectClose([loss.boxLoss], [Math.abs(0.5 - 0.2) + 1], 1e-6);
+    expectClose(loss.regressionGradient.data, [1, 0, 0, 1], 1e-6);
+  });
+
   it('takes the positives of ATSS, when asked', () => {
     const boxes = [
       [0, 0, 10, 10],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { BatchHandle, DetectorHandle, StepResult } from '../../../lib/binding.ts';
+import type { StepResult } from '../../../lib/binding.ts';
 import type { LossOptions } from '../../../lib/loss-options.ts';
 import { golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
@@ -9,6 +9,7 @@ import {
   allDetections,
   batchOf,
   changed,
+  gradientsOf,
   objects,
   options,
   readBytes,
@@ -46,21 +47,6 @@ const settings: Record<string, { optimizer: string; fineTune: boolean; clipGradN
 };
 
 const numbers = ({ loss, boxLoss, classLoss, gradientNorm }: StepResult) => [loss, boxLoss, classLoss, gradientNorm];
-
-/** How the first SGD step moves a weight, by lr * 1.9 * gradient: with a rate that dwarfs the weights the move is the gradient. */
-async function gradientsOf(detector: DetectorHandle, batch: BatchHandle, clipGradNorm?: number) {
-  const learningRate = 1e6;
-  const before = await readFloats(detector, 'model');
-  const options = { optimizer: 'sgd', fineTune: true };
-  await addon.startTraining(detector, clipGradNorm === undefined ? options : { ...options, clipGradNorm });
-  const step = await addon.trainStep(detector, batch, learningRate);
-  const after = await readFloats(detector, 'model');
-  const gradients = [...before].map(([name, values]) => {
-    const gradient = values.map((value, i) => (value - after.get(name)![i]!) / (1.9 * learningRate));
-    return [name, gradient] as const;
-  });
-  return { step, gradients: new Map(gradients) };
-}
 
 describe('training step', () => {
   it('has the losses and every gradient of torchvision and torch.autograd', async () => {

@@ -1,0 +1,162 @@
+import { basename, dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { checkOneOf } from './check.ts';
+import { findManifest } from './checkpoint.ts';
+import { checkClasses } from './class-list.ts';
+import { backboneNames, checkDetectorConfig, checkImageSize, nmsNames, presetConfig, presetNames } from './config.ts';
+import { boxesPerCell, checkDefaultBoxes } from './default-box-options.ts';
+import { headNames } from './detection-head.ts';
+import type { Detector, DetectorOptions } from './detector.ts';
+import { DetectorError, messageOf } from './errors.ts';
+import { featuresNames, fusionNames } from './feature-pyramid.ts';
+import { assignerNames, checkLoss } from './loss-options.ts';
+import { version } from './version.ts';
+import { ARTICLE_SOURCE } from './weights/key-maps.ts';
+import { openWeights, weightsFormat } from './weights/open-weights.ts';
+import { readSafetensorsHeader } from './weights/safetensors.ts';
+
+const CREATED_BY = 'dinov3-det ';
+
+/**
+ * What a safetensors file of a detector says of it, so that its head is used as it was trained. Values are text, as the format wants;
+ * lists and objects are JSON. `format: pt` is what Hugging Face's loaders look for. Default boxes are there if they are chosen ones.
+ */
+export function describeWeights({ classes, config }: Pick<Detector, 'classes' | 'config'>): Record<string, string> {
+  const { preset, backbone, imageSize, head, features, fusion, defaultBoxes, loss, assigner, postprocess } = config;
+  const { defaultBoxes: usual } = presetConfig(preset, 'torchscript', imageSize, {
+    ...(head && { head }),
+    ...(features && { features }),
+    ...(fusion && { fusion }),
+  });
+  const { nms } = postprocess;
+  return {
+    format: 'pt',
+    created_by: `${CREATED_BY}${version}`,
+    classes: JSON.stringify(classes),
+    image_size: JSON.stringify(imageSize),
+    preset,
+    backbone,
+    ...(head && { head }),
+    ...(features && { features }),
+    ...(fusion && { fusion }),
+    ...(!isDeepStrictEqual(defaultBoxes, usual) && { default_boxes: JSON.stringify(defaultBoxes) }),
+    ...(loss && { loss: JSON.stringify(loss) }),
+    ...(assigner && { assigner }),
+    ...(nms && { nms }),
+  };
+}
+
+/** The detector that a file is of; the article's has no names for its classes. */
+type FileModel = Partial<
+  Omit<DetectorOptions, 'weights' | 'seed' | 'trustTorchScript' | 'device' | 'precision' | 'threads'>
+> & { classCount: number };
+
+/** How each option reads what the metadata has for it. */
+const readers: Record<string, [option: keyof FileModel, read: (name: string, text: string) => unknown]> = {
+  image_size: ['imageSize', (name, text) => checkImageSize(name, JSON.parse(text))],
+  preset: ['preset', (name, text) => checkOneOf(name, text, presetNames)],
+  head: ['head', (name, text) => checkOneOf(name, text, headNames)],
+  features: ['features', (name, text) => checkOneOf(name, text, featuresNames)],
+  fusion: ['fusion', (name, text) => checkOneOf(name, text, fusionNames)],
+  default_boxes: ['defaultBoxes', (name, text) => checkDefaultBoxes(name, JSON.parse(text))],
+  loss: ['loss', (name, text) => checkLoss(name, JSON.parse(text))],
+  assigner: ['assigner', (name, text) => checkOneOf(name, text, assignerNames)],
+  nms: ['nms', (name, text) => checkOneOf(name, text, nmsNames)],
+};
+
+/** Undefined for a file that has no head or does not say what it is. That of a checkpoint is what the checkpoint says. */
+async function readFileModel(path: string): Promise<FileModel | undefined> {
+  const format = await weightsFormat(path);
+  if (format === 'torchscript') return undefined;
+  return (format === 'safetensors' ? await readOwnModel(path) : undefined) ?? (await readArticleModel(path));
+}
+
+/** A file by the article's names says by its head for how many classes it is. */
+async function readArticleModel(path: string): Promise<FileModel | undefined> {
+  const { source, tensors } = await openWeights(path);
+  if (source !== ARTICLE_SOURCE) return undefined;
+  const [outputs] = tensors.find(({ name }) => name === 'head.classification_head.module_list.0.bias')?.shape ?? [];
+  const { defaultBoxes } = presetConfig('article', 'torchscript', { width: 64, height: 64 });
+  return outputs === undefined ? undefined : { preset: 'article', classCount: outputs / boxesPerCell(defaultBoxes, 0) };
+}
+
+async function readOwnModel(path: string): Promise<FileModel | undefined> {
+  const { metadata: own, tensors } = await readSafetensorsHeader(path);
+  if (!tensors.some(({ name }) => name.startsWith('head.'))) return undefined;
+  const metadata = Object.keys(own).length > 0 ? own : await describeCheckpoint(path);
+  const { created_by: createdBy, classes, backbone } = metadata;
+  if (!createdBy?.startsWith(CREATED_BY) || classes === undefined) return undefined;
+  try {
+    const native = backboneNames.find((name) => name === backbone);
+    const options = Object.entries(readers).flatMap(([key, [option, read]]) =>
+      metadata[key] === undefined ? [] : [[option, read(key, metadata[key])]],
+    );
+    const names = checkClasses('classes', JSON.parse(classes));
+    return {
+      classes: names,
+      classCount: names.length,
+      ...(native && { backbone: native }),
+      ...Object.fromEntries(options),
+    };
+  } catch (error) {
+    throw new DetectorError(
+      'WEIGHTS_INVALID',
+      `The metadata of ${path}, written by ${createdBy}, is not valid: ${messageOf(error)}. Export the detector anew`,
+      { cause: error },
+    );
+  }
+}
+
+/** The metadata that the model's file in a checkpoint would have. */
+async function describeCheckpoint(path: string): Promise<Record<string, string>> {
+  const manifest = basename(path) === 'model.safetensors' ? await findManifest(dirname(path)) : undefined;
+  return manifest ? describeWeights({ classes: manifest.classes, config: checkDetectorConfig(manifest.model) }) : {};
+}
+
+/** The head fits a detector of these alone. */
+const shapeKeys = ['preset', 'head', 'features', 'fusion'] as const;
+const usualShape = { preset: 'article', head: 'ssd', features: 'last', fusion: 'none' };
+
+/**
+ * The options for a detector of the file that is given as `weights`: where its head is for as many classes, what is left out is as the
+ * metadata of the file says. Of a file of another shape than is asked for the backbone alone is of use, and says nothing.
+ *
+ * @throws DetectorError `WEIGHTS_MISMATCH` for options under which the file's head would mean something else; `WEIGHTS_NOT_FOUND`,
+ * `WEIGHTS_INVALID`
+ */
+export async function withFileModel(given: DetectorOptions): Promise<DetectorOptions> {
+  const { weights: path, classes } = given;
+  const file = path === undefined ? undefined : await readFileModel(path);
+  if (path === undefined || file?.classCount !== classes.length) return given;
+  checkMeaning(path, given, file);
+  const isOther = shapeKeys.some((key) => given[key] !== undefined && given[key] !== (file[key] ?? usualShape[key]));
+  const { loss, assigner, nms } = file;
+  const scoring = { ...(loss && { loss }), ...(assigner && { assigner }), ...(nms && { nms }) };
+  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const { classCount: _, ...all } = file;
+  const merged = { ...(isOther ? scoring : all), ...own } as DetectorOptions;
+  return loss && given.loss ? { ...merged, loss: { ...loss, ...given.loss } } : merged;
+}
+
+function checkMeaning(path: string, given: DetectorOptions, file: FileModel): void {
+  const refuse = (key: string, found: string, expected: string, remedy: string) => {
+    throw new DetectorError(
+      'WEIGHTS_MISMATCH',
+      `The head in ${path} does not go with ${key} ${found}: it was trained with ${expected}. ${remedy}, or give the backbone alone ` +
+        '(dinov3-det export --part backbone)',
+    );
+  };
+  const { head = 'ssd', loss, classes } = file;
+  if (given.head !== undefined && given.head !== head) refuse('head', given.head, head, 'Leave head (--head) out');
+  const trained = loss?.classification ?? 'hard-negative';
+  const asked = given.loss?.classification ?? trained;
+  if (asked !== trained) {
+    const remedy = 'Leave loss.classification (--classification-loss) out';
+    refuse('loss.classification', asked, trained, remedy);
+  }
+  if (classes === undefined) return;
+  const [ours, theirs] = [given.classes, classes].map((names) => names.join(', ')) as [string, string];
+  if (ours !== theirs && isDeepStrictEqual([...given.classes].sort(), [...classes].sort())) {
+    refuse('the order of classes', ours, theirs, 'Give them in this order');
+  }
+}

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "models/named_tensor.h"
+#include "ops/box_coder.h"
+
+namespace torch::jit {
+struct Module;
+}
+
+namespace dinov3_det {
+
+class ScriptBuilder;
+
+struct HeadOutput {
+  at::Tensor cls_logits;       // [N, A, K]
+  at::Tensor bbox_regression;  // [N, A, 4]
+};
+
+// What turns feature maps into a score for each class, the background included, and a box code for each default box.
+class DetectionHead {
+ public:
+  virtual ~DetectionHead() = default;
+
+  // maps [N, C_k, h_k, w_k], all in the type of computation -> float32; cells row-major, default boxes of a cell
+  // innermost: A = sum of h_k * w_k * boxes_k
+  virtual HeadOutput forward(const std::vector<at::Tensor>& maps) = 0;
+
+  // Under torchvision's names.
+  virtual NamedTensors parameters() const = 0;
+
+  // Of its box codes.
+  virtual BoxWeights box_weights() const = 0;
+
+  // The same forward, for this many maps, as a TorchScript module on the CPU.
+  virtual torch::jit::Module script(ScriptBuilder& builder, size_t maps) const = 0;
+};
+
+}  // namespace dinov3_det
