@@ -9,6 +9,7 @@ import { dict, int, type NamedTensor, saveStateDict } from '../support/torch-sav
 import { expectError, noise, temporaryFolder } from '../support/voc.ts';
 
 const small = {
+  preset: 'article',
   classes: ['__background__', 'a', 'b'],
   backbone: 'convnext_test',
   imageSize: { width: 64, height: 64 },

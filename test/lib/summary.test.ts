@@ -7,7 +7,7 @@ import { fixture } from '../support/shared.ts';
 describe('summary', () => {
   it('has the article numbers for convnext_tiny at 640 x 640 with 21 classes', async () => {
     const classes = ['__background__', ...Array.from({ length: 20 }, (_, i) => `class${i}`)];
-    await using detector = await Detector.create({ classes });
+    await using detector = await Detector.create({ classes, preset: 'article' });
     const { rows, ...totals } = await detector.summary();
     expect(totals).toEqual({ totalParameters: 33_004_878, trainableParameters: 5_184_750, defaultBoxes: 1600 });
     const row = (name: string) => rows.find((candidate) => candidate.name.startsWith(name));

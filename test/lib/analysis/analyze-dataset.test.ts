@@ -38,7 +38,7 @@ describe('analyzeDataset', () => {
   it('counts and describes what is there', async () => {
     const progress: number[][] = [];
     const onProgress = (done: number, total: number) => void progress.push([done, total]);
-    const analysis = await analyzeDataset(await writeDataset(objects), {}, { onProgress });
+    const analysis = await analyzeDataset(await writeDataset(objects), { preset: 'article' }, { onProgress });
     expect(progress).toEqual([1, 2, 3].map((done) => [done, 3]));
     expect(analysis).toMatchObject({
       images: 3,
@@ -69,7 +69,7 @@ describe('analyzeDataset', () => {
     const dataset = await writeDataset(objects);
     const defaultBoxes = { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true };
     const maps = [{ width: 4, height: 4 }];
-    const { configured, proposed } = await analyzeDataset(dataset, { defaultBoxes, maps, ratios: 1 });
+    const { configured, proposed } = await analyzeDataset(dataset, { preset: 'article', defaultBoxes, maps, ratios: 1 });
     expect(configured.defaultBoxes).toEqual(defaultBoxes);
     // The halves are off by a quarter of their side both ways: 9 / (2 * 16 - 9). The quarter fills a cell, as no default box does yet.
     expect(configured.coverage).toMatchObject({ boxes: 32, all: { objects: 4, covered: 0 } });
@@ -79,12 +79,13 @@ describe('analyzeDataset', () => {
   });
 
   it('warns of the default boxes of the article, and only where they are poor', async () => {
-    const poor = await analyzeDataset(await writeDataset(objects));
+    const article = { preset: 'article' } as const;
+    const poor = await analyzeDataset(await writeDataset(objects), article);
     expect(poor.warnings[0]).toMatch(/^Only 25\.0 % of the objects reach IoU \.5 with one of the 1600 default boxes/);
     expect(poor.warnings[1]).toContain('side 0.4 - 0.8 (0.0 %)');
     // Squares of .15 of the side, in the middle of a cell.
     const fitting = vocObject('cat', 28.8, 21.6, 38.4, 28.8) + vocObject('dog', 9.6, 7.2, 19.2, 14.4);
-    const good = await analyzeDataset(await writeDataset([fitting, fitting]));
+    const good = await analyzeDataset(await writeDataset([fitting, fitting]), article);
     expect(good.configured.coverage.all.share).toBe(1);
     expect(good.warnings.join('\n')).not.toContain('IoU');
   });
@@ -145,12 +146,12 @@ describe.skipIf(!hasBccd)('analyzeDataset on BCCD', () => {
   it('finds the platelets out of reach of the article, and default boxes that reach them on a pyramid', async () => {
     const bccd = ['__background__', 'RBC', 'WBC', 'Platelets'];
     const dataset = await VocDataset.open({ root: bccdRoot, split: 'train', classes: bccd, verifyImages: false });
-    const { warnings, configured } = await analyzeDataset(dataset);
+    const { warnings, configured } = await analyzeDataset(dataset, { preset: 'article' });
     expect(configured.coverage.byClass[2]).toMatchObject({ name: 'Platelets', objects: 209 });
     expect(configured.coverage.byClass[2]!.share).toBeLessThan(0.05);
     expect(warnings.join('\n')).toContain('side 0.05 - 0.1 (0.0 %)');
 
-    const best = await analyzeDataset(dataset, { preset: 'best' });
+    const best = await analyzeDataset(dataset);
     expect(best.maps.map(({ width }) => width)).toEqual([80, 40, 20, 10, 5, 3]);
     expect(best.configured.coverage.byClass[2]!.share).toBeGreaterThan(0.95);
     expect(best.configured.coverage.all.share).toBeGreaterThan(0.95);

@@ -41,7 +41,7 @@ async function squares(): Promise<{ folder: string; config: string }> {
 }
 
 /** Two by two cells: the article's default boxes find hardly an object. */
-const small = ['--imgsz', '64', '64'];
+const small = ['--imgsz', '64', '64', '--preset', 'article'];
 
 /** Percent of all objects that the configured default boxes reach. */
 const shareOf = (out: string) => Number(/^all .*?([\d.]+) %/m.exec(out)![1]);

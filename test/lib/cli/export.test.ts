@@ -26,7 +26,7 @@ async function trainedModel(epoch: number): Promise<{ folder: string; checkpoint
   const checkpoint = join(folder, 'best');
   const classes = ['__background__', 'cat'];
   const imageSize = { width: 64, height: 64 };
-  await using detector = await Detector.create({ classes, backbone: 'convnext_test', imageSize });
+  await using detector = await Detector.create({ classes, preset: 'article', backbone: 'convnext_test', imageSize });
   const sums = { loss: 0, boxLoss: 0, classLoss: 0, steps: 0 };
   const options = {} as never; // of no use to a reader of the epoch
   const training = { epoch, step: 0, sums, bestScore: null, bestEpoch: null, options };
