@@ -102,6 +102,36 @@ describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)
   );
 });
 
+it.skipIf(!python)(
+  'torch finds with an exported RetinaNet what we find (DINOV3_DET_TORCH_PYTHON)',
+  async () => {
+    const folder = await temporaryFolder();
+    const classes = ['__background__', 'a', 'b'];
+    const size = { width: 96, height: 64 };
+    await using detector = await Detector.create({ classes, backbone: 'convnext_test', imageSize: size, head: 'retinanet' }); // biome-ignore format: one line
+    const path = join(folder, 'detector.pt');
+    await exportDetector(detector, path, { format: 'torchscript' });
+    const pictures = [0, 1, 2].map((n) => picture(`picture${n}`, size));
+    await writeFile(join(folder, 'pictures'), Buffer.concat(pictures));
+    const program = `
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import load_export
+report = load_export.run_detector(sys.argv[2], sys.argv[3], 0.005)
+print(json.dumps({key: report[key] for key in ('batch', 'alone')}))`;
+    const args = ['-c', program, join(script, '..'), path, join(folder, 'pictures')];
+    const { batch, alone } = JSON.parse(execFileSync(python!, args, { encoding: 'utf8' })) as Loaded['detector'];
+    const images = pictures.map((data) => ({ data, ...size }));
+    const expected = await detector.detect(images, { scoreThreshold: 0.005, maxDetections: 300 });
+    for (const [i, found] of expected.entries()) {
+      expect(found.length).toBeGreaterThan(5);
+      expectDetections(batch[i]!, found, classes);
+      expectDetections(alone[i]!, found, classes);
+    }
+  },
+  60_000,
+);
+
 /** The same number, the same classes, boxes to a thousandth of a pixel. */
 function expectDetections(found: Found, expected: readonly Detection[], classes: readonly string[]): void {
   expect(found.labels.map((label) => classes[label])).toEqual(expected.map(({ label }) => label));
