@@ -35,6 +35,7 @@ export {
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
 export type { Box, Detection, GroundTruth } from './detection.ts';
+export type { HeadName } from './detection-head.ts';
 export { type DetectOptions, Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';
 export { DetectorError, type DetectorErrorCode } from './errors.ts';

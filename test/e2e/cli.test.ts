@@ -103,6 +103,30 @@ describe('train', () => {
     expect(existsSync(join(folder, 'wrong', 'metrics.jsonl'))).toBe(false);
   });
 
+  it('has the head of RetinaNet from training to detection, and goes on with no other', async () => {
+    const outDir = join(folder, 'retinanet');
+    const head = ['--head', 'retinanet', '--box-loss', 'giou', '--nms', 'diou'];
+    const { code, out, error } = await train(outDir, ...small, ...head, '--epochs', '1', '--precision', 'bf16');
+    expect(code, error).toBe(0);
+    expect(out).toContain('Epoch #1 mAP@0.50');
+    const { model } = JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'));
+    expect(model).toMatchObject({ head: 'retinanet', fusion: 'fpn', loss: { classification: 'focal', box: 'giou' } });
+    const other = await train(outDir, '--resume', '--head', 'ssd');
+    expect(other.code).toBe(2);
+    expect(other.error).toContain('--head ssd: the run to resume has the head retinanet');
+
+    const scores = await cli(['evaluate', '--checkpoint', join(outDir, 'last'), '--config', config, '--json']);
+    expect(scores.code, scores.error).toBe(0);
+    const file = join(folder, 'retinanet.safetensors');
+    const from = ['--checkpoint', join(outDir, 'last'), '--format', 'safetensors'];
+    const exported = await cli(['export', ...from, '--out', file]);
+    expect(exported.code, exported.error).toBe(0);
+    const again = await cli(['evaluate', '--weights', file, '--config', config, '--json']);
+    expect(again.code, again.error).toBe(0);
+    const timeless = (text: string) => ({ ...JSON.parse(text), seconds: 0 });
+    expect(timeless(again.out)).toEqual(timeless(scores.out));
+  });
+
   it('saves "last" and ends with 130 at Ctrl-C, and can go on', async () => {
     const outDir = join(folder, 'interrupted');
     const { code, out, error } = await cli(

@@ -110,6 +110,75 @@ describe('the preset best', () => {
   });
 });
 
+describe('the head retinanet', () => {
+  const config = presetConfig('article', 'convnext_tiny', size, { head: 'retinanet' });
+
+  it("has torchvision's constants", async () => {
+    const { defaults, anchors } = await golden('native/retinanet.json');
+    expect(config.postprocess).toEqual({ ...defaults, topkPer: 'map' });
+    const { sizes, aspectRatios } = anchors[0];
+    expect(config.defaultBoxes).toEqual({ sizes, aspectRatios });
+    expect(config).toMatchObject({
+      ...{ head: 'retinanet', features: 'pyramid', fusion: 'fpn', assigner: 'retinanet' },
+      loss: { classification: 'focal', box: 'l1', backgroundNegatives: false },
+    });
+  });
+
+  it('is as a checkpoint stores it, and gives every caller a copy', () => {
+    expect(checkDetectorConfig(JSON.parse(JSON.stringify(config)))).toStrictEqual(config);
+    presetConfig('article', 'convnext_tiny', size, { head: 'retinanet' }).loss!.box = 'ciou';
+    expect(presetConfig('article', 'convnext_tiny', size, { head: 'retinanet' })).toEqual(config);
+    expect(presetConfig('best', 'convnext_tiny', size, { head: 'retinanet' })).toEqual({ ...config, preset: 'best' });
+  });
+
+  it('keeps its own where a loss is chosen in part', () => {
+    const loss = { classification: 'focal', box: 'giou', backgroundNegatives: false };
+    expect(withChoices(config, { loss: { box: 'giou' }, assigner: 'atss' })).toEqual({
+      ...config,
+      loss,
+      assigner: 'atss',
+    });
+  });
+
+  it('has five maps', () => {
+    const maps = presetMaps({ ...config, imageSize: { width: 640, height: 416 } });
+    expect(maps.map(({ width, height }) => `${width}x${height}`)).toEqual(['80x52', '40x26', '20x13', '10x7', '5x4']);
+  });
+
+  const ssd = presetConfig('best', 'convnext_tiny', size).defaultBoxes;
+  const four = { sizes: [[32], [64], [128], [256]], aspectRatios: [1] };
+  it.each<[object, ...string[]]>([
+    [{ fusion: 'none' }, 'Expected fpn with the head retinanet', 'fusion but received "none"', 'Leave it out'],
+    [{ features: 'last' }, 'Expected pyramid with the head retinanet', 'features', 'Leave it out, or set head to ssd'],
+    [
+      { defaultBoxes: ssd },
+      'Expected sizes and aspectRatios in',
+      'received scales',
+      'dinov3-det analyze --head retinanet',
+    ],
+    [{ defaultBoxes: four }, 'Expected 5 lists for', 'at 640x640, but received 4', 'analyze --head retinanet'],
+  ])('refuses %o, also from a checkpoint', (choices, ...words) => {
+    for (const word of words) {
+      expect(() => presetConfig('article', 'convnext_tiny', size, { head: 'retinanet', ...choices })).toThrow(word);
+      expect(() => checkDetectorConfig({ ...config, ...choices })).toThrow(word);
+    }
+  });
+
+  it('refuses a softmax, and anchors for the head ssd', () => {
+    for (const refused of [
+      () => withChoices(config, { loss: { classification: 'hard-negative' } }),
+      () => checkDetectorConfig({ ...config, loss: undefined }),
+    ]) {
+      expect(refused).toThrow(/Expected focal with the head retinanet, .*loss.classification.*set head to ssd/);
+    }
+    const anchors = { defaultBoxes: config.defaultBoxes };
+    const remedy =
+      'Expected aspectRatios and scales in defaultBoxes for the head ssd but received sizes. Leave them out';
+    expect(() => presetConfig('article', 'convnext_tiny', size, anchors)).toThrow(remedy);
+    expect(() => presetConfig('article', 'convnext_tiny', size, { head: 'retina' as 'ssd' })).toThrow('did you mean');
+  });
+});
+
 describe('defaultBoxScales', () => {
   it('is the golden one for the article', async () => {
     const { article_anchors: reference } = await golden('ssd_golden.json');

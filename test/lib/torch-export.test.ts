@@ -4,10 +4,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Detection } from '../../lib/detection.ts';
-import { Detector } from '../../lib/detector.ts';
+import { Detector, type DetectorOptions, internalsOf } from '../../lib/detector.ts';
 import { exportDetector } from '../../lib/export.ts';
-import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
-import { picture } from '../native/support.ts';
+import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
+import { picture, weight } from '../native/support.ts';
 import { backboneKeys, depths, extraKeys, headKeys } from '../support/convnext-keys.ts';
 import { temporaryFolder } from '../support/voc.ts';
 
@@ -101,6 +101,59 @@ describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)
     60_000,
   );
 });
+
+it.skipIf(!python)(
+  'torch finds with an exported RetinaNet what we find (DINOV3_DET_TORCH_PYTHON)',
+  async () => {
+    const folder = await temporaryFolder();
+    const classes = ['__background__', 'a', 'b'];
+    const size = { width: 96, height: 64 };
+    const options = {
+      classes,
+      backbone: 'convnext_test',
+      imageSize: size,
+      head: 'retinanet',
+      precision: 'fp32',
+    } as const;
+    const weights = join(folder, 'weights.safetensors');
+    await writeFile(weights, await patternWeights(options));
+    await using detector = await Detector.create({ ...options, weights });
+    const path = join(folder, 'detector.pt');
+    await exportDetector(detector, path, { format: 'torchscript' });
+    const pictures = [0, 1, 2].map((n) => picture(`picture${n}`, size));
+    await writeFile(join(folder, 'pictures'), Buffer.concat(pictures));
+    const images = pictures.map((data) => ({ data, ...size }));
+    const all = await detector.detect(images, { scoreThreshold: 0, maxDetections: 300 });
+    // Between the best twenty of the first picture and the next.
+    const scoreThreshold = (all[0]![19]!.score + all[0]![20]!.score) / 2;
+    const program = `
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import load_export
+report = load_export.run_detector(sys.argv[2], sys.argv[3], ${scoreThreshold})
+print(json.dumps({key: report[key] for key in ('batch', 'alone')}))`;
+    const args = ['-c', program, join(script, '..'), path, join(folder, 'pictures')];
+    const { batch, alone } = JSON.parse(execFileSync(python!, args, { encoding: 'utf8' })) as Loaded['detector'];
+    for (const [i, each] of all.entries()) {
+      const found = each.filter(({ score }) => score > scoreThreshold);
+      if (i === 0) expect(found).toHaveLength(20);
+      expectDetections(batch[i]!, found, classes);
+      expectDetections(alone[i]!, found, classes);
+    }
+  },
+  60_000,
+);
+
+/** A safetensors file of weights that let every layer count. */
+async function patternWeights(options: DetectorOptions): Promise<Buffer> {
+  await using detector = await Detector.create(options);
+  const { addon, handle } = internalsOf(detector);
+  const { header, tensors, totalBytes } = layoutSafetensors(await addon.describeState(handle, 'model'));
+  const file = Buffer.alloc(totalBytes);
+  header.copy(file);
+  for (const { name, shape, offset } of tensors) file.set(Buffer.from(weight(name, shape).data.buffer), offset);
+  return file;
+}
 
 /** The same number, the same classes, boxes to a thousandth of a pixel. */
 function expectDetections(found: Found, expected: readonly Detection[], classes: readonly string[]): void {

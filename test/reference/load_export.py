@@ -36,8 +36,10 @@ class Article(nn.Module):
         self.head = SsdHead(SIZES[name][1][-1], classes)
 
 
-def run_detector(path, pictures_path):
+def run_detector(path, pictures_path, score_threshold=None):
     detector = torch.jit.load(path).eval()
+    if score_threshold is not None:
+        detector.score_threshold = score_threshold
     shape = (-1, detector.height, detector.width, 3)
     pictures = torch.from_numpy(numpy.fromfile(pictures_path, dtype=numpy.uint8)).reshape(shape)
     images = pictures.permute(0, 3, 1, 2) / 255

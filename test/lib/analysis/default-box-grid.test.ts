@@ -6,14 +6,17 @@ import {
   type RelativeBox,
   visitDefaultBoxes,
 } from '../../../lib/analysis/default-box-grid.ts';
-import type { DefaultBoxOptions, Size } from '../../../lib/binding.ts';
+import type { BoxOptions, Size } from '../../../lib/binding.ts';
+import { isAnchors } from '../../../lib/default-box-options.ts';
+import { retinaNet } from '../../../lib/detection-head.ts';
+import { retinaNetMaps } from '../../../lib/feature-pyramid.ts';
 import { expectClose, loadTestAddon, matrix, rowsOf } from '../../native/support.ts';
 import { randomBox } from '../../support/pictures.ts';
 
 const addon = await loadTestAddon();
 
 const article = { aspectRatios: [[2], [2, 3]], scales: [0.15, 0.9, 1], steps: [], clip: true };
-const layouts: [name: string, options: DefaultBoxOptions, maps: Size[], image: Size][] = [
+const layouts: [name: string, options: BoxOptions, maps: Size[], image: Size][] = [
   ['the article', article, [{ width: 20, height: 20 }], { width: 640, height: 640 }],
   [
     'three maps of an oblong picture',
@@ -34,6 +37,21 @@ const layouts: [name: string, options: DefaultBoxOptions, maps: Size[], image: S
     ],
     { width: 80, height: 90 },
   ],
+  [
+    "RetinaNet's anchors",
+    retinaNet.defaultBoxes,
+    retinaNetMaps({ width: 320, height: 224 }),
+    { width: 320, height: 224 },
+  ],
+  [
+    'anchors of odd sizes on cells that do not divide the picture',
+    { sizes: [[11, 33.5], [60, 61]], aspectRatios: [0.4, 1, 3] }, // biome-ignore format: one line
+    [
+      { width: 15, height: 9 },
+      { width: 7, height: 5 },
+    ],
+    { width: 128, height: 96 },
+  ],
 ];
 
 const corners = ({ x, y, width, height }: RelativeBox, image: Size) => [
@@ -45,7 +63,7 @@ const corners = ({ x, y, width, height }: RelativeBox, image: Size) => [
 
 describe.each(layouts)('default boxes of %s', (_, options, maps, image) => {
   const grids = defaultBoxGrids(options, maps, image);
-  const written = addon.defaultBoxes(options, maps, image);
+  const written = isAnchors(options) ? addon.anchors(options, maps, image) : addon.defaultBoxes(options, maps, image);
   const boxes = Array.from({ length: 200 }, (_, i) => randomBox(7, i));
   const ious = rowsOf(addon.boxIou(matrix(boxes.map((box) => corners(box, image))), written));
 

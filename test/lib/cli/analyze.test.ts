@@ -104,6 +104,26 @@ describe('analyze', () => {
     expect(detector.config.defaultBoxes).toEqual((await loadDatasetConfig(fitted)).defaultBoxes);
   });
 
+  it('proposes anchors for the head of RetinaNet, which summary takes', async () => {
+    const { folder, config } = await squares();
+    const fitted = join(folder, 'anchors.yaml');
+    const retinaNet = [...small, '--head', 'retinanet'];
+    const { code, out, error } = await analyze(...retinaNet, '--config', config, '--write-config', fitted);
+    expect(code, error).toBe(0);
+    expect(out).toMatch(/Default boxes at 64x64 on 8x8, 4x4, 2x2, 1x1, 1x1 cells \(774 configured, \d+ proposed\)/);
+    expect(out).toMatch(/Proposed sizes: \[\[.*\n?Proposed aspect ratios: \[/);
+    expect((await loadDatasetConfig(fitted)).defaultBoxes).toHaveProperty('sizes.length', 5);
+    const summary = ['summary', ...retinaNet, '--backbone', 'convnext_test'];
+    const shown = await run(...summary, '--config', fitted);
+    expect(shown.code, shown.error).toBe(0);
+    expect(shown.out).toContain('head (RetinaNetHead)');
+    const wrong = await run('summary', ...small, '--backbone', 'convnext_test', '--config', fitted);
+    expect(wrong.code).toBe(1);
+    expect(wrong.error).toContain(
+      'for the head ssd but received sizes. Leave them out (DEFAULT_BOXES of a data set file)',
+    );
+  });
+
   it('takes the maps of another model', async () => {
     const { config } = await squares();
     const { out } = await analyze('--config', config, '--imgsz', '96', '64', '--strides', '8', '30', '--ratios', '0');

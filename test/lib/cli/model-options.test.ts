@@ -1,7 +1,13 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { addModelOptions, checkSameModel, modelOptions, trustTorchScript } from '../../../lib/cli/model-options.ts';
+import {
+  addLossOptions,
+  addModelOptions,
+  checkSameModel,
+  modelOptions,
+  trustTorchScript,
+} from '../../../lib/cli/model-options.ts';
 import { UsageError } from '../../../lib/cli/usage-error.ts';
 import { presetConfig } from '../../../lib/config.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
@@ -34,6 +40,16 @@ describe('modelOptions', () => {
       imageSize: { width: 640, height: 480 },
       weights,
     });
+  });
+
+  it('takes what Detector.create takes in the place of the preset', async () => {
+    const args = '--head retinanet --classification-loss focal --box-loss giou --assigner atss --nms diou';
+    const command = addLossOptions(addModelOptions(new Command()));
+    expect(await modelOptions(command.parse(args.split(' '), { from: 'user' }).opts())).toEqual({
+      ...{ head: 'retinanet', assigner: 'atss', nms: 'diou' },
+      loss: { classification: 'focal', box: 'giou' },
+    });
+    expect(await modelOptions({ backgroundNegatives: true })).toEqual({ loss: { backgroundNegatives: true } });
   });
 
   it('takes a TorchScript file for the backbone, by either option', async () => {
@@ -84,5 +100,27 @@ describe('checkSameModel', () => {
     expect(() => checkSameModel({ fusion: 'fpn' }, config)).toThrow(
       '--fusion fpn: the run to resume has the fusion none',
     );
+  });
+
+  it.each([
+    [{ head: 'retinanet' }, '--head retinanet: the run to resume has the head ssd'],
+    [
+      { loss: { classification: 'focal' } },
+      '--classification-loss focal: the run to resume has the classification loss hard-negative',
+    ],
+    [{ loss: { box: 'giou' } }, '--box-loss giou: the run to resume has the box loss smooth-l1'],
+    [{ loss: { backgroundNegatives: true } }, '--background-negatives: the run to resume has no background negatives'],
+    [{ assigner: 'atss' }, '--assigner atss: the run to resume has the assigner ssd'],
+    [{ nms: 'diou' }, '--nms diou: the run to resume has the NMS plain'],
+  ] as const)('refuses %j', (options, message) => {
+    expect(() => checkSameModel(options, config)).toThrow(UsageError);
+    expect(() => checkSameModel(options, config)).toThrow(message);
+  });
+
+  it("takes a run's own choices", () => {
+    const retinaNet = presetConfig('article', 'convnext_tiny', config.imageSize, { head: 'retinanet' });
+    const loss = { classification: 'focal', box: 'l1' } as const;
+    checkSameModel({ head: 'retinanet', fusion: 'fpn', loss, assigner: 'retinanet', nms: 'plain' }, retinaNet);
+    expect(() => checkSameModel({ head: 'ssd' }, retinaNet)).toThrow('--head ssd: the run to resume has the head retinanet'); // biome-ignore format: one line
   });
 });

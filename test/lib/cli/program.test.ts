@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createProgram, runProgram } from '../../../lib/cli/program.ts';
@@ -82,6 +84,10 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['--patience', '0'], 'Expected an integer >= 1.'],
     [['--preset', 'default'], 'Allowed choices are article, best.'],
     [['--head', 'yolo'], 'Allowed choices are ssd, retinanet.'],
+    [['--classification-loss', 'softmax'], 'Allowed choices are hard-negative, focal.'],
+    [['--box-loss', 'iou'], 'Allowed choices are smooth-l1, l1, giou, diou, ciou.'],
+    [['--assigner', 'nearest'], 'Allowed choices are ssd, retinanet, atss.'],
+    [['--nms', 'soft'], 'Allowed choices are plain, diou, weighted.'],
     [['--optimizer', 'adam'], 'Expected one of: SGD, AdamW.'],
     [['--device', 'gpu'], 'Expected cpu, cuda or cuda:N.'],
     [['--model-name', 'dinov3_vits16'], 'Expected one of: dinov3_convnext_tiny'],
@@ -110,6 +116,8 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['detect', 'a.jpg', '--weights', 'a.pth'], 'give --config too'],
     [['detect', 'a.jpg', '--checkpoint', 'a', '--weights', 'a.pth'], 'cannot be used with option'],
     [['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--imgsz', '64', '64'], 'cannot be used with option'],
+    [['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--head', 'retinanet'], 'cannot be used with option'],
+    [['detect', 'a.jpg', '--checkpoint', 'a', '--nms', 'diou'], 'cannot be used with option'],
     [
       ['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--split', 'val'],
       'Allowed choices are train, valid, test.',
@@ -126,6 +134,38 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     expect(out).toBe('');
     expect(code).toBe(2);
   });
+
+  it.each([
+    [['--head', 'retinanet', '--fusion', 'none'], 'Leave it out, or set head to ssd'],
+    [['--head', 'retinanet', '--classification-loss', 'hard-negative'], 'whose scores are sigmoids'],
+    [['--classification-loss', 'focal', '--background-negatives'], 'false with the classification loss focal'],
+    [['--fusion', 'fpn'], 'a single map has none to be fused with. Set features to pyramid'],
+    [['--scheduler-epochs', '6', '--epochs', '5'], 'milestones past the end: 6 of 5 epochs; leave them out'],
+    [['--schedule', 'cosine', '--scheduler-epochs', '5'], 'leave one of them out'],
+    [['--drop-path', '0.1'], 'frozen; add fineTune (--fine-tune) or leave dropPath out'],
+    [
+      ['--preset', 'best'],
+      'Expected 6 lists for defaultBoxes.aspectRatios',
+      'DEFAULT_BOXES: { aspectRatios: [[2]], scales: [0.1, 1], steps: [], clip: true }',
+    ],
+    [
+      [],
+      'Expected DEFAULT_BOXES.scales that ascend',
+      'DEFAULT_BOXES: { aspectRatios: [[2]], scales: [1, 0.1], steps: [], clip: true }',
+    ],
+    [[], 'did you mean "DEFAULT_BOXES"', 'DEFAULT_BOX: {}'],
+  ] as [string[], string, string?][])(
+    'train %j, before it looks for a picture: %s',
+    async (args, message, more = '') => {
+      const config = await configFile();
+      await appendFile(config, `\n${more}`);
+      const outDir = join(await temporaryFolder(), 'run');
+      const { code, out, error } = await run('train', '--config', config, '--out-dir', outDir, ...args);
+      expect(error).toContain(message);
+      expect(error).not.toContain('Cannot list the folder'); // which is the next thing that is wrong
+      expect([code, out, existsSync(outDir)]).toEqual([1, '', false]);
+    },
+  );
 
   it('train --resume without a run', async () => {
     const outDir = await temporaryFolder();
