@@ -31,11 +31,12 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
   const { concurrency = 2, maxWaiting = 32, maxBodyBytes = 16 * 1024 ** 2 } = options;
   const inTurn = createTurns(concurrency);
   let accepted = 0;
-  let isClosing = false;
+  let onIdle = () => {};
 
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     requestTimeout: 30_000, // a slow upload keeps its place no longer
+    forceCloseConnections: true,
     ajv: { customOptions: { removeAdditional: false } }, // an unknown parameter is an error
   });
   app.removeAllContentTypeParsers();
@@ -48,7 +49,10 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
       throw httpError(429, 'QUEUE_FULL', 'Too many pictures are waiting; try again later');
     }
     accepted++;
-    reply.raw.once('close', () => accepted--);
+    reply.raw.once('close', () => {
+      accepted--;
+      if (accepted === 0) onIdle();
+    });
   };
 
   app.get('/health', async () => ({ status: 'ok', accepted }));
@@ -63,12 +67,13 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
     },
   );
 
-  // Connections that are kept for a next request would keep the shutdown waiting.
+  // A shutdown first answers what was accepted, and 503 to all else; then it closes every connection, also those kept for later.
   app.addHook('preClose', async () => {
-    isClosing = true;
-  });
-  app.addHook('onSend', async (_request, reply) => {
-    if (isClosing) reply.header('Connection', 'close');
+    if (accepted > 0) {
+      await new Promise<void>((resolve) => {
+        onIdle = resolve;
+      });
+    }
   });
 
   app.setErrorHandler(async (error: Error & { code?: string; statusCode?: number }, _request, reply) => {
