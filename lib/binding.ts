@@ -12,6 +12,7 @@ export type DetectorHandle = { readonly [kind]: 'Detector' };
 /** Opaque: pictures of one size with their ground truth. */
 export type BatchHandle = { readonly [kind]: 'Batch' };
 
+/** In pixels of a picture, or in cells of a feature map. */
 export interface Size {
   width: number;
   height: number;
@@ -158,10 +159,15 @@ export interface StepResult {
   positives: number;
 }
 
+/** From scores to detections, as torchvision's SSD; its defaults are in the comments. */
 export interface PostprocessOptions {
+  /** To be exceeded, 0 to 1; .01. */
   scoreThreshold: number;
+  /** IoU above which NMS drops the lower of two boxes of a class; .45. */
   nmsThreshold: number;
+  /** Best boxes of each class that go into NMS; 400. */
   topkCandidates: number;
+  /** Best boxes of a picture; 200. */
   maxDetections: number;
   /** Default `plain`. */
   nms?: NmsName;

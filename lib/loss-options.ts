@@ -15,6 +15,7 @@ export type BoxLossName = (typeof boxLossNames)[number];
 export const assignerNames = ['ssd', 'atss'] as const;
 export type AssignerName = (typeof assignerNames)[number];
 
+/** What a detector is trained on. */
 export interface LossOptions {
   /** Default `hard-negative`. */
   classification: ClassLossName;
