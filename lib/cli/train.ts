@@ -55,7 +55,7 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 export function trainCommand(): Command {
   const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
   return addOptimisationOptions(addComputeOptions(addModelOptions(command)))
-    .requiredOption('--config <yaml>', 'the data set file')
+    .requiredOption('--config <yaml>', 'required: the data set file')
     .option('--lr <number>', 'learning rate (default: 0.0001)', positiveNumber)
     .option('--fine-tune', 'train the backbone too, not the head alone')
     .option('--epochs <n>', 'how often to go through the training data (default: 20)', integer(1))
