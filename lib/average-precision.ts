@@ -113,6 +113,39 @@ export async function torchmetricsMeanAveragePrecision(images: readonly Evaluate
   );
 }
 
+/** How well objects of one range of areas are found. */
+export interface AreaScores {
+  /** The mean over the classes that have such objects; -1 without any. */
+  ap50: number;
+  groundTruths: number;
+}
+
+/**
+ * COCO's average precision at IoU .5 for objects of areas within each of the ranges, bounds included: what `apSmall` is to `ap`, for
+ * sizes of one's own. Areas are in the unit of the boxes, squared: give boxes in parts of the picture's side for sizes relative to it.
+ * Throws `TypeError` or `RangeError` naming the image and the field.
+ */
+export async function averagePrecisionByArea(
+  images: readonly EvaluatedImage[],
+  ranges: readonly AreaRange[],
+): Promise<AreaScores[]> {
+  const settings = { ...cocoSettings({ iouThresholds: [0.5] }), areaRanges: ranges };
+  return await runInSlices(
+    (function* () {
+      const classes: ClassMatches[] = [];
+      for (const table of yield* classTables(images)) classes.push(yield* matchClass(table, images.length, settings));
+      return ranges.map((_, area) => {
+        const present = classes.filter(({ positives }) => positives[area]! > 0);
+        const scores = present.map(({ outcomes, positives }) =>
+          interpolatedPrecision(outcomes[area]![0]!, positives[area]!, settings.recallThresholds),
+        );
+        const groundTruths = present.reduce((sum, { positives }) => sum + positives[area]!, 0);
+        return { ap50: mean(scores), groundTruths };
+      });
+    })(),
+  );
+}
+
 /** `torchmetricsMeanAveragePrecision` from tables. */
 export function* torchmetricsOfTables(
   tables: readonly ClassTable[],

@@ -90,3 +90,8 @@ function editDistance(first: string, second: string): number {
   }
   return row[b.length]!;
 }
+
+/** An object's keys with a value: those of options left at `undefined` must not hide a default. */
+export function withoutUndefined<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, option]) => option !== undefined)) as never;
+}

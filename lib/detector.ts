@@ -92,6 +92,8 @@ export interface DetectorInternals {
   files: Record<string, (path: string) => Promise<void>>;
   /** What the checkpoint says that the detector was loaded from, or 0. */
   trainedEpochs: number;
+  /** Whether the backbone began with weights from a file. */
+  pretrained: boolean;
 }
 
 /** A TorchScript backbone as the addon takes it. */
@@ -174,7 +176,8 @@ export class Detector {
     const own = await build(config, classes, compute, { seed }, program);
     const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
     const weightReport = await orDispose(own, reading);
-    return new Detector({ config, classes, device: compute.device, weightReport }, own);
+    const pretrained = weightReport !== undefined || program !== undefined;
+    return new Detector({ config, classes, device: compute.device, weightReport }, { ...own, pretrained });
   }
 
   /**
@@ -194,7 +197,7 @@ export class Detector {
     await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
     const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
-    return new Detector(description, { ...own, trainedEpochs });
+    return new Detector(description, { ...own, trainedEpochs, pretrained: true });
   }
 
   /**
@@ -321,7 +324,7 @@ async function build(
     'model.safetensors': (path) => writeState(addon, handle, 'model', path),
     ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),
   };
-  return { addon, handle, files, trainedEpochs: 0 };
+  return { addon, handle, files, trainedEpochs: 0, pretrained: false };
 }
 
 /** A model whose weights cannot be had is given up at once: it may be large. */

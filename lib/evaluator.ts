@@ -1,4 +1,4 @@
-import type { CocoResult } from './average-precision.ts';
+import { averagePrecisionByArea, type CocoResult } from './average-precision.ts';
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from './check.ts';
 import { DataLoader } from './data-loader.ts';
 import { type Detector, internalsOf } from './detector.ts';
@@ -6,6 +6,7 @@ import { DetectorError } from './errors.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
 import { type DetectionRows, splitDetections } from './flat-detections.ts';
+import { sideRanges } from './relative-side.ts';
 import { type Sample, VocDataset } from './voc-dataset.ts';
 
 /** How much an evaluation does at a time. */
@@ -40,6 +41,14 @@ export interface ClassEvaluation {
   detections: number;
 }
 
+/** Objects of one of `sideRanges`: by the side of a square of their area, in parts of the picture's. */
+export interface SizeEvaluation {
+  name: string;
+  /** As COCO's for its own sizes, at IoU .5; -1 without objects. */
+  ap50: number;
+  groundTruths: number;
+}
+
 /** How a detector does on a data set. Every average precision is from 0 to 1, or -1 where there is nothing to average. */
 export interface EvaluationResult {
   /** COCO's twelve numbers. `difficult` objects count as any other. */
@@ -51,6 +60,8 @@ export interface EvaluationResult {
   torchmetrics: { map: number; map50: number };
   /** Every class that has a detection or an object, in the order of the class list. */
   perClass: ClassEvaluation[];
+  /** Six sizes relative to the picture, the smallest first. */
+  bySide: SizeEvaluation[];
   /** Pictures that were looked at: those that could not be read are not among them. */
   images: number;
   seconds: number;
@@ -90,13 +101,23 @@ export class Evaluator {
 
     const started = performance.now();
     const images: EvaluatedImage[] = [];
+    const relative: EvaluatedImage[] = [];
     for await (const batch of loader.epoch(0, 0, loadHooks)) {
       const rows = splitDetections(await addon.detect(handle, batch.handle, postprocess));
-      images.push(...batch.samples.map((sample, i) => toEvaluatedImage(sample, rows[i]!)));
+      for (const [i, sample] of batch.samples.entries()) {
+        const image = toEvaluatedImage(sample, rows[i]!);
+        images.push(image);
+        relative.push(inPartsOf(sample, image));
+      }
       onProgress?.(images.length, this.#dataset.length);
     }
     const scores = await score(images, detector.classes);
-    return { ...scores, images: images.length, seconds: (performance.now() - started) / 1000 };
+    return {
+      ...scores,
+      bySide: await scoreBySide(relative),
+      images: images.length,
+      seconds: (performance.now() - started) / 1000,
+    };
   }
 }
 
@@ -119,6 +140,22 @@ function toEvaluatedImage({ objects }: Sample, { boxes, scores, labels }: Detect
       difficult: Uint8Array.from(objects, ({ difficult }) => Number(difficult)),
     },
   };
+}
+
+/** The same boxes in parts of the picture's width and height. */
+function inPartsOf({ width, height }: Sample, { detections, groundTruth }: EvaluatedImage): EvaluatedImage {
+  const scaled = <T extends { boxes: EvaluatedImage['groundTruth']['boxes'] }>(side: T): T => {
+    return { ...side, boxes: side.boxes.map((value, i) => value / (i % 2 === 0 ? width : height)) };
+  };
+  return { detections: scaled(detections), groundTruth: scaled(groundTruth) };
+}
+
+async function scoreBySide(relative: EvaluatedImage[]): Promise<SizeEvaluation[]> {
+  const scores = await averagePrecisionByArea(
+    relative,
+    sideRanges.map(({ from, to }) => [from ** 2, to ** 2]),
+  );
+  return scores.map((score, i) => ({ name: sideRanges[i]!.name, ...score }));
 }
 
 async function score(images: EvaluatedImage[], classes: readonly string[]) {

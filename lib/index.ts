@@ -15,6 +15,8 @@ export {
   ssdAugmentation,
 } from './augment/options.ts';
 export {
+  type AreaScores,
+  averagePrecisionByArea,
   type CocoOptions,
   type CocoResult,
   cocoAveragePrecision,
@@ -36,7 +38,14 @@ export type { Box, Detection, GroundTruth } from './detection.ts';
 export { type DetectOptions, Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';
 export { DetectorError, type DetectorErrorCode } from './errors.ts';
-export { type EvaluationHooks, type EvaluationResult, Evaluator, type EvaluatorOptions } from './evaluator.ts';
+export {
+  type ClassEvaluation,
+  type EvaluationHooks,
+  type EvaluationResult,
+  Evaluator,
+  type EvaluatorOptions,
+  type SizeEvaluation,
+} from './evaluator.ts';
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
 export type { Features, Fusion } from './feature-pyramid.ts';
 export type { ImageInput, RgbImage } from './image.ts';

@@ -12,16 +12,22 @@ import {
   checkOneOf,
   checkPositive,
   checkString,
+  withoutUndefined,
   wrongArgument,
 } from './check.ts';
+import type { PresetName } from './config.ts';
 import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
+import { trainingDefaults } from './training-defaults.ts';
 import { VocDataset } from './voc-dataset.ts';
 
 /** torch.optim's AdamW, and SGD with momentum .9 and Nesterov. */
 const optimizerNames = ['adamw', 'sgd'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
-/** Of a training. Defaults are the article's; what makes no sense together is refused. */
+/**
+ * Of a training. Defaults are the article's; those of the preset `best` are named where they differ (training-defaults.ts). What makes
+ * no sense together is refused.
+ */
 export interface TrainerOptions {
   /** What is learned from; its classes are the detector's. */
   train: VocDataset;
@@ -33,14 +39,15 @@ export interface TrainerOptions {
   epochs?: number;
   /** Pictures that go through the model together; default 8. */
   batchSize?: number;
-  /** Of the head, and of all else that has no factor of its own; default 1e-4. */
+  /** Of the head, and of all else that has no factor of its own; default 1e-4; `best`: 2e-3. */
   learningRate?: number;
   /**
-   * How the learning rate falls: `multistep` (default; at `milestones`), `cosine` (over all steps), or `flat-cosine` (from
-   * `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
+   * How the learning rate falls: `multistep` (default, and where `milestones` are given), `cosine` (default of `best`; over all steps),
+   * or `flat-cosine` (from `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the
+   * same `epochs`.
    */
   schedule?: ScheduleName;
-  /** Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0. */
+  /** Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run, 500 at most. */
   warmupSteps?: number;
   /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]. */
   milestones?: readonly number[];
@@ -56,9 +63,9 @@ export interface TrainerOptions {
   weightDecay?: number;
   /** No weight decay of biases, norms and layer scales, as ConvNeXt (Liu et al. 2022); default false, it holds for all. */
   decayWeightsOnly?: boolean;
-  /** Train the backbone too; default false, the head alone. */
+  /** Train the backbone too; default false, the head alone; `best`: true. */
   fineTune?: boolean;
-  /** Of `learningRate`, for the backbone; default 1. */
+  /** Of `learningRate`, for the backbone; default 1; `best`: .1 for a backbone with weights from a file. */
   backboneLearningRateFactor?: number;
   /**
    * Of the learning rate, from each layer of a ConvNeXt to the one before it; default 1. ConvNeXt's detectors have .7 to .95, with
@@ -94,7 +101,7 @@ export interface TrainerOptions {
   workers?: number;
   /** Of the order, the flips and all that is random in training; default 42. */
   seed?: number;
-  /** Go on from `outDir/last`, as if never interrupted. Default false. */
+  /** Go on from `outDir/last`, as if never interrupted, with its options where none are given. Default false. */
   resume?: boolean;
 }
 
@@ -172,16 +179,22 @@ const keys = [
 ];
 
 /**
- * Checks every option and fills in the defaults; throws `TypeError` or `RangeError` naming the option, also for one that makes no
- * sense beside the others.
+ * Checks every option and fills in the defaults, the preset's among them; throws `TypeError` or `RangeError` naming the option, also
+ * for one that makes no sense beside the others.
  */
-export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOptions {
-  const options = checkKeys('options', value, keys) as unknown as TrainerOptions;
+export function resolveTrainerOptions(
+  value: TrainerOptions,
+  preset: PresetName = 'article',
+  pretrained = false,
+): ResolvedTrainerOptions {
+  const given = checkKeys('options', value, keys) as unknown as TrainerOptions;
+  const train = checkDataset('train', given.train);
+  const options = { ...presetDefaults(given, preset, pretrained), ...withoutUndefined(given) };
   const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
-  const given = optionalKeys.filter((key) => options[key] !== undefined);
+  const own = optionalKeys.filter((key) => options[key] !== undefined);
   const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
   const resolved: ResolvedTrainerOptions = {
-    train: checkDataset('train', options.train),
+    train,
     valid: checkDataset('valid', options.valid),
     outDir: checkString('outDir', options.outDir),
     epochs: checkInteger('epochs', options.epochs ?? 20, 1),
@@ -190,20 +203,32 @@ export function resolveTrainerOptions(value: TrainerOptions): ResolvedTrainerOpt
     ...(options.patience !== undefined && { patience: checkInteger('patience', options.patience, 1) }),
     run: {
       batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
-      learningRate: checkPositive('learningRate', options.learningRate ?? 1e-4),
+      learningRate: checkPositive('learningRate', options.learningRate),
       milestones: checkMilestones(milestones),
       gamma: checkPositive('gamma', options.gamma ?? 0.1),
       optimizer: checkOneOf('optimizer', options.optimizer ?? 'adamw', optimizerNames),
-      fineTune: checkBoolean('fineTune', options.fineTune ?? false),
+      fineTune: checkBoolean('fineTune', options.fineTune),
       flipProbability: checkNumber('flipProbability', options.flipProbability ?? 0.5, 0, 1),
       ...(augmentation && { augmentation }),
       clipGradNorm: options.clipGradNorm === undefined ? null : checkPositive('clipGradNorm', options.clipGradNorm),
       seed: checkInteger('seed', options.seed ?? 42, 0),
-      ...Object.fromEntries(given.map((key) => [key, optional[key](key, options[key])])),
+      ...Object.fromEntries(own.map((key) => [key, optional[key](key, options[key])])),
     },
   };
   checkTogether(resolved, options.milestones !== undefined && !resolved.resume);
   return resolved;
+}
+
+/** What the preset has for options that were not given. */
+function presetDefaults(given: TrainerOptions, preset: PresetName, pretrained: boolean) {
+  const { train, epochs = 20, batchSize = 8, accumulate = 1, fineTune = trainingDefaults[preset].fineTune } = given;
+  const steps = epochs * stepsOfEpoch(train, batchSize * accumulate);
+  const { schedule, ...defaults } = trainingDefaults[preset].options({ steps, fineTune, pretrained });
+  return { fineTune, ...defaults, ...(schedule && given.milestones === undefined && { schedule }) };
+}
+
+function stepsOfEpoch({ length }: VocDataset, picturesOfStep: number): number {
+  return Math.ceil(length / picturesOfStep);
 }
 
 /** The schedule of a run. */
@@ -213,7 +238,7 @@ export function scheduleOf({ train, epochs, run }: ResolvedTrainerOptions): Lear
     base: run.learningRate,
     milestones: run.milestones,
     gamma: run.gamma,
-    steps: Math.ceil(train.length / (run.batchSize * (run.accumulate ?? 1))),
+    steps: stepsOfEpoch(train, run.batchSize * (run.accumulate ?? 1)),
     epochs,
     warmupSteps: run.warmupSteps ?? 0,
     flatFraction: run.flatFraction ?? 0.5,

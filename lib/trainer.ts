@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { NativeAddon, TrainingOptions } from './binding.ts';
-import { checkFunction, checkKeys, wrongArgument } from './check.ts';
+import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data-loader.ts';
 import { type Detector, describeModel, internalsOf } from './detector.ts';
-import { DetectorError } from './errors.ts';
+import { DetectorError, messageOf } from './errors.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { readState, writeState } from './model-state.ts';
@@ -95,17 +95,23 @@ export interface TrainingResult {
   stoppedEarly?: true;
 }
 
-/** Trains a detector on a data set, as the article does. */
+/** Trains a detector on a data set. */
 export class Trainer {
   readonly #detector: Detector;
-  readonly #options: ResolvedTrainerOptions;
+  readonly #given: TrainerOptions;
+  #options: ResolvedTrainerOptions;
 
   /** Throws `TypeError` or `RangeError` for a wrong option; touches no file. */
   constructor(detector: Detector, options: TrainerOptions) {
-    internalsOf(detector);
     this.#detector = detector;
-    this.#options = resolveTrainerOptions(options);
-    checkBackboneOptions(detector, this.#options.run);
+    this.#given = options;
+    this.#options = this.#resolve(options);
+  }
+
+  /** What is done, with the defaults that the detector's preset has; of a run that is resumed, once it runs. */
+  get options(): RunOptions & { epochs: number } {
+    const { epochs, run } = this.#options;
+    return structuredClone({ epochs, ...run });
   }
 
   /**
@@ -118,12 +124,13 @@ export class Trainer {
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStep, onEpoch, onEvaluate, onWarning, signal } = checkHooks(hooks);
-    const { train, valid, outDir, epochs, patience, run } = this.#options;
-    const { addon, handle } = internalsOf(this.#detector);
     const began = performance.now();
+    const { addon, handle } = internalsOf(this.#detector);
+    const last = this.#options.resume ? await this.#openLast() : undefined;
+    const { train, valid, outDir, epochs, patience, run } = this.#options;
     for (const dataset of [train, valid]) checkSameClasses(this.#detector, dataset);
     await addon.startTraining(handle, nativeOptions(run, await addon.describeState(handle, 'model')));
-    const { state, directory } = await this.#open();
+    const { state, directory } = last ? await this.#goOn(last) : await this.#begin();
     const { loader, evaluator } = this.#openData(addon);
     const schedule = scheduleOf(this.#options);
 
@@ -193,33 +200,52 @@ export class Trainer {
     return { loader, evaluator: new Evaluator(valid, { batchSize, workers }) };
   }
 
-  /** A fresh run, or with `resume` the state of `last`, read into the detector. */
-  async #open(): Promise<{ state: TrainingState; directory: RunDirectory }> {
-    const { outDir, resume, run, epochs, patience } = this.#options;
-    if (!resume) {
-      const directory = await RunDirectory.open(outDir);
-      const { device, precision } = this.#detector;
-      await directory.writeConfig({
-        ...describeModel(this.#detector),
-        training: { epochs, ...(patience !== undefined && { patience }), ...run },
-        device,
-        precision,
-      });
-      return { state: freshState(run), directory };
-    }
-    const { addon, handle } = internalsOf(this.#detector);
-    const last = join(outDir, 'last');
-    const checkpoint = await openCheckpoint(last);
+  #resolve(options: TrainerOptions): ResolvedTrainerOptions {
+    const { pretrained } = internalsOf(this.#detector);
+    const resolved = resolveTrainerOptions(options, this.#detector.config.preset, pretrained);
+    checkBackboneOptions(this.#detector, resolved.run);
+    return resolved;
+  }
+
+  async #begin(): Promise<{ state: TrainingState; directory: RunDirectory }> {
+    const { outDir, run, epochs, patience } = this.#options;
+    const directory = await RunDirectory.open(outDir);
+    const { device, precision } = this.#detector;
+    await directory.writeConfig({
+      ...describeModel(this.#detector),
+      training: { epochs, ...(patience !== undefined && { patience }), ...run },
+      device,
+      precision,
+    });
+    return { state: freshState(run), directory };
+  }
+
+  /** The run to go on with: its options are those of this one, where none are given. */
+  async #openLast(): Promise<TrainingRun> {
+    const path = join(this.#options.outDir, 'last');
+    const checkpoint = await openCheckpoint(path);
     const { classes, model, training } = checkpoint.manifest;
     const current = describeModel(this.#detector);
-    checkSame(last, 'classes', classes, current.classes);
-    checkSame(last, 'model', model, current.model);
-    if (!training) throw mismatch(last, 'it was not written by a training run');
-    checkSame(last, 'options', training.options, run);
+    checkSame(path, 'classes', classes, current.classes);
+    checkSame(path, 'model', model, current.model);
+    if (!training) throw mismatch(path, 'it was not written by a training run');
+    const kept = Object.entries(training.options).filter(([, value]) => value !== null);
+    try {
+      this.#options = this.#resolve({ ...Object.fromEntries(kept), ...withoutUndefined(this.#given) });
+    } catch (error) {
+      throw mismatch(path, messageOf(error));
+    }
+    checkSame(path, 'options', training.options, this.#options.run);
+    return { checkpoint, state: training };
+  }
+
+  /** Reads the weights and the optimizer of that run into the detector. */
+  async #goOn({ checkpoint, state }: TrainingRun): Promise<{ state: TrainingState; directory: RunDirectory }> {
+    const { addon, handle } = internalsOf(this.#detector);
     await readState(addon, handle, 'model', checkpoint.path('model.safetensors'));
     await readState(addon, handle, 'optimizer', checkpoint.path('optimizer.safetensors'));
-    const directory = await RunDirectory.open(outDir, { resume: { epoch: training.epoch, step: training.step } });
-    return { state: training, directory };
+    const { epoch, step } = state;
+    return { state, directory: await RunDirectory.open(this.#options.outDir, { resume: { epoch, step } }) };
   }
 
   async #save(name: 'best' | 'last', state: TrainingState): Promise<void> {
@@ -229,6 +255,11 @@ export class Trainer {
     const all = name === 'last' ? { ...files, 'optimizer.safetensors': optimizer } : files;
     await saveCheckpoint(join(this.#options.outDir, name), content, all);
   }
+}
+
+interface TrainingRun {
+  checkpoint: Awaited<ReturnType<typeof openCheckpoint>>;
+  state: TrainingState;
 }
 
 const hookNames = ['onStep', 'onEpoch', 'onEvaluate', 'onWarning'] as const;
@@ -270,8 +301,8 @@ function stepRecord({ epochs: _, images: __, ...event }: StepEvent): StepRecord 
 }
 
 function epochRecord({ epochs: _, evaluation, ...event }: EpochEvent): EpochRecord {
-  const { coco, voc2007, voc2010, perClass } = evaluation;
-  return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass };
+  const { coco, voc2007, voc2010, perClass, bySide } = evaluation;
+  return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass, bySide };
 }
 
 function secondsSince(began: number): number {

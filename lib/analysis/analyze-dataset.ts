@@ -2,10 +2,11 @@ import type { DefaultBoxOptions, Size } from '../binding.ts';
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../check.ts';
 import { type PresetName, presetConfig, presetMaps } from '../config.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
+import { relativeSide } from '../relative-side.ts';
 import { runInSlices } from '../time-slices.ts';
 import { type Sample, VocDataset } from '../voc-dataset.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
-import { type AnalysedObject, analysedObjects, type Coverage, measureCoverage, sideOf } from './coverage.ts';
+import { type AnalysedObject, analysedObjects, type Coverage, measureCoverage } from './coverage.ts';
 import { proposeDefaultBoxes } from './default-box-proposal.ts';
 import { type Distribution, distributionOf, evenEdges } from './distribution.ts';
 import { findDuplicateImages } from './duplicate-images.ts';
@@ -194,7 +195,7 @@ function* describeBoxes(objects: readonly AnalysedObject[]) {
   return {
     width: yield* describe(({ width }) => width, SIDE_EDGES),
     height: yield* describe(({ height }) => height, SIDE_EDGES),
-    side: yield* describe(sideOf, SIDE_EDGES),
+    side: yield* describe(relativeSide, SIDE_EDGES),
     aspectRatio: yield* describe(({ width, height }) => width / height, ASPECT_EDGES),
     shapes: spread(objects, MAX_SHAPES).map(({ width, height }) => ({ width, height })),
     positions,

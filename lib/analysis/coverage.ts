@@ -1,4 +1,5 @@
 import type { DefaultBoxOptions, Size } from '../binding.ts';
+import { relativeSide, sideIndex, sideRanges } from '../relative-side.ts';
 import type { Sample } from '../voc-dataset.ts';
 import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU, matchObjects } from './default-box-matching.ts';
@@ -28,7 +29,7 @@ export interface Coverage {
   byClass: CoverageRow[];
   /** COCO's small (to 32^2 square pixels), medium and large (from 96^2), at the size that the model sees. */
   byArea: CoverageRow[];
-  /** By the relative side sqrt(width * height) of the box, 1 for one that fills the picture. */
+  /** By `sideRanges`. */
   bySide: CoverageRow[];
 }
 
@@ -45,11 +46,6 @@ export interface DefaultBoxLayout {
 }
 
 const AREAS = ['small', 'medium', 'large'];
-/** Each range begins where the one before it ends. */
-const SIDES = [0.05, 0.1, 0.2, 0.4, 0.8];
-const SIDE_NAMES = SIDES.map((side, i) => (i === 0 ? `side < ${side}` : `side ${SIDES[i - 1]} - ${side}`)).concat(
-  `side >= ${SIDES.at(-1)}`,
-);
 
 /** The objects of each picture, relative to its size. */
 export function* analysedObjects(samples: readonly Sample[]): Generator<void, AnalysedObject[][]> {
@@ -68,11 +64,6 @@ export function* analysedObjects(samples: readonly Sample[]): Generator<void, An
   return pictures;
 }
 
-/** The side of a square of the same area, in parts of the picture's. */
-export function sideOf({ width, height }: { width: number; height: number }): number {
-  return Math.sqrt(width * height);
-}
-
 /** Matches the objects of every picture with the default boxes, as training does. */
 export function* measureCoverage(
   pictures: readonly (readonly AnalysedObject[])[],
@@ -84,14 +75,19 @@ export function* measureCoverage(
   const all = emptyRow('all');
   const byClass = classes.slice(1).map(emptyRow);
   const byArea = AREAS.map(emptyRow);
-  const bySide = SIDE_NAMES.map(emptyRow);
+  const bySide = sideRanges.map(({ name }) => emptyRow(name));
   let ious = 0;
   for (const objects of pictures) {
     const matches = yield* matchObjects(objects, grids);
     for (const [i, { iou, positives }] of matches.entries()) {
       const object = objects[i]!;
       const area = object.width * imageSize.width * object.height * imageSize.height;
-      const rows = [all, byClass[object.label - 1]!, byArea[areaIndex(area)]!, bySide[sideIndex(sideOf(object))]!];
+      const rows = [
+        all,
+        byClass[object.label - 1]!,
+        byArea[areaIndex(area)]!,
+        bySide[sideIndex(relativeSide(object))]!,
+      ];
       for (const row of rows) {
         row.objects++;
         if (iou >= MATCH_IOU) row.covered++;
@@ -116,9 +112,4 @@ function emptyRow(name: string): CoverageRow {
 /** COCO's bounds count for both sides; here an area belongs to the smaller. */
 function areaIndex(area: number): number {
   return area <= 32 ** 2 ? 0 : area <= 96 ** 2 ? 1 : 2;
-}
-
-function sideIndex(side: number): number {
-  const index = SIDES.findIndex((end) => side < end);
-  return index < 0 ? SIDES.length : index;
 }

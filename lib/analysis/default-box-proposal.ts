@@ -1,5 +1,6 @@
 import type { DefaultBoxOptions, Size } from '../binding.ts';
-import { type DefaultBoxLayout, sideOf } from './coverage.ts';
+import { relativeSide } from '../relative-side.ts';
+import type { DefaultBoxLayout } from './coverage.ts';
 import { bestDefaultBox, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU } from './default-box-matching.ts';
 import { clusterShapes, type KMeansOptions, type Shape } from './k-means.ts';
@@ -40,7 +41,7 @@ export function* proposeDefaultBoxes(
 ): Generator<void, DefaultBoxOptions> {
   if (objects.length === 0) return configured;
   const { centres } = yield* clusterShapes(objects, layout.maps.length + 1, clustering);
-  const sides = centres.map(sideOf);
+  const sides = centres.map(relativeSide);
   while (sides.length <= layout.maps.length) sides.push(sides.at(-1)!);
   const candidates = [configured];
   for (const start of [sides, raiseToCells(sides, layout.maps)]) {
@@ -125,7 +126,7 @@ function* withRatios(
   const scales = sides.slice(0, maps);
   const members: Shape[][] = scales.map(() => []);
   for (const object of objects) {
-    members[nearestScale(sideOf(object), scales)]!.push(elongated(object));
+    members[nearestScale(relativeSide(object), scales)]!.push(elongated(object));
     yield;
   }
   const aspectRatios: number[][] = [];

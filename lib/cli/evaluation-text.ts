@@ -34,7 +34,7 @@ export function formatCoco({ stats }: CocoResult): string {
 
 /** Everything that an evaluation gives, for people; `--` where a class has no objects. */
 export function formatEvaluation(result: EvaluationResult): string {
-  const { coco, perClass, voc2007, voc2010, torchmetrics, images, seconds } = result;
+  const { coco, perClass, bySide, voc2007, voc2010, torchmetrics, images, seconds } = result;
   const score = (value: number) => (value < 0 || Number.isNaN(value) ? '--' : value.toFixed(4));
   const rows = perClass.map(({ label, ap, ap50, voc2007, voc2010, groundTruths, detections }) => [
     label,
@@ -42,11 +42,14 @@ export function formatEvaluation(result: EvaluationResult): string {
     String(groundTruths),
     String(detections),
   ]);
+  const sizes = bySide.map(({ name, ap50, groundTruths }) => [name, score(ap50), String(groundTruths)]);
   const heading = ['class', 'AP@.5:.95', 'AP@.5', 'VOC2007', 'VOC2010', 'objects', 'detections'];
   return [
     formatCoco(coco),
     '',
     alignColumns([heading, ...rows]),
+    '',
+    alignColumns([['size, of the picture', 'AP@.5', 'objects'], ...sizes]),
     '',
     `VOC mAP@0.50: ${score(voc2007)} (2007, 11 points), ${score(voc2010)} (2010, area)`,
     `mAP@0.50:0.95: ${score(torchmetrics.map)} (torchmetrics, as the article prints it)`,

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { withoutUndefined } from '../check.ts';
 import { type ScheduleName, scheduleNames } from '../learning-rate.ts';
 import type { TrainerOptions } from '../trainer-options.ts';
 import { fraction, integer, nonNegativeNumber, oneOf, positiveNumber } from './option-values.ts';
@@ -54,5 +55,5 @@ export function optimisationOptions(flags: OptimisationFlags): Partial<TrainerOp
     warmupSteps: flags.warmup,
     backboneLearningRateFactor: flags.backboneLrFactor,
   };
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return withoutUndefined(options);
 }

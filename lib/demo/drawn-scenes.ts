@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeDirectory } from '../atomic-file.ts';
+import type { Size } from '../binding.ts';
 import { BACKGROUND } from '../class-list.ts';
 import type { Box } from '../detection.ts';
 import { random } from '../random.ts';
@@ -18,6 +19,11 @@ export interface DrawnScenesOptions {
   /** In pixels; default 160 x 128. */
   width?: number;
   height?: number;
+  /**
+   * The smallest and the largest object: side of a square of its area before the border cuts it, in parts of the picture's; default
+   * [.08, .8]. All orders of magnitude between them are equally frequent.
+   */
+  sides?: readonly [min: number, max: number];
 }
 
 interface SceneObject {
@@ -44,15 +50,16 @@ type Draw = (from: number, to: number) => number;
 /** Streams of their own: training shuffles and flips by other purposes of the same seed. */
 const DRAWING = 1000;
 const GRAIN = 1001;
-const MAX_TRIES = 20;
+/** To place an object before it is given up. */
+const MAX_TRIES = 5;
 
 /**
  * Writes a data set in the layout of Pascal VOC's development kit: `JPEGImages`, `Annotations`, and `ImageSets/Main` with the
- * splits `train`, `val` and `test`. Each scene has one to four flat shapes of several colours, sizes and angles, some of them
+ * splits `train`, `val` and `test`. Each scene has up to four flat shapes of several colours, sizes and angles, some of them
  * overlapping or cut off by the border, before a noisy background with lines. Resolves with the path of a data set file for it.
  */
 export async function writeDrawnScenes(dir: string, options: DrawnScenesOptions): Promise<string> {
-  const { train, valid, test, seed = 1, width = 160, height = 128 } = options;
+  const { train, valid, test, seed = 1, width = 160, height = 128, sides = [0.08, 0.8] } = options;
   const root = resolve(dir);
   for (const folder of ['JPEGImages', 'Annotations', 'ImageSets/Main']) await makeDirectory(join(root, folder));
   let index = 0;
@@ -60,7 +67,7 @@ export async function writeDrawnScenes(dir: string, options: DrawnScenesOptions)
     const ids: string[] = [];
     for (let i = 0; i < count; i++) {
       const id = String(++index).padStart(6, '0');
-      const scene = composeScene(seed, index, width, height);
+      const scene = composeScene(seed, index, { width, height }, sides);
       await writeFile(join(root, 'JPEGImages', `${id}.jpg`), await paint(scene, seed, index));
       await writeFile(join(root, 'Annotations', `${id}.xml`), annotation(`${id}.jpg`, scene));
       ids.push(id);
@@ -72,30 +79,35 @@ export async function writeDrawnScenes(dir: string, options: DrawnScenesOptions)
   return config;
 }
 
-function composeScene(seed: number, index: number, width: number, height: number): Scene {
+function composeScene(seed: number, index: number, picture: Size, [min, max]: readonly [number, number]): Scene {
   let draws = 0;
   const draw: Draw = (from, to) => from + (to - from) * random(seed, index, draws++, DRAWING);
+  const side = () => Math.sqrt(picture.width * picture.height) * min * (max / min) ** draw(0, 1);
+  // Later objects lie in front, and would hide smaller ones.
+  const sizes = Array.from({ length: Math.floor(draw(1, 5)) }, side).sort((a, b) => b - a);
   const objects: SceneObject[] = [];
-  const count = Math.floor(draw(1, 5));
-  for (let tries = 0; objects.length < count && tries < MAX_TRIES; tries++) {
-    const object = composeObject(draw, width, height);
-    // Later objects lie in front: none may hide an earlier one.
+  for (const size of sizes) place(objects, () => composeObject(draw, picture, size));
+  const svg = drawScene(draw, picture, objects);
+  return { ...picture, objects, svg, noise: draw(4, 24) };
+}
+
+/** Adds an object in front of the others, where it leaves enough of each to be seen. */
+function place(objects: SceneObject[], compose: () => SceneObject): void {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const object = compose();
     const hidden = objects.map(({ box }) => coverage(box, object.box));
     if (hidden.some((share) => share > 0.6)) continue;
     hidden.forEach((share, i) => {
       if (share > 0.35) objects[i]!.isDifficult = true;
     });
     objects.push(object);
+    return;
   }
-  const svg = drawScene(draw, width, height, objects);
-  return { width, height, objects, svg, noise: draw(4, 24) };
 }
 
-/** Sides are mostly 0.14 to 0.28 of the picture's height; one object in eight is smaller or larger. */
-function composeObject(draw: Draw, width: number, height: number): SceneObject {
+/** Of a square of `size` pixels' extent, cut off by the border by a third at most. */
+function composeObject(draw: Draw, { width, height }: Size, size: number): SceneObject {
   const label = shapeNames[Math.floor(draw(0, shapeNames.length))]!;
-  const kind = draw(0, 1);
-  const size = height * (kind < 0.06 ? draw(0.09, 0.14) : kind < 0.12 ? draw(0.28, 0.42) : draw(0.14, 0.28));
   const [stretch, angle] = [draw(0.85, 1.18), draw(-0.3, 0.3)];
   const [x, y] = [draw(size * 0.35, width - size * 0.35), draw(size * 0.35, height - size * 0.35)];
   const points = outline(label).map(([u, v]): [number, number] => {
@@ -118,7 +130,7 @@ function composeObject(draw: Draw, width: number, height: number): SceneObject {
 }
 
 /** Muted background colours and thin lines: no shape's colour tells it from the background. */
-function drawScene(draw: Draw, width: number, height: number, objects: readonly SceneObject[]): string {
+function drawScene(draw: Draw, { width, height }: Size, objects: readonly SceneObject[]): string {
   const muted = () => `hsl(${Math.floor(draw(0, 360))} ${Math.floor(draw(0, 35))}% ${Math.floor(draw(10, 90))}%)`;
   const stops = `<stop offset="0" stop-color="${muted()}"/><stop offset="1" stop-color="${muted()}"/>`;
   const turn = `gradientTransform="rotate(${Math.floor(draw(0, 360))} .5 .5)"`;

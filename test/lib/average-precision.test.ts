@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  averagePrecisionByArea,
   cocoAveragePrecision,
   type EvaluatedImage,
   torchmetricsMeanAveragePrecision,
@@ -293,6 +294,38 @@ describe('matching, worked by hand', () => {
     const wrong = evaluatedImage([[1, 0.5, 50, 50, 60, 60]], []);
     expect((await cocoAveragePrecision([right, wrong])).ap).toBeCloseTo(1, 12);
     expect((await cocoAveragePrecision([wrong, right])).ap).toBeCloseTo(0.5, 12);
+  });
+});
+
+describe('averagePrecisionByArea', () => {
+  it('is what COCO has for its own three sizes, class by class and in the mean', async () => {
+    const images = randomSet(11, { images: 60, classes: 3, objects: 8, grid: 0, flagged: 0.1 });
+    const { ap50, apSmall, apMedium, apLarge } = await cocoAveragePrecision(images, { iouThresholds: [0.5] });
+    const all = [0, 1e10] as const;
+    const found = await averagePrecisionByArea(images, [all, [0, 32 ** 2], [32 ** 2, 96 ** 2], [96 ** 2, 1e10]]);
+    expect(found.map((scores) => scores.ap50)).toEqual([ap50, apSmall, apMedium, apLarge]);
+    expect(new Set(found.map((scores) => scores.ap50)).size).toBe(4);
+  });
+
+  it('counts the objects of each range, and has -1 for a range without', async () => {
+    const image = evaluatedImage(
+      [[1, 0.9, 0, 0, 0.1, 0.1]],
+      [
+        [1, 0, 0, 0.1, 0.1],
+        [1, 0, 0, 0.5, 0.5],
+        [2, 0, 0, 0.4, 0.6],
+      ],
+    );
+    const ranges = [
+      [0, 0.05 ** 2],
+      [0.05 ** 2, 0.2 ** 2],
+      [0.2 ** 2, 1],
+    ] as const;
+    expect(await averagePrecisionByArea([image], ranges)).toEqual([
+      { ap50: -1, groundTruths: 0 },
+      { ap50: expect.closeTo(1), groundTruths: 1 },
+      { ap50: 0, groundTruths: 2 },
+    ]);
   });
 });
 

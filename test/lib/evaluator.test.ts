@@ -31,6 +31,14 @@ describe('Evaluator', () => {
       expect(value).toBeGreaterThanOrEqual(0);
       expect(value).toBeLessThanOrEqual(1);
     }
+    const sides = dataset.samples.flatMap(({ objects, width, height }) =>
+      objects.map(({ box }) => Math.sqrt(((box.xmax - box.xmin) / width) * ((box.ymax - box.ymin) / height))),
+    );
+    const counts = [0.05, 0.1, 0.2, 0.4, 0.8, 1.01].map(
+      (end, i, ends) => sides.filter((side) => side < end && side >= (ends[i - 1] ?? 0)).length,
+    );
+    expect(result.bySide.map(({ groundTruths }) => groundTruths)).toEqual(counts);
+    for (const { ap50, groundTruths } of result.bySide) expect(ap50 === -1).toBe(groundTruths === 0);
     const again = await new Evaluator(dataset, { batchSize: 7 }).evaluate(detector);
     expect(again.coco.ap).toBeCloseTo(result.coco.ap, 6);
   });

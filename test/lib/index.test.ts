@@ -13,6 +13,7 @@ it('exports what README names', () => {
     'VocDataset',
     'analyzeDataset',
     'augmentationNames',
+    'averagePrecisionByArea',
     'backboneNames',
     'cocoAveragePrecision',
     'exportDetector',

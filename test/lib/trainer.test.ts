@@ -43,7 +43,7 @@ const timeless = (records: Record<string, unknown>[]) => records.map(({ seconds:
 
 describe('Trainer.run', () => {
   it.each(['none', 'fpn'] as const)('learns with the preset best: fusion %s', async (fusion) => {
-    const { options, outDir } = await prepare(4);
+    const { options, outDir } = await prepare(6);
     const model = { classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 96, height: 64 } } as const;
     await using detector = await Detector.create({ ...model, preset: 'best', fusion });
     await new Trainer(detector, { ...options, milestones: [] }).run();
@@ -263,6 +263,19 @@ describe('Trainer.run', () => {
     expect(steps).toHaveLength(3);
     for (const { loss } of steps) expect(Number.isFinite(loss)).toBe(true);
     expect(steps.some(({ boxLoss }) => boxLoss === 0)).toBe(true);
+  });
+
+  it('takes the options of the run that it resumes, where none are given', async () => {
+    const { options, outDir } = await prepare(1);
+    const { train, valid } = options;
+    await using detector = await createDetector();
+    await new Trainer(detector, { ...options, ema: 0.9, decayWeightsOnly: true }).run();
+    await using resumed = await Detector.load(join(outDir, 'last'));
+    const trainer = new Trainer(resumed, { train, valid, outDir, epochs: 2, resume: true });
+    await trainer.run();
+    const { batchSize, learningRate } = options;
+    expect(trainer.options).toMatchObject({ ema: 0.9, decayWeightsOnly: true, batchSize, learningRate, epochs: 2 });
+    expect((await metrics(outDir)).filter(({ type }) => type === 'epoch')).toHaveLength(2);
   });
 
   it('an abort during the evaluation is resumed with the evaluation', async () => {

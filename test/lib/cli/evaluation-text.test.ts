@@ -34,6 +34,10 @@ describe('formatEvaluation', () => {
     voc2010: 0.62,
     torchmetrics: { map: 0.5035, map50: 0.697 },
     perClass: [cat, dog],
+    bySide: [
+      { name: 'side < 0.05', ap50: -1, groundTruths: 0 },
+      { name: 'side 0.05 - 0.1', ap50: 0.3333, groundTruths: 12 },
+    ],
     images: 87,
     seconds: 12.34,
   };
@@ -43,6 +47,12 @@ describe('formatEvaluation', () => {
     expect(text).toContain('class  AP@.5:.95   AP@.5  VOC2007  VOC2010  objects  detections');
     expect(text).toContain('cat       0.2500  0.5000   0.4545   0.4500       12          30');
     expect(text).toContain('dog           --      --       --       --        0           3');
+  });
+
+  it('has a line for each size', () => {
+    expect(text).toContain('size, of the picture   AP@.5  objects');
+    expect(text).toContain('side < 0.05               --        0');
+    expect(text).toContain('side 0.05 - 0.1       0.3333       12');
   });
 
   it("has pycocotools' lines, VOC's numbers, and the pair that the article prints", () => {
