@@ -37,6 +37,7 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
     bodyLimit: maxBodyBytes,
     requestTimeout: 30_000, // a slow upload keeps its place no longer
     forceCloseConnections: true,
+    pluginTimeout: 0, // it would cut the shutdown short: that has a deadline of its own, in server.ts
     ajv: { customOptions: { removeAdditional: false } }, // an unknown parameter is an error
   });
   app.removeAllContentTypeParsers();
