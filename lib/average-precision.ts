@@ -6,6 +6,7 @@ import { runInSlices } from './time-slices.ts';
 
 export type { EvaluatedImage } from './evaluated-image.ts';
 
+/** Of the COCO metric; the defaults are pycocotools'. */
 export interface CocoOptions {
   /** Ascending; default .5, .55 ... .95. `ap50` and `ap75` need .5 and .75 among them. */
   iouThresholds?: readonly number[];
@@ -41,6 +42,7 @@ export interface CocoClassResult extends CocoScores {
   detections: number;
 }
 
+/** The COCO metric of a data set, and of each class. */
 export interface CocoResult extends CocoScores {
   /** The twelve numbers in a row. */
   stats: number[];
@@ -48,7 +50,7 @@ export interface CocoResult extends CocoScores {
   perClass: CocoClassResult[];
 }
 
-/** The pair of `torchmetrics.detection.MeanAveragePrecision` that the article prints. */
+/** The pair of `torchmetrics.detection.MeanAveragePrecision` that the article prints: mAP@.5:.95 and mAP@.5, 0..1, -1 without objects. */
 export interface TorchmetricsResult {
   map: number;
   map50: number;
@@ -111,6 +113,7 @@ export async function torchmetricsMeanAveragePrecision(images: readonly Evaluate
   );
 }
 
+/** How well objects of one range of areas are found. */
 export interface AreaScores {
   /** The mean over the classes that have such objects; -1 without any. */
   ap50: number;

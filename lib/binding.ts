@@ -13,6 +13,7 @@ export type DetectorHandle = { readonly [kind]: 'Detector' };
 /** Opaque: pictures of one size with their ground truth. */
 export type BatchHandle = { readonly [kind]: 'Batch' };
 
+/** In pixels of a picture, or in cells of a feature map. */
 export interface Size {
   width: number;
   height: number;
@@ -174,11 +175,15 @@ export interface StepResult {
 
 export type TopkPer = 'class' | 'map';
 
+/** From scores to detections, as torchvision's SSD; its defaults are in the comments. */
 export interface PostprocessOptions {
+  /** To be exceeded, 0 to 1; .01. */
   scoreThreshold: number;
+  /** IoU above which NMS drops the lower of two boxes of a class; .45. */
   nmsThreshold: number;
-  /** Of each class, or of each map, that go to NMS. */
+  /** Best boxes of each class, or of each map (`topkPer`), that go into NMS; 400. */
   topkCandidates: number;
+  /** Best boxes of a picture; 200. */
   maxDetections: number;
   /** Default `plain`. */
   nms?: NmsName;

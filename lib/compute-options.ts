@@ -1,5 +1,6 @@
 import { checkInteger, checkOneOf, checkString, wrongArgument } from './check.ts';
 
+/** What a backbone computes in: float32, bfloat16, or what is faster on the device. */
 export const precisions = ['auto', 'fp32', 'bf16'] as const;
 export type Precision = (typeof precisions)[number];
 

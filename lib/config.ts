@@ -31,6 +31,7 @@ export const backboneNames = [
 ] as const;
 export type BackboneName = (typeof backboneNames)[number];
 
+/** The models that have a name: the article's, with one map of stride 32, and the same on a feature pyramid. */
 export const presetNames = ['article', 'best'] as const;
 export type PresetName = (typeof presetNames)[number];
 export const defaultPreset: PresetName = 'best';
@@ -48,7 +49,7 @@ export interface DetectorConfig {
   backbone: BackboneName | 'torchscript';
   /** Every picture is resized to this, without keeping its aspect ratio. */
   imageSize: Size;
-  /** Of the red, green and blue channel, for pixels from 0 to 1. */
+  /** Subtracted from the red, green and blue channel, for pixels from 0 to 1; then divided by `std`. */
   mean: number[];
   std: number[];
   /** Default `ssd`. */

@@ -28,7 +28,7 @@ export interface DatasetIssue {
   action: 'skipped' | 'repaired' | 'kept';
 }
 
-/** A summary for people: counts by kind, then the first `limit` issues, one a line. Empty without issues. */
+/** A summary for people: counts by kind, then the first `limit` (default 10) issues, one a line. Empty without issues. */
 export function formatIssues(issues: readonly DatasetIssue[], limit = 10): string {
   if (issues.length === 0) return '';
   const counts = new Map<string, number>();

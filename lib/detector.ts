@@ -37,6 +37,7 @@ import { vetTorchScript } from './weights/torchscript.ts';
 import { allowedNodes } from './weights/torchscript-operators.ts';
 import { withFileModel } from './weights-metadata.ts';
 
+/** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
@@ -48,7 +49,7 @@ export interface DetectorOptions extends ComputeOptions, PresetChoices {
   imageSize?: Size;
   /** In the place of the preset's: what the head looks at, the backbone's own maps (`last`) or a feature pyramid. */
   features?: Features;
-  /** Of a pyramid's maps, from the top down: `fpn`, or `none`. */
+  /** Of a pyramid's maps, from the top down: `fpn`, or `none` (default). */
   fusion?: Fusion;
   /**
    * `ssd` (default), or `retinanet`: torchvision's RetinaNet on a pyramid of its own, with its anchors, losses and limits, whatever the
@@ -70,6 +71,7 @@ export interface DetectorOptions extends ComputeOptions, PresetChoices {
   trustTorchScript?: boolean;
 }
 
+/** Where a detector from a checkpoint computes, and how far its file is trusted. */
 export interface LoadOptions extends ComputeOptions {
   /**
    * Load a TorchScript backbone without looking into it; default false. Such a file is a program: LibTorch runs its `__setstate__`
@@ -79,6 +81,7 @@ export interface LoadOptions extends ComputeOptions {
   trustTorchScript?: boolean;
 }
 
+/** What `detect` looks for. */
 export interface DetectOptions {
   /** Detections score above this, 0 to 1; default .15, as the article's inference. */
   scoreThreshold?: number;
@@ -137,9 +140,11 @@ export function internalsOf(detector: Detector): DetectorInternals {
 
 /** An object detector: a backbone with a head, SSD's or RetinaNet's, on one device. Every method may be called concurrently. */
 export class Detector {
-  /** `__background__` first. */
+  /** `__background__` first: a label's index in this list is its number in the model. */
   readonly classes: readonly string[];
+  /** The whole configuration of the model, with what the preset says. */
   readonly config: Readonly<DetectorConfig>;
+  /** `cpu`, `cuda` or `cuda:N`. */
   readonly device: string;
   /** What the backbone computes in: `auto` is settled by now. */
   readonly precision: Exclude<Precision, 'auto'>;
@@ -162,7 +167,8 @@ export class Detector {
    * A detector to be trained: a backbone with the given or random weights, and a random head unless the weights have one that fits.
    *
    * Rejects with `TypeError`/`RangeError` for wrong options and with `DetectorError`: `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`,
-   * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, or `LIBTORCH_NOT_FOUND`.
+   * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`, or `LIBTORCH_NOT_FOUND`,
+   * `LIBTORCH_INCOMPATIBLE` or `ADDON_LOAD_FAILED` on first use.
    */
   static async create(options: DetectorOptions): Promise<Detector> {
     const { backbone, classes, config, compute, seed, weights, trusted } = await resolveOptions(options);
@@ -197,10 +203,11 @@ export class Detector {
   /**
    * The objects of a picture, best first; boxes in pixels of the picture (upright, unless `autoOrient` is false).
    *
-   * Rejects with `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or `IMAGE_TOO_LARGE`, naming the file.
+   * Rejects with `TypeError`/`RangeError` for wrong arguments and with `DetectorError`: `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or
+   * `IMAGE_TOO_LARGE` (above 50 megapixels), naming the file; `OUT_OF_MEMORY`, after which the next call works; `DISPOSED`.
    */
   detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
-  /** The objects of each picture, in the order of the pictures. */
+  /** The objects of each picture, in the order of the pictures. Rejects as a whole when one of them cannot be read. */
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(
     input: ImageInput | readonly ImageInput[],
@@ -218,13 +225,16 @@ export class Detector {
     return Array.isArray(input) ? all : all[0]!;
   }
 
-  /** Draws boxes and labels into a picture: an encoded JPEG or PNG. Without `detections` the picture is looked at first. */
+  /**
+   * Draws boxes, labels and scores into a copy of a picture (upright by its EXIF orientation): the bytes of a JPEG or PNG. Without
+   * `detections` the picture is looked at first, with the defaults of `detect`. Boxes are clipped to the picture. Rejects as `detect`.
+   */
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
     const decoded = await decodeImage(image, { autoOrient: true });
     return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
   }
 
-  /** The layer table; `fineTune` says which parameters count as trainable. */
+  /** The layer table; `fineTune` (default false: the backbone is frozen) says which parameters count as trainable. */
   async summary({ fineTune = false }: { fineTune?: boolean } = {}): Promise<ModelSummary> {
     const { addon, handle } = internalsOf(this);
     const tensors = await addon.describeState(handle, 'model');
@@ -237,13 +247,16 @@ export class Detector {
     );
   }
 
-  /** Saves a checkpoint directory: it replaces one that is there, whole or not at all. */
+  /**
+   * Saves a checkpoint directory: it replaces one that is there, whole or not at all. Rejects with `OUTPUT_NOT_WRITABLE`, also when
+   * something other than a checkpoint has that name.
+   */
   async save(dir: string): Promise<void> {
     const { files } = internalsOf(this);
     await saveCheckpoint(checkString('dir', dir), describeModel(this), files);
   }
 
-  /** Frees the native memory; work that is under way still ends. Safe to repeat. */
+  /** Frees the native memory; work that is under way still ends, later calls reject with `DISPOSED`. Safe to repeat. */
   dispose(): void {
     const own = internals.get(this);
     if (!own) return;
@@ -252,6 +265,7 @@ export class Detector {
     void own.addon.releaseMemory();
   }
 
+  /** The same, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

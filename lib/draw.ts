@@ -3,6 +3,7 @@ import type { Detection } from './detection.ts';
 import { centredBaseline, svgText, textWidth } from './font.ts';
 import type { RgbImage } from './image.ts';
 
+/** How `annotate` encodes its picture. */
 export interface AnnotateOptions {
   /** Default 'jpeg'. */
   format?: 'jpeg' | 'png';

@@ -1,4 +1,7 @@
-/** What went wrong, for programs. The message is for people: it names the thing, what was found, and the remedy. */
+/**
+ * What went wrong, for programs; troubleshooting.md has a section for each. The message is for people: it names the thing, what was
+ * found, and the remedy.
+ */
 export type DetectorErrorCode =
   | 'LIBTORCH_NOT_FOUND'
   | 'LIBTORCH_INSTALL_FAILED'
@@ -28,6 +31,7 @@ export type DetectorErrorCode =
 /** Every failure that is not a wrong argument (`TypeError`, `RangeError`) or the user's own abort reason. */
 export class DetectorError extends Error {
   override readonly name = 'DetectorError';
+  /** For programs: stays, whatever the message says. */
   readonly code: DetectorErrorCode;
 
   constructor(code: DetectorErrorCode, message: string, options?: ErrorOptions) {

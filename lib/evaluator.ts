@@ -9,6 +9,7 @@ import { type DetectionRows, splitDetections } from './flat-detections.ts';
 import { sideRanges } from './relative-side.ts';
 import { type Sample, VocDataset } from './voc-dataset.ts';
 
+/** How much an evaluation does at a time. */
 export interface EvaluatorOptions {
   /** Pictures that go through the model together; default 8. */
   batchSize?: number;
@@ -16,14 +17,17 @@ export interface EvaluatorOptions {
   workers?: number;
 }
 
+/** Progress and cancelling of an evaluation. */
 export interface EvaluationHooks {
   /** Called after each batch with the pictures done. */
   onProgress?: (done: number, total: number) => void;
   /** Told of every picture that could not be read and is left out. */
   onWarning?: ((message: string) => void) | undefined;
+  /** Aborted: the evaluation rejects with its reason after the batch that is under way. */
   signal?: AbortSignal | undefined;
 }
 
+/** How a detector does on one class. */
 export interface ClassEvaluation {
   label: string;
   /** COCO's AP at IoU .5:.95 and at .5; -1 without objects. */
@@ -32,6 +36,7 @@ export interface ClassEvaluation {
   /** VOC's AP at IoU .5: 11 points (2007), and area (2010 on); -1 without objects. */
   voc2007: number;
   voc2010: number;
+  /** Objects of the class in the data set, and what the detector took for one. */
   groundTruths: number;
   detections: number;
 }
@@ -44,17 +49,20 @@ export interface SizeEvaluation {
   groundTruths: number;
 }
 
+/** How a detector does on a data set. Every average precision is from 0 to 1, or -1 where there is nothing to average. */
 export interface EvaluationResult {
   /** COCO's twelve numbers. `difficult` objects count as any other. */
   coco: CocoResult;
-  /** VOC's mAP at IoU .5; `difficult` objects count for nothing. */
+  /** VOC's mAP at IoU .5, by 11 points (2007) and by area (2010 on); `difficult` objects count for nothing. */
   voc2007: number;
   voc2010: number;
   /** The pair that the article prints, as torchmetrics computes it. */
   torchmetrics: { map: number; map50: number };
+  /** Every class that has a detection or an object, in the order of the class list. */
   perClass: ClassEvaluation[];
   /** Six sizes relative to the picture, the smallest first. */
   bySide: SizeEvaluation[];
+  /** Pictures that were looked at: those that could not be read are not among them. */
   images: number;
   seconds: number;
 }
@@ -65,6 +73,7 @@ export class Evaluator {
   readonly #batchSize: number;
   readonly #workers: number;
 
+  /** Throws `TypeError` or `RangeError` for a wrong option; touches no file. */
   constructor(dataset: VocDataset, options: EvaluatorOptions = {}) {
     if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
     const { batchSize, workers } = checkKeys('options', options, ['batchSize', 'workers']) as EvaluatorOptions;

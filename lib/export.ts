@@ -9,12 +9,15 @@ import { type TorchFileTensor, writeTorchFile } from './weights/pth-writer.ts';
 import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
 import { describeWeights } from './weights-metadata.ts';
 
+/** What a detector can be written as; `ExportOptions.format` says what is in each. */
 export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
+/** What of a detector is written. */
 export const exportParts = ['model', 'backbone'] as const;
 export type ExportPart = (typeof exportParts)[number];
 
+/** What `exportDetector` writes. */
 export interface ExportOptions {
   /**
    * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone, preset and what else was chosen in
@@ -33,6 +36,7 @@ export interface ExportOptions {
   epoch?: number;
 }
 
+/** What was written. */
 export interface ExportReport {
   /** Names in the file; the article's and the released models have two for each tensor of the final norm. */
   tensors: number;

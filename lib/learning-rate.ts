@@ -25,6 +25,7 @@ export function multiStepLearningRate(schedule: MultiStepSchedule, epoch: number
   return base * gamma ** passed;
 }
 
+/** How a learning rate falls: at given epochs, over the whole run, or from a part of it on. */
 export const scheduleNames = ['multistep', 'cosine', 'flat-cosine'] as const;
 export type ScheduleName = (typeof scheduleNames)[number];
 

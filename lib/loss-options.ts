@@ -18,6 +18,7 @@ export type BoxLossName = (typeof boxLossNames)[number];
 export const assignerNames = ['ssd', 'retinanet', 'atss'] as const;
 export type AssignerName = (typeof assignerNames)[number];
 
+/** What a detector is trained on. */
 export interface LossOptions {
   /** Default `hard-negative`; of the head `retinanet`, and there without a choice, `focal`. */
   classification: ClassLossName;

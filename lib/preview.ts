@@ -22,7 +22,7 @@ export interface PreviewOptions {
   epoch?: number;
   /** Pictures on the sheet, 1 to 100; default 8. */
   count?: number;
-  /** Of a picture that cannot be read. */
+  /** Told of every picture that cannot be read. */
   onWarning?: (message: string) => void;
   signal?: AbortSignal;
 }
@@ -39,7 +39,8 @@ interface Tile extends RgbImage {
 /**
  * A contact sheet (PNG) of the first pictures of a training epoch, exactly as the model gets them, with the boxes of their objects.
  *
- * Rejects with `TypeError` or `RangeError` for a wrong option, with the reason of `signal`, with `DetectorError` `DATASET_EMPTY` when no picture can be read.
+ * Rejects with `TypeError` or `RangeError` for a wrong option, with the reason of `signal`, with `DetectorError` `DATASET_EMPTY` when no
+ * picture can be read. Needs LibTorch, as training does.
  */
 export async function previewAugmentation(dataset: VocDataset, options: PreviewOptions = {}): Promise<Buffer> {
   if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));

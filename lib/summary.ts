@@ -14,11 +14,14 @@ export interface SummaryRow {
   parameters: number;
 }
 
+/** The layer table of a model, and its sums. */
 export interface ModelSummary {
   rows: SummaryRow[];
+  /** Numbers in the weights, those of frozen layers too. */
   totalParameters: number;
   /** With the backbone frozen: those of the head and of the feature pyramid, if there is one. With `fineTune` all of them. */
   trainableParameters: number;
+  /** For one picture, on all feature maps. */
   defaultBoxes: number;
 }
 

@@ -20,21 +20,26 @@ import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './l
 import { trainingDefaults } from './training-defaults.ts';
 import { VocDataset } from './voc-dataset.ts';
 
+/** torch.optim's AdamW, and SGD with momentum .9 and Nesterov. */
 const optimizerNames = ['adamw', 'sgd'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
-/** Defaults are the article's; those of the preset `best` are named where they differ (training-defaults.ts). */
+/**
+ * Of a training. Defaults are the article's; those of the preset `best` are named where they differ (training-defaults.ts). What makes
+ * no sense together is refused.
+ */
 export interface TrainerOptions {
+  /** What is learned from; its classes are the detector's. */
   train: VocDataset;
   /** Evaluated after each epoch; its mAP@.5:.95 chooses the best checkpoint. */
   valid: VocDataset;
   /** Where checkpoints, metrics and plots go; made if it is missing. */
   outDir: string;
-  /** Default 20. */
+  /** Times that every training picture is shown; default 20. */
   epochs?: number;
-  /** Default 8. */
+  /** Pictures that go through the model together; default 8. */
   batchSize?: number;
-  /** Default 1e-4; `best`: 1e-3. */
+  /** Of the head, and of all else that has no factor of its own; default 1e-4; `best`: 1e-3. */
   learningRate?: number;
   /**
    * How the learning rate falls: `multistep` (default, and where `milestones` are given), `cosine` (default of `best`; over all steps),
@@ -46,7 +51,7 @@ export interface TrainerOptions {
   warmupSteps?: number;
   /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]. */
   milestones?: readonly number[];
-  /** Default .1. */
+  /** What `milestones` multiply the learning rate by; default .1. */
   gamma?: number;
   /** For `flat-cosine`: the share of the steps before the learning rate falls; default .5, as RTMDet (Lyu et al. 2022). */
   flatFraction?: number;
@@ -86,7 +91,7 @@ export interface TrainerOptions {
   dropPath?: number;
   /** Stop after so many epochs without a better score on `valid`; default never. */
   patience?: number;
-  /** Of a horizontal flip; default .5. */
+  /** Probability of a horizontal flip; default .5. */
   flipProbability?: number;
   /** What else is done to the training pictures; default `none`. `ssd` is torchvision's for SSD. */
   augmentation?: AugmentationName | AugmentationOptions;

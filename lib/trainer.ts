@@ -22,13 +22,14 @@ import {
 import { addStep, finishEpoch, freshState, isExhausted, meanLosses, type TrainingState } from './training-state.ts';
 import type { TensorInfo } from './weights/safetensors.ts';
 
-/** One optimizer step. Epochs and steps count from 1. */
+/** One optimizer step. Epochs and steps count from 1; losses are means over the matched default boxes (SSD's N), without a unit. */
 export interface StepEvent {
   epoch: number;
   epochs: number;
   step: number;
-  /** Of this epoch. */
+  /** Steps of an epoch. */
   steps: number;
+  /** `boxLoss + classLoss`. */
   loss: number;
   boxLoss: number;
   classLoss: number;
@@ -36,7 +37,9 @@ export interface StepEvent {
   gradientNorm: number;
   /** Of the head: parameters may have a factor of their own. */
   learningRate: number;
+  /** Pictures of the step. */
   images: number;
+  /** Without the wait for the pictures. */
   seconds: number;
 }
 
@@ -56,28 +59,37 @@ export interface EpochEvent {
   nextLearningRate: number;
   /** Whether this epoch is the best so far, by `map`. */
   best: boolean;
+  /** The largest `map` so far, and its epoch. */
   bestScore: number;
   bestEpoch: number;
+  /** Training and evaluation, saving not yet. */
   seconds: number;
 }
 
+/** What a run tells, and how it is ended. What a hook throws ends the run, too. */
 export interface TrainingHooks {
+  /** After each optimizer step. */
   onStep?: (event: StepEvent) => void;
+  /** After evaluation and saving of each epoch; a promise is waited for. */
   onEpoch?: (event: EpochEvent) => void | Promise<void>;
   /** Progress of the evaluation after an epoch, in pictures. */
   onEvaluate?: (event: { epoch: number; done: number; total: number }) => void;
+  /** Told of every picture that could not be read and is left out. */
   onWarning?: (message: string) => void;
   /** Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
+/** What a run came to. */
 export interface TrainingResult {
   /** Completed: all of them, unless the run stopped early. */
   epochs: number;
+  /** From 1. */
   bestEpoch: number;
   /** mAP@.5:.95 of the best epoch. */
   bestScore: number;
   outDir: string;
+  /** Of this call, also of a resumed run. */
   seconds: number;
   /** There when `patience` ended the run. */
   stoppedEarly?: true;
@@ -107,7 +119,8 @@ export class Trainer {
    * `map.png`, `config.json`.
    *
    * Rejects with what a hook throws, with the signal's reason, and with `DetectorError`: `LOSS_NOT_FINITE` (its message shows the
-   * parts of the loss; detector and `last` have the last good weights), `OUTPUT_NOT_WRITABLE`, `CHECKPOINT_MISMATCH`.
+   * parts of the loss; detector and `last` have the last good weights), `OUT_OF_MEMORY` (the same), `OUTPUT_NOT_WRITABLE`,
+   * `DATASET_EMPTY`, and `CHECKPOINT_MISMATCH`, `CHECKPOINT_NOT_FOUND` or `CHECKPOINT_CORRUPT` with `resume`.
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStep, onEpoch, onEvaluate, onWarning, signal } = checkHooks(hooks);

@@ -3,11 +3,13 @@ import { type ClassTable, classTables, groupByImage } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { runInSlices } from './time-slices.ts';
 
+/** Of the PASCAL VOC metric. */
 export interface VocOptions {
   /** 0..1, to be exceeded; default .5. */
   iouThreshold?: number;
 }
 
+/** The PASCAL VOC metric of one class. */
 export interface VocClassResult {
   labelIndex: number;
   /** VOC2007: the mean of the highest precision at recall 0, .1 ... 1 or beyond; -1 without objects. */
@@ -19,6 +21,7 @@ export interface VocClassResult {
   detections: number;
 }
 
+/** The PASCAL VOC metric of a data set, and of each class. */
 export interface VocResult {
   /** Means over the classes that have objects, 0..1; -1 where none has. */
   map11Point: number;

@@ -18,11 +18,13 @@ export interface Sample {
   objects: GroundTruth[];
 }
 
+/** Where a data set lies, and how it is opened: `images` and `annotations`, or `root` and `split`. */
 export type VocDatasetOptions = VocSource & {
   /** `__background__` first. */
   classes: readonly string[];
   /** Decode every image once, so that a truncated one is found now and not in the middle of a run. Default true; else headers only. */
   verifyImages?: boolean;
+  /** Aborted: the opening rejects with its reason. */
   signal?: AbortSignal;
   /** Called after every image; what it throws ends the opening. */
   onProgress?: (done: number, total: number) => void;
@@ -49,6 +51,7 @@ export class VocDataset {
     this.issues = issues;
   }
 
+  /** Of `samples`. */
   get length(): number {
     return this.samples.length;
   }

@@ -17,6 +17,7 @@ import type { Shape } from './k-means.ts';
 import { spread } from './spread.ts';
 import { findSuspiciousBoxes, type SuspiciousBox } from './suspicious-boxes.ts';
 
+/** Which model the data set is looked at for; a model of its own needs `defaultBoxes` and `maps`. */
 export interface AnalysisOptions {
   /** Default `best`. */
   preset?: PresetName;
@@ -34,17 +35,22 @@ export interface AnalysisOptions {
   seed?: number;
 }
 
+/** Progress and cancelling of `analyzeDataset`. */
 export interface AnalysisHooks {
   /** Called after each picture whose file was compared with the others: the longest part. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborted: the analysis rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
+/** How often a class is in a data set. */
 export interface ClassCount {
   label: string;
+  /** All of them, the difficult ones too. */
   objects: number;
   /** Pictures with at least one. */
   images: number;
+  /** Objects with VOC's flag `difficult`. */
   difficult: number;
 }
 
@@ -54,7 +60,7 @@ export interface DefaultBoxFit {
   coverage: Coverage;
 }
 
-/** Plain JSON. */
+/** What `analyzeDataset` found: plain JSON. A `Distribution` is null when there is nothing to count. */
 export interface DatasetAnalysis {
   images: number;
   objects: number;

@@ -7,7 +7,10 @@ import { analysisPage } from './page.ts';
 /** The page among the files of a report. */
 export const REPORT_PAGE = 'report.html';
 
-/** Writes the charts of an analysis as PNG and `report.html`, a page that has them all in it. Gives the names of the files. */
+/**
+ * Writes the charts of an analysis as PNG and `report.html`, a page that has them all in it, into a folder, which is made if it is
+ * missing. Gives the names of the files. Rejects with `DetectorError` `OUTPUT_NOT_WRITABLE`.
+ */
 export async function writeAnalysisReport(dir: string, title: string, analysis: DatasetAnalysis): Promise<string[]> {
   await ensureWritableDirectory(dir);
   // The chart library takes a while to load.

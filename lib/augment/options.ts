@@ -18,7 +18,7 @@ export interface Augmentation {
   offForLast: number;
 }
 
-/** The same with defaults, which are torchvision's where it has the transform: `{ zoomOut: {} }` is RandomZoomOut() alone. */
+/** `Augmentation` with defaults, which are torchvision's where it has the transform: `{ zoomOut: {} }` is RandomZoomOut() alone. */
 export type AugmentationOptions = {
   [Key in keyof Augmentation]?: Augmentation[Key] extends number ? number : Partial<NonNullable<Augmentation[Key]>>;
 };
@@ -26,6 +26,7 @@ export type AugmentationOptions = {
 /** What torchvision trains its SSD with (references/detection, preset "ssd"). Flips are an option of the Trainer. */
 export const ssdAugmentation: AugmentationOptions = { photometricDistort: {}, zoomOut: {}, iouCrop: {} };
 
+/** The augmentations that have a name: nothing but flips, or torchvision's for SSD (`ssdAugmentation`). */
 export const augmentationNames = ['none', 'ssd'] as const;
 export type AugmentationName = (typeof augmentationNames)[number];
 

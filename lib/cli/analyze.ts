@@ -12,7 +12,7 @@ import { loadDatasetConfig, withDefaultBoxes } from '../dataset-config.ts';
 import { isAnchors } from '../default-box-options.ts';
 import { type HeadName, headNames } from '../detection-head.ts';
 import { interruptible } from './interruption.ts';
-import { imageSize } from './model-options.ts';
+import { imageSize, presetHelp } from './model-options.ts';
 import { openDataset } from './open-dataset.ts';
 import { integer, integers } from './option-values.ts';
 import { createProgress } from './progress.ts';
@@ -48,9 +48,9 @@ train, analyze and the others then take in the place of the preset's.`;
 export function analyzeCommand(): Command {
   return new Command('analyze')
     .description('look at a data set before training: counts, suspicious boxes, and whether the default boxes fit')
-    .requiredOption('--config <yaml>', 'the data set file')
+    .requiredOption('--config <yaml>', 'required: the data set file')
     .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('train'))
-    .addOption(new Option('--preset <name>', 'the shape of the detector').choices(presetNames).default(defaultPreset))
+    .addOption(new Option('--preset <name>', presetHelp).choices(presetNames).default(defaultPreset))
     .addOption(new Option('--head <name>', 'the detection head').choices(headNames).default('ssd'))
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
     .option(

@@ -31,7 +31,7 @@ Examples:
 /** `dinov3-det evaluate`: COCO's, VOC's and the article's numbers of a checkpoint. */
 export function evaluateCommand(): Command {
   return addTrainedDetectorOptions(new Command('evaluate').description('measure a trained detector on a data set'))
-    .requiredOption('--config <yaml>', 'the data set file')
+    .requiredOption('--config <yaml>', 'required: the data set file')
     .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'))
     .option('--batch <n>', 'pictures that go through the model together (default: 8)', integer(1))
     .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))

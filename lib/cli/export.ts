@@ -38,7 +38,7 @@ export function exportCommand(): Command {
     .addOption(
       new Option(
         '--format <name>',
-        "pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
+        "required: pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
       )
         .choices(exportFormats)
         .makeOptionMandatory(),
@@ -48,7 +48,7 @@ export function exportCommand(): Command {
         .choices(exportParts)
         .default('model'),
     )
-    .requiredOption('--out <file>', 'the file to write')
+    .requiredOption('--out <file>', 'required: the file to write')
     .option('--force', 'replace the file if it is there')
     .addHelpText('after', examples)
     .action(exportFile);

@@ -58,12 +58,16 @@ export const modelFlagNames = [
 /** The article's names, as the DINOv3 repository has them. */
 const modelNames = backboneNames.filter((name) => name !== 'convnext_test').map((name) => `dinov3_${name}`);
 
+/** What the presets are, for every command that has them. */
+export const presetHelp =
+  'best: a feature pyramid, for objects of every size; article: one feature map, trained as the article does';
+
 /** Adds the options that choose a model, the article's among them. */
 export function addModelOptions(command: Command): Command {
   return command
     .option(
       '--weight, --weights <file>',
-      'weights (.pth or safetensors), or a TorchScript file that is the backbone; a bare name is looked up in DINOv3_WEIGHTS',
+      'weights (.pth or safetensors), or a TorchScript file that is the backbone; a bare name is looked up in the folder DINOv3_WEIGHTS',
     )
     .addOption(
       new Option('--model-name <name>', `the article's name of the backbone: ${modelNames.join(', ')}`).argParser(
@@ -77,15 +81,12 @@ export function addModelOptions(command: Command): Command {
       ).conflicts('modelName'),
     )
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
+    .addOption(new Option('--preset <name>', `${presetHelp} (default: best)`).choices(presetNames))
     .addOption(
-      new Option('--preset <name>', 'shape of the detector, and how it is trained (default: best)').choices(
-        presetNames,
-      ),
-    )
-    .addOption(
-      new Option('--fusion <name>', 'of the maps of a feature pyramid, from the top down (default: none)').choices(
-        fusionNames,
-      ),
+      new Option(
+        '--fusion <name>',
+        'of a feature pyramid (--preset best): fpn adds a path from the top down (default: none)',
+      ).choices(fusionNames),
     )
     .addOption(
       new Option('--head <name>', "the detection head; retinanet: torchvision's RetinaNet (default: ssd)").choices(

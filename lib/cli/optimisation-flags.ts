@@ -32,14 +32,22 @@ export function addOptimisationOptions(command: Command): Command {
       'steps in which the learning rate rises from a thousandth (default: a twentieth of the run, 500 at most; preset article: 0)',
       integer(0),
     )
-    .option('--weight-decay <number>', 'default: 0.01 for AdamW, 0 for SGD', nonNegativeNumber)
+    .option(
+      '--weight-decay <number>',
+      'how much of the weights a step takes away (default: 0.01 for AdamW, 0 for SGD)',
+      nonNegativeNumber,
+    )
     .option('--decay-weights-only', 'no weight decay of biases, norms and layer scales')
     .option(
       '--backbone-lr-factor <number>',
       "the backbone's share of the learning rate (default: 1, and .1 with --weights; preset article: 1)",
       positiveNumber,
     )
-    .option('--layer-decay <number>', 'of the learning rate, layer by layer down the ConvNeXt (default: 1)', fraction)
+    .option(
+      '--layer-decay <number>',
+      'factor of the learning rate from each ConvNeXt layer to the one before (default: 1)',
+      fraction,
+    )
     .option('--accumulate <n>', 'batches for one step of the optimizer (default: 1)', integer(1))
     .option(
       '--clip-grad-norm <number>',

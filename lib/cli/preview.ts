@@ -31,8 +31,8 @@ Examples:
 export function previewCommand(): Command {
   return new Command('preview')
     .description('show training pictures as the model gets them, with their boxes, on one sheet')
-    .requiredOption('--config <yaml>', 'the data set file')
-    .requiredOption('--output <png>', 'the file to write')
+    .requiredOption('--config <yaml>', 'required: the data set file')
+    .requiredOption('--output <png>', 'required: the file to write')
     .option('--augmentation <name|file>', augmentationHelp, 'ssd')
     .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
     .option('--epoch <n>', 'the epoch to show', integer(1), 1)

@@ -21,7 +21,8 @@ Examples:
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
   dinov3-det detect --checkpoint runs/train/best photo.jpg
   dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
-Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. DEBUG=1 shows where an error came from.`;
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. With DEBUG=1 an error shows its code,
+which lib/troubleshooting.md explains, and where it came from.`;
 
 /** The command line, not yet parsed. */
 export function createProgram(): Command {

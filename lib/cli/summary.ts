@@ -16,7 +16,7 @@ Of the configuration only CLASSES and DEFAULT_BOXES count: the pictures need not
 /** `dinov3-det summary`: the layer table of a model. */
 export function summaryCommand(): Command {
   return addModelOptions(new Command('summary').description('print the layers and parameters of a detector'))
-    .requiredOption('--config <yaml>', 'the data set file, for its classes')
+    .requiredOption('--config <yaml>', 'required: the data set file, for its classes')
     .option('--fine-tune', 'count the backbone as trainable')
     .option('--json', 'print the summary as JSON')
     .addHelpText('after', examples)

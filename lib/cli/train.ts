@@ -57,7 +57,7 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 export function trainCommand(): Command {
   const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
   return addOptimisationOptions(addComputeOptions(addLossOptions(addModelOptions(command))))
-    .requiredOption('--config <yaml>', 'the data set file')
+    .requiredOption('--config <yaml>', 'required: the data set file')
     .option('--lr <number>', 'learning rate (default: 0.001; preset article: 0.0001)', positiveNumber)
     .option('--fine-tune', 'train the backbone too, not the head alone (default, but for the preset article)')
     .option('--no-fine-tune', 'train the head alone')

@@ -13,7 +13,10 @@ export interface TrainedDetectorFlags extends ModelFlags, ComputeFlags {
 
 /** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
 export function addTrainedDetectorOptions(command: Command): Command {
-  const checkpoint = new Option('--checkpoint <dir>', 'the directory of a checkpoint, for example runs/train/best');
+  const checkpoint = new Option(
+    '--checkpoint <dir>',
+    'the directory of a checkpoint, for example runs/train/best; or else --weights, with --config and the options of its model',
+  );
   command.addOption(checkpoint.conflicts(modelFlagNames));
   return addComputeOptions(addModelOptions(command));
 }

@@ -69,7 +69,12 @@ describe('analyzeDataset', () => {
     const dataset = await writeDataset(objects);
     const defaultBoxes = { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true };
     const maps = [{ width: 4, height: 4 }];
-    const { configured, proposed } = await analyzeDataset(dataset, { preset: 'article', defaultBoxes, maps, ratios: 1 });
+    const { configured, proposed } = await analyzeDataset(dataset, {
+      preset: 'article',
+      defaultBoxes,
+      maps,
+      ratios: 1,
+    });
     expect(configured.defaultBoxes).toEqual(defaultBoxes);
     // The halves are off by a quarter of their side both ways: 9 / (2 * 16 - 9). The quarter fills a cell, as no default box does yet.
     expect(configured.coverage).toMatchObject({ boxes: 32, all: { objects: 4, covered: 0 } });

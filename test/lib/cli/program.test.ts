@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createProgram, runProgram } from '../../../lib/cli/program.ts';
@@ -23,6 +23,22 @@ async function run(...args: string[]) {
   return { code, out: out.join(''), error: error.join('') };
 }
 
+/** The arguments of the commands in a text: lines joined, redirections, remarks and quotes taken off. */
+function commandLines(text: string, start: RegExp): string[][] {
+  const lines = text.replaceAll(/ *\\\n +/g, ' ').split('\n');
+  return lines
+    .filter((line) => start.test(line))
+    .map((line) => line.replace(start, '').replace(/( {2,}| #| >).*$/, ''))
+    .map((line) => line.split(' ').filter((word) => word !== ''));
+}
+
+/** Parses a command line as the program does, and does nothing. */
+async function parse(args: string[]): Promise<void> {
+  const program = createProgram().configureOutput({ writeErr: () => {} });
+  for (const command of program.commands) command.configureOutput({ writeErr: () => {} }).action(() => {});
+  await program.parseAsync(args, { from: 'user' });
+}
+
 const yaml = ["VOC_ROOT: 'not there'", "CLASSES: ['__background__', 'cat']"].join('\n');
 
 async function configFile(): Promise<string> {
@@ -38,6 +54,27 @@ describe('help', () => {
     expect(out).toContain(`Usage: dinov3-det ${name}`);
     expect(out).toMatch(new RegExp(`Examples:\n  dinov3-det ${name} `));
     expect(error).toBe('');
+  });
+
+  it('has examples that its own options take', async () => {
+    const names = createProgram().commands.map((command) => command.name());
+    const examples: string[][] = [];
+    for (const name of ['', ...names]) {
+      const { out } = await run(...(name === '' ? [] : [name]), '--help');
+      examples.push(...commandLines(out, /^ {2}dinov3-det /));
+    }
+    expect(examples.length).toBeGreaterThan(25);
+    for (const example of examples) await parse(example);
+  });
+
+  it('README has no command that its options do not take', async () => {
+    const examples = commandLines(await readFile('README.md', 'utf8'), /^npx dinov3-det /);
+    expect(examples.length).toBeGreaterThan(15);
+    for (const example of examples) await parse(example);
+  });
+
+  it('a wrong example is seen', async () => {
+    await expect(parse(['detect', '--checkpont', 'best', 'photo.jpg'])).rejects.toThrow("unknown option '--checkpont'");
   });
 
   it('lists the commands', async () => {
