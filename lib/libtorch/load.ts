@@ -15,7 +15,8 @@ type Loader = { open: (paths: string[]) => Promise<void> };
 
 /** What to run when the addon is missing or does not fit. */
 const remedy =
-  'In a checkout run: npm run setup. In a project that uses the package run: npm rebuild dinov3-det; npx dinov3-det doctor';
+  'In a checkout run: npm run setup. In a project that uses the package compile it: npx dinov3-det build. ' +
+  'See: npx dinov3-det doctor';
 
 let loaded: Promise<LoadedAddon> | undefined;
 
