@@ -15,6 +15,8 @@ const allowedFiles = [
   /^dist\/(?!demo\/)[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.yaml$/,
+  /^licenses\/[\w.-]+$/,
+  /^lib\/[\w-]+\.md$/,
   /^scripts\/export_backbone\.py$/,
   /^prebuilds\/(linux|darwin|win32)-(x64|arm64)\/(node\.napi(\.glibc)?|loader\/libtorch_loader)\.node$/,
 ];
@@ -55,9 +57,10 @@ const checks = [
       ...Object.values(manifest.exports).flatMap((entry) => leavesOf(entry)),
     ];
     const missing = targets.filter((target) => !names.includes(target.replace(/^\.\//, '')));
-    const untyped = Object.entries(manifest.exports).filter(
-      ([, entry]) => leavesOf(entry).some(isScript) && !entry.types,
-    );
+    const untyped = Object.entries(manifest.exports).filter(([, entry]) => {
+      const leaves = leavesOf(entry);
+      return leaves.some((path) => /\.[cm]?js$/.test(path)) && !leaves.some((path) => /\.d\.[cm]?ts$/.test(path));
+    });
     return [
       ...missing.map((target) => `package.json names ${target}, which is not in the package`),
       ...untyped.map(([name]) => `the export "${name}" has no types`),
@@ -82,7 +85,6 @@ const checks = [
 ];
 
 const leavesOf = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(leavesOf));
-const isScript = (path) => /\.[cm]?js$/.test(path);
 
 /** Everything that is wrong with a tarball, as sentences. */
 async function problemsOf(tarball, platforms) {

@@ -24,9 +24,9 @@ const failureOf = (run: Promise<string>) =>
   );
 const write = (name: string, text: string) => writeFile(join(folder, name), text);
 
-/** What can be imported: `dinov3-det`, and whatever else package.json exports as a module. */
+/** What Node.js can import: `dinov3-det`, and whatever else package.json exports, but for a preload script of Electron. */
 const entries = Object.keys(manifest.exports)
-  .filter((path) => !path.endsWith('.json'))
+  .filter((path) => !/\.json$|\/preload$/.test(path))
   .map((path) => manifest.name + path.slice(1));
 
 describe(`the package, installed ${how}`, () => {
