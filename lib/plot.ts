@@ -1,11 +1,15 @@
-import { LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
+import { setImmediate } from 'node:timers/promises';
 import { type EChartsCoreOption, init, use } from 'echarts/core';
+// Each by itself: 'echarts/charts' and 'echarts/components' load all that there are.
+import 'echarts/lib/chart/line.js';
+import 'echarts/lib/component/grid.js';
+import 'echarts/lib/component/legendPlain.js';
+import 'echarts/lib/component/title.js';
 import { SVGRenderer } from 'echarts/renderers';
 import sharp from 'sharp';
 import { outlineChartText } from './font.ts';
 
-use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
+use([SVGRenderer]);
 
 export interface ChartSeries {
   name: string;
@@ -29,7 +33,7 @@ export interface LineChartOptions {
 const MAX_DOTS = 60;
 
 /** A line chart as SVG whose x axis begins at 0. No display and no font is needed. */
-export function lineChartSvg(options: LineChartOptions): string {
+export async function lineChartSvg(options: LineChartOptions): Promise<string> {
   const { title, xLabel, yLabel, series, yMin, width, height } = options;
   const xs = series.flatMap(({ points }) => points.map(([x]) => x));
   const chart: EChartsCoreOption = {
@@ -65,12 +69,19 @@ export function lineChartSvg(options: LineChartOptions): string {
   return chartSvg(chart, width, height);
 }
 
-/** A chart as SVG, in pixels, its text as outlines; who asks for another kind of chart registers it with echarts first. */
-export function chartSvg(options: EChartsCoreOption, width = 900, height = 560): string {
+/**
+ * A chart as SVG, in pixels, its text as outlines; who asks for another kind of chart registers it with echarts first. The first
+ * one takes long: the event loop gets its turn after each step.
+ */
+export async function chartSvg(options: EChartsCoreOption, width = 900, height = 560): Promise<string> {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
+    await setImmediate();
     chart.setOption({ animation: false, backgroundColor: '#fff', ...options });
-    return outlineChartText(chart.renderToSVGString());
+    await setImmediate();
+    const svg = chart.renderToSVGString();
+    await setImmediate();
+    return outlineChartText(svg);
   } finally {
     chart.dispose();
   }

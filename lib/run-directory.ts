@@ -2,6 +2,7 @@ import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureWritableDirectory, writeFileAtomic, writing } from './atomic-file.ts';
 import { DetectorError } from './errors.ts';
+import { loadPlots } from './load-plots.ts';
 import type { ChartSeries } from './plot.ts';
 
 /** One training step. */
@@ -106,20 +107,20 @@ export class RunDirectory {
 
   /** Draws `train_loss.png` and `map.png` from what is recorded. */
   async writePlots(): Promise<void> {
-    const { lineChartSvg, renderSvg } = await import('./plot.ts'); // the chart library takes a while to load
+    const { lineChartSvg, renderSvg } = await loadPlots();
     const epochLoss: ChartSeries = {
       name: 'mean of the epoch',
       points: this.#epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
     };
     const stepLoss: ChartSeries = { name: 'steps, smoothed', points: smooth(this.#steps) };
-    const loss = lineChartSvg({
+    const loss = await lineChartSvg({
       title: 'Training loss',
       xLabel: 'epoch',
       yLabel: 'loss',
       series: [epochLoss, stepLoss].filter(({ points }) => points.length > 0),
     });
     await writeFileAtomic(join(this.path, 'train_loss.png'), await renderSvg(loss));
-    const map = lineChartSvg({
+    const map = await lineChartSvg({
       title: 'Validation mAP',
       xLabel: 'epoch',
       yLabel: 'mAP',

@@ -8,9 +8,12 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const isWindows = process.platform === 'win32';
 
 /** Runs a program in the checkout, its output shown, and gives its exit code (128 + n after a signal, as shells do). */
-export function run(command, ...args) {
+export const run = (command, ...args) => runIn(root, command, ...args);
+
+/** The same in another folder. */
+export function runIn(cwd, command, ...args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', shell: isWindows && !/\.exe$/.test(command) });
+    const child = spawn(command, args, { cwd, stdio: 'inherit', shell: isWindows && !/\.exe$/.test(command) });
     // Ctrl-C reaches the child too: it ends in its own way, and then we do.
     const wait = () => {};
     process.on('SIGINT', wait);

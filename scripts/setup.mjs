@@ -10,13 +10,14 @@ import { root, run, tool } from './program.mjs';
 
 const stampPath = join(root, '.setup-stamp.json');
 
-/** Makes this checkout ready to run. */
-export async function setup({ tests = false } = {}) {
+/** Makes this checkout ready to run; without the addon it needs no LibTorch. */
+export async function setup({ addon = true, tests = false } = {}) {
   checkNode();
   const onWait = (pid) => say(`waiting for the set-up that process ${pid} is doing`);
   await withLock(join(root, '.setup.lock'), onWait, async () => {
     await installPackages();
     await compileTypeScript();
+    if (!addon) return;
     const libtorch = await provideLibtorch();
     await compileAddon(libtorch, tests);
   });

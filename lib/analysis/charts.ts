@@ -1,13 +1,12 @@
-import { BarChart, HeatmapChart, ScatterChart } from 'echarts/charts';
-import { VisualMapComponent } from 'echarts/components';
-import { use } from 'echarts/core';
+import 'echarts/lib/chart/bar.js';
+import 'echarts/lib/chart/heatmap.js';
+import 'echarts/lib/chart/scatter.js';
+import 'echarts/lib/component/visualMap.js';
 import { chartSvg } from '../plot.ts';
 import type { DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
 import type { CoverageRow } from './coverage.ts';
 import { defaultBoxGrids } from './default-box-grid.ts';
 import type { Distribution } from './distribution.ts';
-
-use([BarChart, HeatmapChart, ScatterChart, VisualMapComponent]);
 
 export interface AnalysisChart {
   /** A file name without its ending. */
@@ -28,7 +27,7 @@ interface Bars {
 const MAX_CLASSES = 40;
 
 /** Every chart of an analysis, one after the other; those of objects only where there are some. */
-export function* analysisCharts(analysis: DatasetAnalysis): Generator<AnalysisChart> {
+export async function* analysisCharts(analysis: DatasetAnalysis): AsyncGenerator<AnalysisChart> {
   const { objectsPerImage, side, aspectRatio } = analysis;
   if (objectsPerImage) {
     yield histogramChart('objects-per-image', 'Objects per picture', 'objects', objectsPerImage, String, 'pictures');
@@ -48,12 +47,12 @@ export function* analysisCharts(analysis: DatasetAnalysis): Generator<AnalysisCh
   yield coverageChart('coverage-by-class', 'Objects that reach IoU .5, by class', analysis, 'byClass');
 }
 
-function barChart(name: string, { title, xLabel, yLabel, names, series, yMax }: Bars): AnalysisChart {
+async function barChart(name: string, { title, xLabel, yLabel, names, series, yMax }: Bars): Promise<AnalysisChart> {
   const longest = Math.max(0, ...names.map(({ length }) => length));
   const isCrowded = names.length * longest > 100;
   // Turned by 60 degrees, of letters about 7 pixels wide.
   const labelHeight = isCrowded ? 16 + Math.min(110, 6 * longest) : 20;
-  const svg = chartSvg({
+  const svg = await chartSvg({
     title: { text: title, left: 'center', top: 12 },
     legend: { top: 40, itemGap: 32, show: series.length > 1 },
     grid: { left: 80, right: 32, top: 80, bottom: 36 + labelHeight, outerBoundsMode: 'none' },
@@ -78,7 +77,7 @@ function histogramChart(
   { counts, edges }: Distribution,
   showEdge: (edge: number) => string,
   yLabel = 'objects',
-): AnalysisChart {
+): Promise<AnalysisChart> {
   const names = edges.slice(0, -1).map(showEdge);
   return barChart(name, {
     title,
@@ -89,7 +88,7 @@ function histogramChart(
   });
 }
 
-function classesChart({ classes }: DatasetAnalysis): AnalysisChart {
+function classesChart({ classes }: DatasetAnalysis): Promise<AnalysisChart> {
   const shown = classes.toSorted((a, b) => b.objects - a.objects).slice(0, MAX_CLASSES);
   const title =
     shown.length < classes.length ? `Objects of the ${MAX_CLASSES} most frequent classes` : 'Objects by class';
@@ -105,7 +104,7 @@ function coverageChart(
   title: string,
   { configured, proposed }: DatasetAnalysis,
   by: 'bySide' | 'byArea' | 'byClass',
-): AnalysisChart {
+): Promise<AnalysisChart> {
   const present = (row: CoverageRow) => row.objects > 0;
   const rows = configured.coverage[by].filter(present).slice(0, MAX_CLASSES);
   const percent = ({ share }: CoverageRow) => 100 * share!;
@@ -118,13 +117,13 @@ function coverageChart(
 }
 
 /** Where objects are: the picture in 10 x 10 parts. */
-function positionsChart({ positions, imageSize }: DatasetAnalysis): AnalysisChart {
+async function positionsChart({ positions, imageSize }: DatasetAnalysis): Promise<AnalysisChart> {
   const title = 'Centres of the objects in the picture';
   const parts = positions.map((_, i) => `${10 * i}`);
   const cells = positions.flatMap((row, y) => row.map((count, x) => [x, y, count]));
   const most = Math.max(...positions.flat());
   const height = Math.round(Math.min(900, Math.max(300, (560 * imageSize.height) / imageSize.width)));
-  const svg = chartSvg(
+  const svg = await chartSvg(
     {
       title: { text: title, left: 'center', top: 12 },
       grid: { left: 64, right: 110, top: 56, bottom: 56, outerBoundsMode: 'none' },
@@ -157,7 +156,7 @@ function positionsChart({ positions, imageSize }: DatasetAnalysis): AnalysisChar
 const MIN_SIDE = 1 / 128;
 
 /** Shapes of the objects and of the default boxes, on logarithmic axes: equal distances are equal factors. */
-function shapesChart({ shapes, configured, proposed, maps, imageSize }: DatasetAnalysis): AnalysisChart {
+async function shapesChart({ shapes, configured, proposed, maps, imageSize }: DatasetAnalysis): Promise<AnalysisChart> {
   const title = 'Width and height of the objects and the default boxes';
   const axis = (name: string, nameGap: number) => ({
     type: 'log',
@@ -176,7 +175,7 @@ function shapesChart({ shapes, configured, proposed, maps, imageSize }: DatasetA
     Math.max(MIN_SIDE, Math.min(1, width)),
     Math.max(MIN_SIDE, Math.min(1, height)),
   ];
-  const svg = chartSvg(
+  const svg = await chartSvg(
     {
       title: { text: title, left: 'center', top: 12 },
       legend: { top: 40, itemGap: 32 },

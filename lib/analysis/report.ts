@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ensureWritableDirectory, writeFileAtomic } from '../atomic-file.ts';
+import { loadPlots } from '../load-plots.ts';
 import type { DatasetAnalysis } from './analyze-dataset.ts';
 import type { AnalysisChart } from './charts.ts';
 import { analysisPage } from './page.ts';
@@ -13,10 +14,10 @@ export const REPORT_PAGE = 'report.html';
  */
 export async function writeAnalysisReport(dir: string, title: string, analysis: DatasetAnalysis): Promise<string[]> {
   await ensureWritableDirectory(dir);
-  // The chart library takes a while to load.
-  const [{ analysisCharts }, { renderSvg }] = await Promise.all([import('./charts.ts'), import('../plot.ts')]);
+  const { renderSvg } = await loadPlots();
+  const { analysisCharts } = await import('./charts.ts');
   const charts: AnalysisChart[] = [];
-  for (const chart of analysisCharts(analysis)) {
+  for await (const chart of analysisCharts(analysis)) {
     await writeFileAtomic(join(dir, `${chart.name}.png`), await renderSvg(chart.svg));
     charts.push(chart);
   }

@@ -11,11 +11,12 @@ import { minorVersion } from './version.ts';
 /** The native addon and the LibTorch below it. `lib/binding.ts` knows what is in it. */
 export type LoadedAddon = { addon: unknown; location: LibtorchLocation };
 
-type Loader = { open: (paths: string[]) => void };
+type Loader = { open: (paths: string[]) => Promise<void> };
 
 /** What to run when the addon is missing or does not fit. */
 const remedy =
-  'In a checkout run: npm run setup. In a project that uses the package run: npm rebuild dinov3-det; npx dinov3-det doctor';
+  'In a checkout run: npm run setup. In a project that uses the package compile it: npx dinov3-det build. ' +
+  'See: npx dinov3-det doctor';
 
 let loaded: Promise<LoadedAddon> | undefined;
 
@@ -38,21 +39,21 @@ export async function loadAddon(options: FindOptions = {}): Promise<LoadedAddon>
 /** The same for another addon that is linked against LibTorch. */
 export async function loadAddonFile(path: string, options: FindOptions = {}): Promise<LoadedAddon> {
   const location = await findLibtorch(options);
-  loadLibtorch(location);
+  await loadLibtorch(location);
   const addon = openAddon(path);
   checkBuiltFor(addon, location, path);
   return { addon, location };
 }
 
 /**
- * Loads the libraries of a LibTorch into the process, for every addon that comes after.
+ * Loads the libraries of a LibTorch into the process, for every addon that comes after; the event loop stays free meanwhile.
  * @throws {DetectorError} `LIBTORCH_INCOMPATIBLE` with the system loader's words.
  */
-export function loadLibtorch({ lib, variant, version }: LibtorchLocation): void {
+export async function loadLibtorch({ lib, variant, version }: LibtorchLocation): Promise<void> {
   shortenBusyWaiting();
   const loader = openAddon(loaderPath()) as Loader;
   try {
-    loader.open(requiredLibraries(variant).map((file) => join(lib, file)));
+    await loader.open(requiredLibraries(variant).map((file) => join(lib, file)));
   } catch (error) {
     throw new DetectorError(
       'LIBTORCH_INCOMPATIBLE',

@@ -27,11 +27,13 @@ describe('lineChartSvg', () => {
       [2, 2],
       [3, 1],
     ];
-    const one = await colours(lineChartSvg({ ...chart, series: [{ name: 'a', points }], width: 400, height: 300 }));
+    const one = await colours(
+      await lineChartSvg({ ...chart, series: [{ name: 'a', points }], width: 400, height: 300 }),
+    );
     expect(one).toMatchObject({ width: 400, height: 300, second: 0 });
     expect(one.first).toBeGreaterThan(200);
     const two = await colours(
-      lineChartSvg({
+      await lineChartSvg({
         ...chart,
         series: [
           { name: 'a', points },
@@ -51,23 +53,23 @@ describe('lineChartSvg', () => {
       [4, 1],
     ];
     const whole = await colours(
-      lineChartSvg({ ...chart, series: [{ name: 'a', points: points.map(([x]) => [x, 1]) }] }),
+      await lineChartSvg({ ...chart, series: [{ name: 'a', points: points.map(([x]) => [x, 1]) }] }),
     );
-    const gap = await colours(lineChartSvg({ ...chart, series: [{ name: 'a', points }] }));
+    const gap = await colours(await lineChartSvg({ ...chart, series: [{ name: 'a', points }] }));
     expect(gap.first).toBeGreaterThan(0);
     expect(gap.first).toBeLessThan(whole.first / 2);
-    expect((await colours(lineChartSvg({ ...chart, series: [{ name: 'a', points: [] }] }))).first).toBe(0);
-    expect((await colours(lineChartSvg({ ...chart, series: [] }))).first).toBe(0);
+    expect((await colours(await lineChartSvg({ ...chart, series: [{ name: 'a', points: [] }] }))).first).toBe(0);
+    expect((await colours(await lineChartSvg({ ...chart, series: [] }))).first).toBe(0);
   });
 
   it('takes many points, and names with markup', async () => {
     const points = Array.from({ length: 200_000 }, (_, i): [number, number] => [i, Math.sin(i / 1e4)]);
-    const svg = lineChartSvg({ ...chart, title: '<script>&', series: [{ name: '"<b>"', points }] });
+    const svg = await lineChartSvg({ ...chart, title: '<script>&', series: [{ name: '"<b>"', points }] });
     expect(svg).not.toContain('<script');
     expect((await colours(svg)).first).toBeGreaterThan(200);
   });
 
-  it('needs no font', () => {
-    expect(lineChartSvg({ ...chart, series: [{ name: 'a', points: [[1, 0.5]] }] })).not.toContain('<text');
+  it('needs no font', async () => {
+    expect(await lineChartSvg({ ...chart, series: [{ name: 'a', points: [[1, 0.5]] }] })).not.toContain('<text');
   });
 });

@@ -4,9 +4,11 @@
 #include <napi.h>
 
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #ifdef _WIN32
 #include <windows.h>
@@ -63,15 +65,40 @@ std::string Open(const fs::path& path) {
 #endif
 }
 
-// open(paths: string[]): void
-void OpenAll(const Napi::CallbackInfo& info) {
-  static std::mutex mutex;  // worker threads may come at once, and looking and loading are two steps
-  const std::lock_guard<std::mutex> lock(mutex);
-  const Napi::Array paths = info[0].As<Napi::Array>();
-  for (uint32_t i = 0; i < paths.Length(); i++) {
-    const std::string error = Open(Napi::Value(paths[i]).As<Napi::String>().Utf16Value());
-    if (!error.empty()) throw Napi::Error::New(info.Env(), error);
+// On one of libuv's threads: the constructors of LibTorch take some tenths of a second.
+class Opening : public Napi::AsyncWorker {
+ public:
+  Opening(Napi::Env env, const Napi::Array& paths) : Napi::AsyncWorker(env), deferred_(env) {
+    for (uint32_t i = 0; i < paths.Length(); i++) {
+      paths_.emplace_back(Napi::Value(paths[i]).As<Napi::String>().Utf16Value());
+    }
   }
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void Execute() override {
+    static std::mutex mutex;  // threads may come at once, and looking and loading are two steps
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (const fs::path& path : paths_) {
+      const std::string error = Open(path);
+      if (!error.empty()) return SetError(error);
+    }
+  }
+
+  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::vector<fs::path> paths_;
+};
+
+// open(paths: string[]): Promise<void>
+Napi::Value OpenAll(const Napi::CallbackInfo& info) {
+  auto opening = std::make_unique<Opening>(info.Env(), info[0].As<Napi::Array>());
+  const Napi::Promise promise = opening->promise();
+  opening.release()->Queue();  // deletes itself when done
+  return promise;
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {

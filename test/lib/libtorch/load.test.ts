@@ -48,7 +48,7 @@ describe('the addon of this checkout', () => {
       code: 'LIBTORCH_INCOMPATIBLE',
       message: `The LibTorch in ${loaded.location.dir} is already loaded: the one in ${other} needs a process of its own`,
     });
-    expect(() => loadLibtorch({ ...loaded.location, lib: join(other, 'lib') })).toThrow(
+    await expect(loadLibtorch({ ...loaded.location, lib: join(other, 'lib') })).rejects.toThrow(
       /another libc10\.so is already loaded in this process, from/,
     );
   });
@@ -67,8 +67,8 @@ describe('the addon of this checkout', () => {
     const libraries = requiredLibraries(loaded.location.variant).map((file) => join(loaded.location.lib, file));
     const script = `
       const { parentPort, workerData } = require('node:worker_threads');
-      require(workerData.loader).open(workerData.libraries);
-      parentPort.postMessage(require(workerData.addon).libtorchVersion);`;
+      const opened = require(workerData.loader).open(workerData.libraries);
+      opened.then(() => parentPort.postMessage(require(workerData.addon).libtorchVersion));`;
     const worker = new Worker(script, { eval: true, workerData: { loader, libraries, addon: addonPath() } });
     const version = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
     expect(loaded.location.version).toContain(version);
