@@ -1,0 +1,48 @@
+const TIME_BASE = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] config in time_base: (\d+)\/(\d+)/;
+const FRAME = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] n: *\d+ pts: *(-?\d+|NOPTS) /;
+
+/**
+ * The times of frames, read from the log of ffmpeg's `showinfo`, which writes a line for each frame before it hands the frame on.
+ * Frames without a time get one by the frame rate; no frame is shown before the one before it.
+ */
+export class FrameClock {
+  readonly #frameSeconds: number;
+  readonly #times: (number | undefined)[] = [];
+  #tick = Number.NaN;
+  #last: number | undefined;
+  #hasEnded = false;
+  #wake = () => {};
+
+  constructor(frameRate: number) {
+    this.#frameSeconds = 1 / frameRate;
+  }
+
+  /** Takes a line of the log. */
+  read(line: string): void {
+    const base = TIME_BASE.exec(line);
+    if (base) this.#tick = Number(base[1]) / Number(base[2]);
+    const frame = FRAME.exec(line);
+    if (!frame) return;
+    const seconds = Number(frame[1]) * this.#tick;
+    this.#times.push(Number.isFinite(seconds) ? seconds : undefined);
+    this.#wake();
+  }
+
+  /** No more lines come. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#wake();
+  }
+
+  /** The time of the next frame, in seconds. */
+  async next(): Promise<number> {
+    if (this.#times.length === 0 && !this.#hasEnded) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const expected = this.#last === undefined ? 0 : this.#last + this.#frameSeconds;
+    this.#last = Math.max(this.#times.shift() ?? expected, this.#last ?? 0);
+    return this.#last;
+  }
+}
