@@ -8,7 +8,7 @@ const FRAME = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] n: *\d+ pts: *(-?\d+|N
 export class FrameClock {
   readonly #frameSeconds: number;
   readonly #times: (number | undefined)[] = [];
-  #tick = Number.NaN;
+  #timeBase: [numerator: number, denominator: number] = [Number.NaN, 1];
   #last: number | undefined;
   #hasEnded = false;
   #wake = () => {};
@@ -20,10 +20,11 @@ export class FrameClock {
   /** Takes a line of the log. */
   read(line: string): void {
     const base = TIME_BASE.exec(line);
-    if (base) this.#tick = Number(base[1]) / Number(base[2]);
+    if (base) this.#timeBase = [Number(base[1]), Number(base[2])];
     const frame = FRAME.exec(line);
     if (!frame) return;
-    const seconds = Number(frame[1]) * this.#tick;
+    const [numerator, denominator] = this.#timeBase;
+    const seconds = (Number(frame[1]) * numerator) / denominator;
     this.#times.push(Number.isFinite(seconds) ? seconds : undefined);
     this.#wake();
   }

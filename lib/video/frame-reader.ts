@@ -95,7 +95,7 @@ export class FrameReader {
   /** Cuts standard output into blocks of that many bytes; what is left over at the end is dropped. */
   async *#readBlocks(bytes: number): AsyncGenerator<Uint8Array> {
     const chunks: AsyncIterator<Buffer> = this.#decoder.stdout[Symbol.asyncIterator]();
-    let block = Buffer.allocUnsafe(bytes);
+    let block = Buffer.allocUnsafeSlow(bytes); // with memory of its own: it is handed out
     let filled = 0;
     for (;;) {
       const next = await this.#orStall(chunks.next()).catch(() => undefined); // the pipe was taken away
@@ -106,8 +106,8 @@ export class FrameReader {
         begin += copied;
         filled += copied;
         if (filled < bytes) continue;
-        yield block;
-        block = Buffer.allocUnsafe(bytes);
+        yield new Uint8Array(block.buffer);
+        block = Buffer.allocUnsafeSlow(bytes);
         filled = 0;
       }
     }

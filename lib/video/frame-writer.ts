@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { replaceFile } from '../atomic-file.ts';
@@ -71,7 +72,9 @@ export class FrameWriter {
     this.#container = container;
     this.#options = options;
     this.#frameSeconds = 1 / video.frameRate;
-    this.#done = replaceFile(path, (temporary) => this.#encode(temporary, video, encoder));
+    this.#done = replaceFile(path, (temporary) =>
+      removedAtExit(temporary, () => this.#encode(temporary, video, encoder)),
+    );
     this.#done.catch(() => {}); // told by `open`, `write` and `finish`
   }
 
@@ -135,7 +138,7 @@ export class FrameWriter {
   /** The audio of a file begins where the file does, its video maybe later. */
   async #addAudio(video: string, source: VideoSource, seconds: number | undefined): Promise<string | undefined> {
     const { signal, stallSeconds } = this.#options;
-    const withAudio = `${video}.audio`;
+    const withAudio = audioName(video);
     const limit = seconds === undefined ? [] : ['-t', String(seconds)];
     try {
       let why = '';
@@ -163,6 +166,23 @@ export class FrameWriter {
     const said = complaint && `: ${complaint.replaceAll(fileUrl(temporary), this.#path)}`;
     return new DetectorError('OUTPUT_NOT_WRITABLE', `Cannot write ${this.#path}: ffmpeg ${how}${said}`);
   }
+}
+
+/** A process that is ended in the middle leaves no large file behind either. */
+async function removedAtExit(path: string, action: () => Promise<void>): Promise<void> {
+  const remove = () => {
+    for (const file of [path, audioName(path)]) rmSync(file, { force: true });
+  };
+  process.on('exit', remove);
+  try {
+    await action();
+  } finally {
+    process.off('exit', remove);
+  }
+}
+
+function audioName(path: string): string {
+  return `${path}.audio`;
 }
 
 /** Players want 4:2:0, which has even sides only: an odd frame gets a black line at its right or lower edge. */
