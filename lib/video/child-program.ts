@@ -62,7 +62,11 @@ export class ChildProgram {
     return this.#complaints.join('; ');
   }
 
+  /** Ends it at once; safe to repeat, and when it has ended by itself. */
   kill(): void {
+    // What nobody reads would keep the pipes open, and `ended` from coming.
+    this.stdin.destroy();
+    this.stdout.destroy();
     const { pid, exitCode, signalCode } = this.#child;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
     this.isKilled = true;
@@ -72,8 +76,6 @@ export class ChildProgram {
     } catch {
       // It has just ended.
     }
-    this.stdin.destroy();
-    this.stdout.destroy(); // unread output would keep the pipe open
   }
 
   /** What is not in the log's form is an error too: that of the system's loader, or of a wrapper script. */

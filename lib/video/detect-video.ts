@@ -3,6 +3,7 @@ import { checkString } from '../check.ts';
 import type { Detection } from '../detection.ts';
 import type { Detector } from '../detector.ts';
 import { drawDetections } from '../draw.ts';
+import { DetectorError } from '../errors.ts';
 import { containerOf } from './container.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';
 import { FrameReader, type RawFrame } from './frame-reader.ts';
@@ -63,7 +64,7 @@ async function* run(
   const writer =
     output === undefined ? undefined : await FrameWriter.open(output, ffmpeg, info, { stallSeconds, signal });
   const reader = new FrameReader(ffmpeg, input, info, { stallSeconds, signal });
-  const onStop = () => reader.stop();
+  const onStop = () => void reader.stop();
   stop?.addEventListener('abort', onStop, { once: true });
   if (stop?.aborted) onStop();
   const speed = new Speedometer();
@@ -79,13 +80,12 @@ async function* run(
       await finish(writer, input, info, isCut ? end.timestamp + 1 / info.frameRate : undefined, settings);
       isFinished = true;
     }
-    if (error) throw error;
+    if (error) throw isFinished && output !== undefined ? withOutput(error, output) : error;
     settings.onEnd?.(speed.summary(end.frames, frames.dropped));
   } finally {
     stop?.removeEventListener('abort', onStop);
-    reader.stop();
-    if (!isFinished) await writer?.discard();
-    await Promise.all([frames.stop(), detected.stop()]);
+    const discarded = isFinished ? undefined : writer?.discard();
+    await Promise.all([reader.stop(), discarded, frames.stop(), detected.stop()]);
   }
 }
 
@@ -155,6 +155,10 @@ async function* detectBatches(
     const found = await speed.measure(batch.length, () => detector.detect(images, limits));
     yield batch.map((frame, i) => ({ ...frame, detections: follow(found[i]!) }));
   }
+}
+
+function withOutput({ code, message }: DetectorError, output: string): DetectorError {
+  return new DetectorError(code, `${message}. ${output} has what came before`);
 }
 
 /** What a file must not be written over: the source, by whatever name. */

@@ -1,6 +1,9 @@
 const TIME_BASE = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] config in time_base: (\d+)\/(\d+)/;
 const FRAME = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] n: *\d+ pts: *(-?\d+|NOPTS) /;
 
+/** A stream that goes back by more seconds than that has a new clock, as a camera that was started again. */
+const RESTART = 1;
+
 /**
  * The times of frames, read from the log of ffmpeg's `showinfo`, which writes a line for each frame before it hands the frame on.
  * Frames without a time get one by the frame rate; no frame is shown before the one before it.
@@ -10,6 +13,8 @@ export class FrameClock {
   readonly #times: (number | undefined)[] = [];
   #timeBase: [numerator: number, denominator: number] = [Number.NaN, 1];
   #last: number | undefined;
+  /** What a stream's own times are behind, since its clock began anew. */
+  #offset = 0;
   #hasEnded = false;
   #wake = () => {};
 
@@ -42,8 +47,11 @@ export class FrameClock {
         this.#wake = resolve;
       });
     }
+    const earliest = this.#last ?? 0;
     const expected = this.#last === undefined ? 0 : this.#last + this.#frameSeconds;
-    this.#last = Math.max(this.#times.shift() ?? expected, this.#last ?? 0);
+    const time = (this.#times.shift() ?? expected - this.#offset) + this.#offset;
+    if (time < earliest - RESTART) this.#offset += expected - time;
+    this.#last = time < earliest - RESTART ? expected : Math.max(time, earliest);
     return this.#last;
   }
 }

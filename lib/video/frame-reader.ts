@@ -57,9 +57,10 @@ export class FrameReader {
     }
   }
 
-  /** Ends reading where it is. */
-  stop(): void {
+  /** Ends reading where it is; resolves when the decoder is gone. */
+  async stop(): Promise<void> {
     this.#decoder.kill();
+    await this.#decoder.ended;
   }
 
   /** How reading ended: an error for what broke off, a warning for a video that is shorter than it says or has damaged frames. */

@@ -79,12 +79,13 @@ export function visibleTracks({ tracks }: Tracks, { scoreThreshold }: TrackerOpt
 
 /** For each detection, by its index, the track that it goes on with, if there is one; ties go to the better score, then to the older track. */
 function matchTracks(tracks: readonly Track[], detections: readonly Detection[], minIou: number): Map<number, Track> {
-  const pairs = detections.flatMap(({ label, score, box }, index) =>
-    tracks
-      .filter((track) => track.label === label)
-      .map((track) => ({ index, score, track, iou: boxIou(track.box, box) }))
-      .filter(({ iou }) => iou >= minIou),
-  );
+  const pairs: { index: number; score: number; track: Track; iou: number }[] = [];
+  for (const [index, { label, score, box }] of detections.entries()) {
+    for (const track of tracks) {
+      const iou = track.label === label ? boxIou(track.box, box) : 0;
+      if (iou >= minIou) pairs.push({ index, score, track, iou });
+    }
+  }
   pairs.sort((a, b) => b.iou - a.iou || b.score - a.score || a.track.id - b.track.id);
   const matched = new Map<number, Track>();
   const taken = new Set<Track>();

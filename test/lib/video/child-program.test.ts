@@ -52,6 +52,16 @@ describe('ChildProgram', () => {
   });
 });
 
+it('ChildProgram that has ended by itself is let go of, although nobody reads what it wrote', async () => {
+  const child = new ChildProgram(process.execPath, program('process.stdout.write("x")'));
+  // Attached, but not reading: as a loop that was left.
+  child.stdout.on('readable', () => {});
+  await setTimeout(1500);
+  child.kill();
+  expect(await child.ended).toBe(0);
+  expect(child.isKilled).toBe(false);
+});
+
 describe('runToEnd', () => {
   it('gives what was said', async () => {
     const code = 'console.log("out"); console.error("[error] bad"); process.exitCode = 3';

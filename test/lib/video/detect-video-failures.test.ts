@@ -194,7 +194,13 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
       const program = await fake({ decode: `"$@" | head -c ${5 * bytes + 100}; sleep 1000` });
       const output = inFolder('hung.mp4');
       const hung = watch(clip, { ffmpeg: program, stallSeconds: 3, output });
-      await expectError(hung, 'VIDEO_STALLED', 'clip.mp4 stalled', 'no frame came for 3 s after 5 frames');
+      await expectError(
+        hung,
+        'VIDEO_STALLED',
+        'clip.mp4 stalled',
+        'no frame came for 3 s after 5 frames',
+        'hung.mp4 has what',
+      );
       expect(seen.frames).toHaveLength(5);
       expect((await probeFile(output)).times).toHaveLength(5);
     });
@@ -203,7 +209,14 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
       const program = await fake({ decode: `"$@" | head -c ${3 * bytes}; echo "out of luck" >&2; kill -9 $$` });
       const output = inFolder('died.mp4');
       const died = watch(clip, { ffmpeg: program, output });
-      await expectError(died, 'FFMPEG_FAILED', 'SIGKILL while it read', 'after 3 frames', 'out of luck');
+      await expectError(
+        died,
+        'FFMPEG_FAILED',
+        'SIGKILL while it read',
+        'after 3 frames',
+        'out of luck',
+        'died.mp4 has what',
+      );
       expect((await probeFile(output)).times).toHaveLength(3);
     });
 
@@ -234,7 +247,7 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
     ])('%s while it encodes', async (_, encode, words) => {
       const program = await fake({ encode });
       const output = inFolder('unwritten.mp4');
-      const failing = watch(clip, { ffmpeg: program, output, stallSeconds: 1 });
+      const failing = watch(clip, { ffmpeg: program, output, stallSeconds: encode.startsWith('sleep') ? 3 : 30 });
       await expectError(failing, 'OUTPUT_NOT_WRITABLE', output, words);
       expect(existsSync(output)).toBe(false);
     });

@@ -53,3 +53,9 @@ it('takes a new clock when the video changes in the middle', async () => {
   const clock = clockOf([base, frame(0, 30000), base.replace('1/30000', '1/1000'), frame(0, 1500)]);
   expect([await clock.next(), await clock.next()]).toEqual([1, 1.5]);
 });
+
+it('goes on when a camera begins to count anew', async () => {
+  const clock = clockOf([base, frame(0, 0), frame(1, 3_000_000), frame(2, 30_000), frame(3, 60_000)]);
+  const times = [await clock.next(), await clock.next(), await clock.next(), await clock.next()];
+  expect(times).toEqual([0, 100, 100.1, 101.1].map((time) => expect.closeTo(time, 9)));
+});
