@@ -33,6 +33,7 @@ import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
 import { type ModelSummary, summarize } from './summary.ts';
 import { version } from './version.ts';
+import type { VideoFrame, VideoOptions } from './video/options.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
 import { allowedNodes } from './weights/torchscript-operators.ts';
 import { withFileModel } from './weights-metadata.ts';
@@ -232,6 +233,17 @@ export class Detector {
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
     const decoded = await decodeImage(image, { autoOrient: true });
     return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
+  }
+
+  /**
+   * The objects of each frame of a video, in order: of a file, a URL, an RTSP stream or a camera, by the system's ffmpeg. With
+   * `output` it is written to a file with its boxes. See `VideoOptions`.
+   *
+   * Throws `FFMPEG_NOT_FOUND`, `FFMPEG_FAILED`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `OUTPUT_NOT_WRITABLE`, or as `detect`.
+   */
+  async *detectVideo(source: string, options?: VideoOptions): AsyncGenerator<VideoFrame, void, void> {
+    const { detectVideo } = await import('./video/detect-video.ts');
+    yield* detectVideo(this, source, options);
   }
 
   /** The layer table; `fineTune` (default false: the backbone is frozen) says which parameters count as trainable. */

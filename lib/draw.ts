@@ -1,3 +1,4 @@
+import type { Sharp } from 'sharp';
 import { checkInteger, checkKeys, checkOneOf } from './check.ts';
 import type { Detection } from './detection.ts';
 import { centredBaseline, svgText, textWidth } from './font.ts';
@@ -12,7 +13,10 @@ export interface AnnotateOptions {
 }
 
 /** A detection, or a known object, which has no score to show. */
-export type Annotation = Pick<Detection, 'label' | 'box'> & { score?: number };
+export type Annotation = Pick<Detection, 'label' | 'box'> & {
+  score?: number /** Of one object over many pictures. */;
+  id?: number;
+};
 
 /** Longer class names are cut. */
 const MAX_LABEL_CHARACTERS = 48;
@@ -30,17 +34,30 @@ export async function annotateImage(
   checkKeys('options', options, ['format', 'quality']);
   const format = checkOneOf('format', options.format ?? 'jpeg', ['jpeg', 'png']);
   const quality = checkInteger('quality', options.quality ?? 92, 1, 100);
-  const { data, width, height } = image;
+  const picture = await openPicture(image, detections);
+  return (format === 'png' ? picture.png() : picture.jpeg({ quality })).toBuffer();
+}
+
+/** As `annotateImage`, but gives pixels. */
+export async function drawDetections(image: RgbImage, detections: readonly Annotation[]): Promise<RgbImage> {
+  const picture = await openPicture(image, detections);
+  const data = await picture.removeAlpha().raw().toBuffer();
+  return { data, width: image.width, height: image.height };
+}
+
+/** The picture with everything drawn in, not yet computed. */
+async function openPicture({ data, width, height }: RgbImage, detections: readonly Annotation[]): Promise<Sharp> {
   checkInteger('image.width', width, 1);
   checkInteger('image.height', height, 1);
   if (data.length !== width * height * 3) {
     throw new RangeError(`Expected ${width * height * 3} bytes of RGB for image.data but received ${data.length}`);
   }
   const { default: sharp } = await import('sharp'); // a native library: loaded when it is needed
-  let picture = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
+  const picture = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
   const overlay = overlaySvg(width, height, detections);
-  if (overlay !== undefined) picture = picture.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
-  return (format === 'png' ? picture.png() : picture.jpeg({ quality })).toBuffer();
+  return overlay === undefined
+    ? picture
+    : picture.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
 }
 
 /** Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
@@ -49,7 +66,7 @@ function overlaySvg(width: number, height: number, detections: readonly Annotati
   const size = Math.min(Math.max(10, Math.sqrt(width * height) / 40), height / 2);
   const drawn = [...detections]
     .sort((a, b) => (a.score ?? 1) - (b.score ?? 1))
-    .map(({ label, score, box }) => {
+    .map(({ label, score, id, box }) => {
       const xmin = Math.max(0, box.xmin);
       const ymin = Math.max(0, box.ymin);
       const boxWidth = Math.min(width, box.xmax) - xmin;
@@ -61,7 +78,7 @@ function overlaySvg(width: number, height: number, detections: readonly Annotati
       return {
         // The dark seam keeps the line apart from a background of its own colour.
         box: `<g fill="none"><rect ${rect} stroke="#000" stroke-opacity="0.4" stroke-width="${line + 2}"/><rect ${rect} stroke="${colour}" stroke-width="${line}"/></g>`,
-        label: labelSvg({ text: labelText(label, score), x: xmin, y: ymin, size, colour, ink }, { width, height }),
+        label: labelSvg({ text: labelText(label, score, id), x: xmin, y: ymin, size, colour, ink }, { width, height }),
       };
     });
   if (drawn.every(({ box }) => box === '')) return undefined;
@@ -96,11 +113,13 @@ function labelSvg({ text, x, y, size, colour, ink }: Label, picture: { width: nu
   return `<rect x="${left}" y="${top}" width="${width}" height="${height}" fill="${colour}"/>${svgText(text, place)}`;
 }
 
-function labelText(label: string, score: number | undefined): string {
+/** "cat 0.87", of a followed object "#3 cat 0.87". */
+function labelText(label: string, score: number | undefined, id: number | undefined): string {
   const characters = [...label];
   const name =
     characters.length > MAX_LABEL_CHARACTERS ? `${characters.slice(0, MAX_LABEL_CHARACTERS - 3).join('')}...` : label;
-  return score === undefined ? name : `${name} ${score.toFixed(2)}`;
+  const numbered = id === undefined ? name : `#${id} ${name}`;
+  return score === undefined ? numbered : `${numbered} ${score.toFixed(2)}`;
 }
 
 /** A bright colour from the name alone (its FNV-1a hash as the hue), as "rgb(...)", and black or white for letters on it. */

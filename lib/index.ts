@@ -58,5 +58,8 @@ export { type PreviewOptions, previewAugmentation } from './preview.ts';
 export type { ModelSummary, SummaryRow } from './summary.ts';
 export { type EpochEvent, type StepEvent, Trainer, type TrainingHooks, type TrainingResult } from './trainer.ts';
 export type { OptimizerName, TrainerOptions } from './trainer-options.ts';
+export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';
+export type { VideoInfo } from './video/probe.ts';
+export type { VideoDetection } from './video/tracker.ts';
 export { type VocOptions, type VocResult, vocAveragePrecision } from './voc-average-precision.ts';
 export { type Sample, VocDataset, type VocDatasetOptions } from './voc-dataset.ts';

@@ -1,4 +1,5 @@
 import type { Size } from '../binding.ts';
+import { boxIou } from '../box-iou.ts';
 import type { Box } from '../detection.ts';
 import type { Sample } from '../voc-dataset.ts';
 
@@ -51,12 +52,4 @@ function* examineShape(box: Box, image: Size, imageSize: Size): Generator<[Suspi
   if (aspect >= EXTREME_ASPECT) {
     yield ['extreme-aspect', `${aspect.toFixed(1)} times as ${width > height ? 'wide as high' : 'high as wide'}`];
   }
-}
-
-function boxIou(a: Box, b: Box): number {
-  const width = Math.min(a.xmax, b.xmax) - Math.max(a.xmin, b.xmin);
-  const height = Math.min(a.ymax, b.ymax) - Math.max(a.ymin, b.ymin);
-  if (width <= 0 || height <= 0) return 0;
-  const area = (box: Box) => (box.xmax - box.xmin) * (box.ymax - box.ymin);
-  return (width * height) / (area(a) + area(b) - width * height);
 }

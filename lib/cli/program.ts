@@ -13,6 +13,7 @@ import { previewCommand } from './preview.ts';
 import { summaryCommand } from './summary.ts';
 import { trainCommand } from './train.ts';
 import { UsageError } from './usage-error.ts';
+import { videoCommand } from './video.ts';
 
 const examples = `
 Examples:
@@ -21,6 +22,7 @@ Examples:
   dinov3-det train --config configs/voc.yaml --fine-tune --epochs 20
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
   dinov3-det detect --checkpoint runs/train/best photo.jpg
+  dinov3-det video --checkpoint runs/train/best --input in.mp4 --output out.mp4
   dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
 Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. With DEBUG=1 an error shows its code,
 which lib/troubleshooting.md explains, and where it came from.`;
@@ -37,6 +39,7 @@ export function createProgram(): Command {
     trainCommand,
     evaluateCommand,
     detectCommand,
+    videoCommand,
     exportCommand,
     previewCommand,
     analyzeCommand,

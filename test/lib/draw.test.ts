@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Detection } from '../../lib/detection.ts';
-import { type Annotation, annotateImage } from '../../lib/draw.ts';
+import { type Annotation, annotateImage, drawDetections } from '../../lib/draw.ts';
 import type { RgbImage } from '../../lib/image.ts';
 
 const grey = (width: number, height: number): RgbImage => ({
@@ -140,5 +140,22 @@ describe('annotateImage', () => {
     await expect(annotateImage(image, [], { quality: 0 })).rejects.toThrow(RangeError);
     await expect(annotateImage(image, [], { format: 'gif' as 'png' })).rejects.toThrow('one of jpeg, png');
     await expect(annotateImage(image, [], { colour: 'red' } as object)).rejects.toThrow('Unknown key "colour"');
+  });
+});
+
+describe('drawDetections', () => {
+  it('gives the pixels of what annotateImage encodes, and leaves the picture as it was', async () => {
+    const image = grey(120, 90);
+    const detections = [detection('cat', 20, 30, 80, 70)];
+    const { data } = await draw(image, detections);
+    expect(await drawDetections(image, detections)).toEqual({ data, width: 120, height: 90 });
+    expect(image.data.every((value) => value === 128)).toBe(true);
+    expect((await drawDetections(image, [])).data).toEqual(Buffer.from(image.data));
+  });
+
+  it('shows the number of a followed object', async () => {
+    const object = detection('cat', 20, 30, 80, 70);
+    const [plain, numbered] = [await draw(grey(120, 90), [object]), await draw(grey(120, 90), [{ ...object, id: 12 }])];
+    expect(numbered.extent().x[1]).toBeGreaterThan(plain.extent().x[1]!);
   });
 });

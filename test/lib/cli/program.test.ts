@@ -80,7 +80,18 @@ describe('help', () => {
   it('lists the commands', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    for (const name of ['train', 'evaluate', 'detect', 'export', 'analyze', 'summary', 'doctor', 'install', 'build'])
+    for (const name of [
+      'train',
+      'evaluate',
+      'detect',
+      'video',
+      'export',
+      'analyze',
+      'summary',
+      'doctor',
+      'install',
+      'build',
+    ])
       expect(out).toContain(`  ${name} `);
     expect(out).toContain('Examples:');
   });
