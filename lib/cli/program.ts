@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { messageOf } from '../errors.ts';
 import { version } from '../version.ts';
 import { analyzeCommand } from './analyze.ts';
+import { bundleCommand } from './bundle.ts';
 import { detectCommand } from './detect.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
     summaryCommand,
     doctorCommand,
     installCommand,
+    bundleCommand,
   ];
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
   return program;

@@ -41,7 +41,7 @@ describe('help', () => {
   it('lists the commands', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    for (const name of ['train', 'evaluate', 'detect', 'export', 'analyze', 'summary', 'doctor', 'install'])
+    for (const name of ['train', 'evaluate', 'detect', 'export', 'analyze', 'summary', 'doctor', 'install', 'bundle'])
       expect(out).toContain(`  ${name} `);
     expect(out).toContain('Examples:');
   });
