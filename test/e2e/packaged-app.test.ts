@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Detection } from '../../lib/detection.ts';
@@ -10,6 +9,7 @@ import { Detector } from '../../lib/detector.ts';
 import { bundleRuntime } from '../../lib/libtorch/bundle.ts';
 import { findLibtorch } from '../../lib/libtorch/find.ts';
 import { addonPath } from '../../lib/libtorch/load.ts';
+import { writeModules } from '../support/packaged-app.ts';
 import { squareClasses } from '../support/squares.ts';
 import { noise } from '../support/voc.ts';
 
@@ -24,7 +24,6 @@ const program = `
   const libraries = process.report.getReport().sharedObjects.filter((path) => /torch|c10|gomp|dinov3/.test(path));
   console.log(JSON.stringify({ found, libraries }));`;
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
 let args: [checkpoint: string, picture: string];
 let expected: Detection[];
@@ -40,15 +39,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The app's archive: its program, this package without its addon, and what that depends on. */
+/** The app's archive: its program, and its packages. */
 async function writeApp(resources: string): Promise<void> {
-  const modules = join(resources, 'app.asar', 'node_modules');
-  await mkdir(join(modules, 'dinov3-det'), { recursive: true });
+  await writeModules(join(resources, 'app.asar'));
   await writeFile(join(resources, 'app.asar', 'main.mjs'), program);
-  await cp(join(root, 'dist'), join(modules, 'dinov3-det', 'dist'), { recursive: true });
-  await cp(join(root, 'package.json'), join(modules, 'dinov3-det', 'package.json'));
-  const installed = await realpath(join(root, 'node_modules'));
-  for (const name of await readdir(installed)) await symlink(join(installed, name), join(modules, name));
 }
 
 async function start(resources: string, libtorch = '') {
