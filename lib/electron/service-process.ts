@@ -36,14 +36,16 @@ export function utilityProcess(
 /** A process of Node.js. */
 export function childProcess(program: string, execArgv: string[] = process.execArgv): ServiceProcess {
   const child = fork(program, { serialization: 'advanced', execArgv });
-  child.on('error', () => {}); // a message to one that has just ended; `exit` tells
   return {
     post: (request) => {
       if (child.connected) child.send(request, () => {});
     },
     onMessage: (listener) => child.on('message', (message) => listener(message as Reply)),
-    onExit: (listener) =>
-      child.on('exit', (code, signal) => listener(signal === null ? `exit code ${code}` : `signal ${signal}`)),
+    onExit: (listener) => {
+      child.on('exit', (code, signal) => listener(signal === null ? `exit code ${code}` : `signal ${signal}`));
+      // Of one that never started there is no `exit`; of another, `exit` tells what there is to tell.
+      child.on('error', (error) => child.pid === undefined && listener(messageOf(error)));
+    },
     kill: () => child.kill('SIGKILL'),
     setRef: (isNeeded) => {
       if (isNeeded) child.ref();

@@ -236,6 +236,19 @@ describe('createDetectorHost', () => {
     expect(error.message).toContain(message);
   });
 
+  it('says why a process cannot be started', async () => {
+    const { execPath } = process;
+    const host = await createDetectorHost({ process: 'child', restartLimit: 0 });
+    try {
+      process.execPath = join(folder, 'no-node');
+      await expectError(host.load(checkpoint), 'PROCESS_ENDED', 'The detector process ended with spawn', 'ENOENT');
+    } finally {
+      process.execPath = execPath;
+    }
+    await expectError(host.load(checkpoint), 'PROCESS_ENDED', 'not started again');
+    await host.dispose();
+  });
+
   it("starts Electron's utility process when it is first needed", async () => {
     const forked: unknown[][] = [];
     const listeners: Record<string, (value: never) => void> = {};
