@@ -98,12 +98,9 @@ export class Connection {
   #receive(reply: Reply): void {
     const pending = this.#settle(reply.call);
     if (!pending) return; // aborted meanwhile
-    if (reply.kind === 'error') {
-      pending.reject(unpackError(reply.error));
-      return;
-    }
     if (pending.method !== 'open') this.#served = true;
-    pending.resolve(reply.value);
+    if (reply.kind === 'error') pending.reject(unpackError(reply.error));
+    else pending.resolve(reply.value);
   }
 
   #settle(call: number): Pending | undefined {
