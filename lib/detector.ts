@@ -129,6 +129,9 @@ const createKeys = [
 /** A program is held in memory whole, in one buffer. */
 const MAX_TORCHSCRIPT_BYTES = 2 ** 31 - 1;
 
+/** The boxes of a batch, 16 bytes each, come back in one buffer, which is to stay below 2 GB: Electron has none that is larger. */
+const MAX_BATCH_DETECTIONS = 2 ** 27 - 1;
+
 const internals = new WeakMap<Detector, DetectorInternals>();
 
 /** Throws `DISPOSED` for a detector that was given up. */
@@ -390,13 +393,16 @@ function checkBackbone(value: unknown): BackboneName | { torchscript: string } {
   return { torchscript: checkString('backbone.torchscript', torchscript) };
 }
 
-function checkDetectOptions(value: DetectOptions): Required<DetectOptions> {
+/** The same with its defaults. @throws {TypeError|RangeError} naming the option */
+export function checkDetectOptions(value: DetectOptions): Required<DetectOptions> {
   const keys = ['scoreThreshold', 'maxDetections', 'autoOrient', 'batchSize'];
   const options = checkKeys('options', value, keys) as DetectOptions;
-  return {
+  const checked = {
     scoreThreshold: checkNumber('scoreThreshold', options.scoreThreshold ?? 0.15, 0, 1),
     maxDetections: checkInteger('maxDetections', options.maxDetections ?? 200, 1, 1e6),
     autoOrient: checkBoolean('autoOrient', options.autoOrient ?? true),
     batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
   };
+  checkInteger('maxDetections x batchSize', checked.maxDetections * checked.batchSize, 1, MAX_BATCH_DETECTIONS);
+  return checked;
 }

@@ -30,6 +30,7 @@ export type DetectorErrorCode =
   | 'LOSS_NOT_FINITE'
   | 'OUT_OF_MEMORY'
   | 'DISPOSED'
+  | 'PROCESS_ENDED'
   | 'NATIVE_ERROR';
 
 /** Every failure that is not a wrong argument (`TypeError`, `RangeError`) or the user's own abort reason. */

@@ -105,8 +105,18 @@ function copyRgb(image: RgbImage): RgbImage {
   return { data: new Uint8Array(image.data), width: image.width, height: image.height };
 }
 
+/** Refuses bytes that are longer than any picture, before they are copied. @throws {DetectorError} `IMAGE_TOO_LARGE` */
+export function checkImageBytes(bytes: Uint8Array): void {
+  if (bytes.length <= MAX_FILE_BYTES) return;
+  throw new DetectorError(
+    'IMAGE_TOO_LARGE',
+    `Cannot take the image buffer: it has ${bytes.length} bytes, more than the ${MAX_FILE_BYTES} allowed`,
+  );
+}
+
 async function readEncoded(input: string | Uint8Array): Promise<{ name: string; bytes: Uint8Array }> {
   if (typeof input !== 'string') {
+    checkImageBytes(input);
     // A copy: what is checked must be what is decoded, whatever the caller does to the buffer meanwhile.
     return { name: 'the image buffer', bytes: new Uint8Array(input) };
   }

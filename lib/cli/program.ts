@@ -3,6 +3,7 @@ import { messageOf } from '../errors.ts';
 import { version } from '../version.ts';
 import { analyzeCommand } from './analyze.ts';
 import { buildCommand } from './build.ts';
+import { bundleCommand } from './bundle.ts';
 import { detectCommand } from './detect.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
     doctorCommand,
     installCommand,
     buildCommand,
+    bundleCommand,
   ];
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
   return program;

@@ -29,12 +29,22 @@ export async function whyNotLoadable(path: string, host: Host): Promise<string |
   const isElf = header.length === 20 && header.readUInt32BE(0) === 0x7f454c46;
   if (!isElf) return `${path} is not an ELF shared library`;
   const isLittleEndian64 = header[4] === 2 && header[5] === 1;
-  const machine = header.readUInt16LE(18);
-  if (!isLittleEndian64 || machine !== machines[host.arch]) {
-    const built = Object.keys(machines).find((arch) => machines[arch] === machine) ?? `ELF machine ${machine}`;
+  const built = architecture(header);
+  if (!isLittleEndian64 || built !== host.arch) {
     return `${path} is built for ${built}, and this Node.js for ${host.arch}`;
   }
   return undefined;
+}
+
+/** What a shared object of Linux is built for: `x64`, `arm64`, `ELF machine 8`; undefined for another file. */
+export async function architectureOf(path: string): Promise<string | undefined> {
+  const header = await readHeader(path);
+  return header.length === 20 && header.readUInt32BE(0) === 0x7f454c46 ? architecture(header) : undefined;
+}
+
+function architecture(header: Buffer): string {
+  const machine = header.readUInt16LE(18);
+  return Object.keys(machines).find((arch) => machines[arch] === machine) ?? `ELF machine ${machine}`;
 }
 
 /** Why a library (read whole: give a small one) does not fit the C library of `host`, or undefined. */

@@ -5,6 +5,7 @@ import { DetectorError } from '../errors.ts';
 import { cacheRoot, type InstallMarker, markerFile } from './cache.ts';
 import { type Inspection, inspectLibtorch, type LibtorchLocation, type LibtorchSource } from './inspect.ts';
 import { python, runProgram } from './program.ts';
+import { bundlePaths, findBundle } from './resources.ts';
 import { supportedVersions } from './version.ts';
 
 export type { LibtorchLocation, LibtorchSource } from './inspect.ts';
@@ -15,10 +16,10 @@ export type FindOptions = {
 };
 
 /**
- * Finds the LibTorch to load: the option; `LIBTORCH`; with `LIBTORCH_USE_PYTORCH=1` the torch of `python3`; the newest in
- * the user's cache, CUDA before CPU. Loads nothing.
+ * Finds the LibTorch to load: the option; `LIBTORCH`; with `LIBTORCH_USE_PYTORCH=1` the torch of `python3`; the bundle in the
+ * resources of a packaged Electron app; the newest in the user's cache, CUDA before CPU. Loads nothing.
  * @throws {DetectorError} `LIBTORCH_NOT_FOUND`, with every place tried and why it was not taken. A place that was asked
- * for (the first three) is never passed over: `LIBTORCH_INCOMPATIBLE` when it cannot be used.
+ * for (all but the cache) is never passed over: `LIBTORCH_INCOMPATIBLE` when it cannot be used.
  */
 export async function findLibtorch(options: FindOptions = {}): Promise<LibtorchLocation> {
   const { LIBTORCH: folder, LIBTORCH_USE_PYTORCH: usePytorch } = process.env;
@@ -27,6 +28,8 @@ export async function findLibtorch(options: FindOptions = {}): Promise<LibtorchL
   if (usePytorch === '1') {
     return requested('LIBTORCH_USE_PYTORCH', 'LIBTORCH_USE_PYTORCH=1', await folderOfPytorch());
   }
+  const bundle = findBundle();
+  if (bundle !== undefined) return requested('resources', 'The bundle of this app', join(bundle, bundlePaths.libtorch));
   const tried: string[] = [];
   const location = await findInCache(tried);
   if (location !== undefined) return location;
@@ -35,16 +38,21 @@ export async function findLibtorch(options: FindOptions = {}): Promise<LibtorchL
 
 /** The newest whole and usable LibTorch of the cache, CUDA before CPU; what is not usable is added to `tried`. */
 async function findInCache(tried: string[] = []): Promise<LibtorchLocation | undefined> {
-  const root = cacheRoot();
-  const names = (await readdir(root).catch(() => [])).filter((name) => name.startsWith('libtorch-'));
-  if (names.length === 0) tried.push(`cache ${root}: no LibTorch is installed there`);
-  // Reverse order of names: a newer version before an older one, and of one version cuda before cpu.
-  for (const name of names.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))) {
-    const inspection = await inspectInstalled(join(root, name));
+  const folders = await cachedFolders();
+  if (folders.length === 0) tried.push(`cache ${cacheRoot()}: no LibTorch is installed there`);
+  for (const folder of folders) {
+    const inspection = await inspectInstalled(folder);
     if ('location' in inspection) return inspection.location;
-    tried.push(`cache ${join(root, name)}: ${inspection.reason}`);
+    tried.push(`cache ${folder}: ${inspection.reason}`);
   }
   return undefined;
+}
+
+/** The folders of the cache that are named as a LibTorch: a newer version before an older one, and of one version cuda before cpu. */
+export async function cachedFolders(): Promise<string[]> {
+  const root = cacheRoot();
+  const names = (await readdir(root).catch(() => [])).filter((name) => name.startsWith('libtorch-'));
+  return names.sort((a, b) => b.localeCompare(a, 'en', { numeric: true })).map((name) => join(root, name));
 }
 
 /** A folder of the cache: usable only with the marker that an install writes last. */

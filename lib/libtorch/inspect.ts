@@ -6,7 +6,7 @@ import { type LibtorchVariant, libraryFile, requiredLibraries } from './librarie
 import { isSupportedVersion, readVersionOfFolder, supportedVersions } from './version.ts';
 
 /** How a LibTorch was found. */
-export type LibtorchSource = 'option' | 'LIBTORCH' | 'LIBTORCH_USE_PYTORCH' | 'cache' | 'install';
+export type LibtorchSource = 'option' | 'LIBTORCH' | 'LIBTORCH_USE_PYTORCH' | 'resources' | 'cache' | 'install';
 
 /** A LibTorch that can be loaded into this process. */
 export type LibtorchLocation = {
@@ -52,9 +52,10 @@ async function whyWrongBuild(lib: string, variant: LibtorchVariant): Promise<str
   return whyWrongLibc(join(lib, libraryFile('c10')), host);
 }
 
-async function libtorchRoot(folder: string): Promise<string | undefined> {
+/** The folder, or the one in it, that holds `lib/` with the libraries of a platform. */
+export async function libtorchRoot(folder: string, platform = process.platform): Promise<string | undefined> {
   for (const dir of [folder, join(folder, 'libtorch'), join(folder, 'torch')]) {
-    if (await exists(join(dir, 'lib', libraryFile('c10')))) return dir;
+    if (await exists(join(dir, 'lib', libraryFile('c10', platform)))) return dir;
   }
   return undefined;
 }

@@ -11,10 +11,10 @@ export function libraryFile(name: string, platform: NodeJS.Platform = process.pl
  * The libraries to load, in the order of their dependencies. What else is needed (OpenMP, NVIDIA's) lies where their
  * own run paths say; `torch_cuda_linalg` is loaded by LibTorch itself when it is first used.
  */
-export function requiredLibraries(variant: LibtorchVariant): string[] {
+export function requiredLibraries(variant: LibtorchVariant, platform: NodeJS.Platform = process.platform): string[] {
   const names =
     variant === 'cuda' ? ['c10', 'c10_cuda', 'torch_cpu', 'torch_cuda', 'torch'] : ['c10', 'torch_cpu', 'torch'];
-  return names.map((name) => libraryFile(name));
+  return names.map((name) => libraryFile(name, platform));
 }
 
 /** Parts of LibTorch that only Python or its own tests use. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { DetectorError, messageOf } from '../errors.ts';
 import { type FindOptions, findLibtorch, type LibtorchLocation } from './find.ts';
 import { requiredLibraries } from './libraries.ts';
+import { bundlePaths, findBundle, outsideAsar } from './resources.ts';
 import { minorVersion } from './version.ts';
 
 /** The native addon and the LibTorch below it. `lib/binding.ts` knows what is in it. */
@@ -74,12 +75,14 @@ function shortenBusyWaiting(): void {
 }
 
 /**
- * The file of the addon: of a build in this checkout, or the prebuilt one for this platform. In Electron the unpacked
- * twin of an archive is meant: nothing can be loaded from inside one.
+ * The file of the addon: of the bundle in a packaged app, of a build in this checkout, or the prebuilt one for this platform. In
+ * Electron the unpacked twin of an archive is meant: nothing can be loaded from inside one.
  * @throws {DetectorError} `ADDON_LOAD_FAILED` when there is none.
  */
 export function addonPath(): string {
-  const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\.asar(?=[\\/])/, '.asar.unpacked');
+  const bundle = findBundle();
+  if (bundle !== undefined) return join(bundle, bundlePaths.addon);
+  const root = outsideAsar(fileURLToPath(new URL('../..', import.meta.url)));
   const { resolve } = createRequire(import.meta.url)('node-gyp-build') as { resolve: (root: string) => string };
   try {
     return resolve(root);

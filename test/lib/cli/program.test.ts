@@ -91,6 +91,7 @@ describe('help', () => {
       'doctor',
       'install',
       'build',
+      'bundle',
     ])
       expect(out).toContain(`  ${name} `);
     expect(out).toContain('Examples:');

@@ -1,0 +1,44 @@
+// A window that finds objects in pictures. In this folder:
+//   npm install
+//   npm start -- ../../runs/pets/best      a checkpoint of `dinov3-det train`; default: the folder "checkpoint" here
+//   npm run dist                           a packed app, with the folder "checkpoint" in it
+import { join, resolve } from 'node:path';
+import { createDetectorHost, preloadPath, serveWindows } from 'dinov3-det/electron';
+import { app, BrowserWindow, dialog, session } from 'electron';
+
+const checkpoint = app.isPackaged
+  ? join(process.resourcesPath, 'checkpoint')
+  : resolve(process.argv[2] ?? join(import.meta.dirname, 'checkpoint'));
+
+/** A page is shown, and does nothing else: it opens no windows, goes nowhere and asks for no camera. */
+app.on('web-contents-created', (_, contents) => {
+  contents.setWindowOpenHandler(() => ({ action: 'deny' }));
+  contents.on('will-navigate', (event) => event.preventDefault());
+});
+app.on('window-all-closed', () => app.quit());
+
+await app.whenReady();
+session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(false));
+
+try {
+  const host = await createDetectorHost();
+  // Pages get detections of pictures that they send; they can name no files.
+  await serveWindows(await host.load(checkpoint));
+  await openWindow();
+  app.on('activate', () => BrowserWindow.getAllWindows().length === 0 && openWindow());
+} catch (error) {
+  dialog.showErrorBox('The detector cannot be started', error.message);
+  app.exit(1);
+}
+
+async function openWindow() {
+  const window = new BrowserWindow({
+    width: 1180,
+    height: 780,
+    minWidth: 560,
+    minHeight: 420,
+    webPreferences: { preload: preloadPath, sandbox: true, contextIsolation: true, nodeIntegration: false },
+  });
+  window.removeMenu();
+  await window.loadFile(join(import.meta.dirname, 'page', 'index.html'));
+}

@@ -1,0 +1,40 @@
+import type { Detection } from '../detection.ts';
+import type { DetectOptions } from '../detector.ts';
+import type { AnnotateOptions } from '../draw.ts';
+import type { ImageInput } from '../image.ts';
+import type { DetectorDescription, PlainError } from './protocol.ts';
+
+/** What a page can ask for, and no more: nothing is loaded, saved or freed from a page. */
+export interface DetectorBridge {
+  describe(): Promise<BridgeReply<PageDescription>>;
+  detect(
+    images: ImageInput | readonly ImageInput[],
+    options?: PageDetectOptions,
+    callId?: string,
+  ): Promise<BridgeReply<Detection[] | Detection[][]>>;
+  annotate(
+    image: ImageInput,
+    detections?: readonly Detection[],
+    options?: AnnotateOptions,
+    callId?: string,
+  ): Promise<BridgeReply<Uint8Array>>;
+  /** Gives up the call that was made with this `callId`: any string of the page's own. */
+  abort(callId: string): Promise<BridgeReply<undefined>>;
+}
+
+/** Errors travel as data: Electron's own way keeps their message only. */
+export type BridgeReply<T> = { ok: true; value: T } | { ok: false; error: Omit<PlainError, 'stack'> };
+
+export type PageDescription = Pick<DetectorDescription, 'classes' | 'device' | 'precision'> &
+  Pick<DetectorDescription['config'], 'imageSize'>;
+
+export type PageDetectOptions = Pick<DetectOptions, 'scoreThreshold' | 'maxDetections' | 'autoOrient'>;
+
+/** A call as the preload script sends it to the main process; nothing in it is trusted there. */
+export interface BridgeRequest {
+  method: keyof DetectorBridge;
+  callId?: string | undefined;
+  images?: unknown;
+  detections?: unknown;
+  options?: unknown;
+}

@@ -1,0 +1,182 @@
+import { wrongArgument } from '../check.ts';
+import type { Detection } from '../detection.ts';
+import { checkDetectOptions, type DetectOptions } from '../detector.ts';
+import type { AnnotateOptions } from '../draw.ts';
+import { DetectorError } from '../errors.ts';
+import type { ImageInput } from '../image.ts';
+import type { ModelSummary } from '../summary.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import { copyImage, type DetectorDescription, type DetectorSource, type Method, type Methods } from './protocol.ts';
+
+/** The arguments of a call without the detector's number, which only the connection knows. */
+type ArgumentsOf<M extends Method> = Omit<Methods[M]['args'], 'detector'>;
+
+/** Where a detector is: in which process, and its number there. */
+interface Opened {
+  connection: Connection | undefined;
+  id: Promise<number>;
+}
+
+/** A detector in another process: as `Detector`, and each call takes an `AbortSignal`. */
+export class HostedDetector {
+  readonly classes: DetectorDescription['classes'];
+  readonly config: DetectorDescription['config'];
+  readonly device: DetectorDescription['device'];
+  readonly precision: DetectorDescription['precision'];
+  readonly weightReport: DetectorDescription['weightReport'];
+  readonly #source: DetectorSource;
+  readonly #connect: () => Promise<Connection>;
+  #opened: Opened;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #isDisposed = false;
+
+  private constructor(
+    description: DetectorDescription,
+    source: DetectorSource,
+    connect: () => Promise<Connection>,
+    opened: Opened,
+  ) {
+    this.classes = description.classes;
+    this.config = description.config;
+    this.device = description.device;
+    this.precision = description.precision;
+    this.weightReport = description.weightReport;
+    this.#source = source;
+    this.#connect = connect;
+    this.#opened = opened;
+  }
+
+  /** Part of the host, not of the public interface: use its `load` and `create`. */
+  static async open(source: DetectorSource, connect: () => Promise<Connection>): Promise<HostedDetector> {
+    const connection = await connect();
+    const { id, value } = connection.call('open', { source });
+    return new HostedDetector(await value, source, connect, { connection, id: Promise.resolve(id) });
+  }
+
+  /** As `Detector.detect`. Pictures are sent batch by batch; an abort between two batches spares the rest. */
+  detect(image: ImageInput, options?: DetectOptions & CallOptions): Promise<Detection[]>;
+  detect(images: readonly ImageInput[], options?: DetectOptions & CallOptions): Promise<Detection[][]>;
+  async detect(
+    input: ImageInput | readonly ImageInput[],
+    options: DetectOptions & CallOptions = {},
+  ): Promise<Detection[] | Detection[][]> {
+    const { signal, given } = splitSignal(options);
+    const { batchSize } = checkDetectOptions(given);
+    const inputs = Array.isArray(input) ? (input as readonly ImageInput[]) : [input as ImageInput];
+    const all: Detection[][] = [];
+    for (let begin = 0; begin < inputs.length; begin += batchSize) {
+      const images = inputs.slice(begin, begin + batchSize).map(copyImage);
+      all.push(...(await this.#call('detect', { options: given }, { images, ...signal })));
+    }
+    return Array.isArray(input) ? all : all[0]!;
+  }
+
+  /** As `Detector.annotate`. */
+  async annotate(
+    image: ImageInput,
+    detections?: readonly Detection[],
+    options: AnnotateOptions & CallOptions = {},
+  ): Promise<Buffer> {
+    const { signal, given } = splitSignal(options);
+    const images = [copyImage(image)];
+    const { buffer, byteOffset, byteLength } = await this.#call(
+      'annotate',
+      { detections, options: given },
+      { images, ...signal },
+    );
+    return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+  }
+
+  /** As `Detector.summary`. */
+  async summary(options: { fineTune?: boolean } & CallOptions = {}): Promise<ModelSummary> {
+    const { signal, given } = splitSignal(options);
+    return this.#call('summary', { options: given }, signal);
+  }
+
+  /** As `Detector.save`. */
+  async save(dir: string, options: CallOptions = {}): Promise<void> {
+    await this.#call('save', { dir }, splitSignal(options).signal);
+  }
+
+  /** Frees the detector's memory in the process, once the calls that are under way have ended. Safe to repeat. */
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    void Promise.allSettled(this.#underWay).then(() => this.#release());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  #call<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    options: { images?: ImageInput[] } & CallOptions,
+  ): Promise<Methods[M]['value']> {
+    const answer = this.#send(method, args, options);
+    this.#underWay.add(answer);
+    const done = () => void this.#underWay.delete(answer);
+    answer.then(done, done);
+    return answer;
+  }
+
+  async #send<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    options: { images?: ImageInput[] } & CallOptions,
+  ): Promise<Methods[M]['value']> {
+    if (this.#isDisposed) {
+      throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
+    }
+    options.signal?.throwIfAborted();
+    const connection = await unlessAborted(this.#connect(), options.signal);
+    const detector = await unlessAborted(this.#open(connection), options.signal);
+    return connection.call(method, { ...args, detector } as Methods[M]['args'], options).value;
+  }
+
+  /** Makes the detector again in a process that does not have it yet, or could not make it. */
+  #open(connection: Connection): Promise<number> {
+    if (this.#opened.connection !== connection) {
+      const { id, value } = connection.call('open', { source: this.#source });
+      const opened = { connection, id: value.then(() => id) };
+      this.#opened = opened;
+      opened.id.catch(() => {
+        if (this.#opened === opened) this.#opened = { connection: undefined, id: opened.id };
+      });
+    }
+    return this.#opened.id;
+  }
+
+  async #release(): Promise<void> {
+    const { connection, id } = this.#opened;
+    try {
+      if (connection?.isOpen) await connection.call('dispose', { detector: await id }).value;
+    } catch {
+      // The process that had it is gone.
+    }
+  }
+}
+
+function splitSignal<T extends CallOptions>(options: T): { signal: CallOptions; given: Omit<T, 'signal'> } {
+  if (options === null || typeof options !== 'object') throw new TypeError(wrongArgument('options', 'object', options));
+  const { signal, ...given } = options;
+  if (signal === undefined) return { signal: {}, given };
+  if (!(signal instanceof AbortSignal)) throw new TypeError(wrongArgument('signal', 'AbortSignal', signal));
+  return { signal: { signal }, given };
+}
+
+/** Waits no longer than until the signal; what is waited for goes on for others. */
+async function unlessAborted<T>(waiting: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return waiting;
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([waiting, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

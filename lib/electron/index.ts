@@ -1,0 +1,14 @@
+export type { Detection } from '../detection.ts';
+export type { DetectOptions, DetectorOptions, LoadOptions } from '../detector.ts';
+export type { AnnotateOptions } from '../draw.ts';
+export { DetectorError, type DetectorErrorCode } from '../errors.ts';
+export type { ImageInput } from '../image.ts';
+export type { CallOptions } from './connection.ts';
+export {
+  createDetectorHost,
+  type DetectorHost,
+  type DetectorHostOptions,
+  type RestartPolicy,
+} from './host.ts';
+export type { HostedDetector } from './hosted-detector.ts';
+export { preloadPath, serveWindows, type WindowAccess } from './windows.ts';

@@ -1,0 +1,88 @@
+import { inspect } from 'node:util';
+import type { Detection } from '../detection.ts';
+import type { DetectOptions, Detector, DetectorOptions, LoadOptions } from '../detector.ts';
+import type { AnnotateOptions } from '../draw.ts';
+import { DetectorError, type DetectorErrorCode } from '../errors.ts';
+import { checkImageBytes, type ImageInput, type RgbImage } from '../image.ts';
+import type { ModelSummary } from '../summary.ts';
+
+/**
+ * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Pictures
+ * go ahead of the call that they are for, each in a message of its own, so that no message grows with their number.
+ */
+
+/** How a detector is made; kept by the host, so that it can be made again in another process. */
+export type DetectorSource =
+  | { load: string; options: LoadOptions | undefined }
+  | { create: DetectorOptions; options?: undefined };
+
+/** What a host knows of a detector: its plain properties. */
+export type DetectorDescription = Pick<Detector, 'classes' | 'config' | 'device' | 'precision' | 'weightReport'>;
+
+/** What can be asked of the process; `detector` is the number of the call of `open` that made it. */
+export interface Methods {
+  open: { args: { source: DetectorSource }; value: DetectorDescription };
+  detect: { args: { detector: number; options: DetectOptions }; value: Detection[][] };
+  annotate: {
+    args: { detector: number; detections: readonly Detection[] | undefined; options: AnnotateOptions };
+    value: Uint8Array;
+  };
+  summary: { args: { detector: number; options: { fineTune?: boolean } }; value: ModelSummary };
+  save: { args: { detector: number; dir: string }; value: undefined };
+  dispose: { args: { detector: number }; value: undefined };
+}
+export type Method = keyof Methods;
+
+export type Call = { [M in Method]: { kind: 'call'; call: number; method: M; args: Methods[M]['args'] } }[Method];
+
+export type Request =
+  | { kind: 'image'; call: number; image: ImageInput }
+  | Call
+  /** The answer is no longer wanted. */
+  | { kind: 'abort'; call: number };
+
+export type Reply =
+  | { kind: 'value'; call: number; value: unknown }
+  | { kind: 'error'; call: number; error: PlainError };
+
+/** An error as plain data: cloning would keep neither its class nor its code. */
+export interface PlainError {
+  name: string;
+  message: string;
+  code?: DetectorErrorCode;
+  stack?: string;
+}
+
+/** Anything that was thrown. */
+export function packError(thrown: unknown): PlainError {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: inspect(thrown, { depth: 2, breakLength: 120 }) };
+  const { name, message, stack } = thrown;
+  return {
+    name,
+    message,
+    ...(thrown instanceof DetectorError ? { code: thrown.code } : {}),
+    ...(stack === undefined ? {} : { stack }),
+  };
+}
+
+/** The same as an error of its own class again; its `cause` is the stack that it had in its process. */
+export function unpackError({ name, message, code, stack }: PlainError): Error {
+  const options = stack === undefined ? {} : { cause: stack };
+  if (code !== undefined) return new DetectorError(code, message, options);
+  if (name === 'TypeError') return new TypeError(message, options);
+  if (name === 'RangeError') return new RangeError(message, options);
+  return new Error(message, options);
+}
+
+/**
+ * A copy of a picture that is safe to send at any time later: bytes are copied out of their buffer, which may be shared, much larger
+ * (Node.js keeps small Buffers in one) or reused by the caller. Anything else is left for the detector to refuse.
+ * @throws {DetectorError} `IMAGE_TOO_LARGE`
+ */
+export function copyImage(image: ImageInput): ImageInput {
+  const bytes = image instanceof Uint8Array ? image : (image as Partial<RgbImage> | null)?.data;
+  if (!(bytes instanceof Uint8Array)) return image;
+  checkImageBytes(bytes);
+  const copy = new Uint8Array(bytes);
+  return image instanceof Uint8Array ? copy : { ...(image as RgbImage), data: copy };
+}

@@ -1,0 +1,91 @@
+import { Detector } from '../detector.ts';
+import { DetectorError } from '../errors.ts';
+import type { ImageInput } from '../image.ts';
+import {
+  type Call,
+  type DetectorSource,
+  type Method,
+  type Methods,
+  packError,
+  type Reply,
+  type Request,
+} from './protocol.ts';
+
+/** The end of a channel that is in the process with the detectors. */
+export interface ServicePort {
+  post(reply: Reply): void;
+  onMessage(listener: (request: Request) => void): void;
+}
+
+/** Calls that run at once: while one is on the native lane, the pictures of the next ones are decoded. Others wait, and can be aborted. */
+const MAX_RUNNING = 4;
+
+/** Serves detectors to a host until the process ends. */
+export function serveDetectors(port: ServicePort): void {
+  const detectors = new Map<number, Detector>();
+  const images = new Map<number, ImageInput[]>();
+  const waiting: Call[] = [];
+  let running = 0;
+
+  port.onMessage((request) => {
+    if (request.kind === 'image') {
+      images.set(request.call, [...(images.get(request.call) ?? []), request.image]);
+    } else if (request.kind === 'abort') {
+      abort(request.call);
+    } else {
+      waiting.push(request);
+      startWaiting();
+    }
+  });
+
+  /** What waits is dropped; what has begun ends, and nobody hears of it. */
+  function abort(call: number): void {
+    const index = waiting.findIndex((each) => each.call === call);
+    if (index >= 0) waiting.splice(index, 1);
+    images.delete(call);
+  }
+
+  function startWaiting(): void {
+    while (running < MAX_RUNNING && waiting.length > 0) {
+      running++;
+      void answer(waiting.shift()!).finally(() => {
+        running--;
+        startWaiting();
+      });
+    }
+  }
+
+  async function answer(request: Call): Promise<void> {
+    const { call } = request;
+    try {
+      port.post({ kind: 'value', call, value: await perform(request) });
+    } catch (error) {
+      port.post({ kind: 'error', call, error: packError(error) });
+    }
+  }
+
+  async function perform(request: Call): Promise<Methods[Method]['value']> {
+    const given = images.get(request.call) ?? [];
+    images.delete(request.call);
+    const { method, args } = request;
+    if (method === 'open') {
+      const detector = await open(args.source);
+      detectors.set(request.call, detector);
+      const { classes, config, device, precision, weightReport } = detector;
+      return { classes, config, device, precision, weightReport };
+    }
+    const detector = detectors.get(args.detector);
+    if (!detector) throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
+    if (method === 'detect') return detector.detect(given, args.options);
+    if (method === 'annotate') return detector.annotate(given[0]!, args.detections, args.options);
+    if (method === 'summary') return detector.summary(args.options);
+    if (method === 'save') return detector.save(args.dir) as Promise<undefined>;
+    detectors.delete(args.detector);
+    detector.dispose();
+    return undefined;
+  }
+}
+
+function open(source: DetectorSource): Promise<Detector> {
+  return 'load' in source ? Detector.load(source.load, source.options) : Detector.create(source.create);
+}
