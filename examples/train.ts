@@ -12,7 +12,7 @@ console.log(formatIssues([...train.issues, ...valid.issues]) || 'The data set is
 
 const imageSize = { width: 256, height: 256 };
 const detector = await Detector.create({ classes, backbone: backbone as BackboneName, imageSize });
-const trainer = new Trainer(detector, { train, valid, outDir, epochs: Number(epochs), fineTune: true });
+const trainer = new Trainer(detector, { train, valid, outDir, epochs: Number(epochs) });
 
 const result = await trainer.run({
   onStep: ({ epoch, step, steps, loss }) =>

@@ -19,7 +19,7 @@ import {
   pyramidMaps,
   retinaNetMaps,
 } from './feature-pyramid.ts';
-import { type AssignerName, assignerNames, checkLoss, type LossOptions } from './loss-options.ts';
+import { type AssignerName, assignerNames, checkLoss, type LossOptions, ssdLoss } from './loss-options.ts';
 
 /** The native backbones: DINOv3's four ConvNeXt sizes, and a small one for tests and demos. */
 export const backboneNames = [
@@ -70,7 +70,7 @@ export interface DetectorConfig {
 
 /** What may be chosen in the place of a preset's. */
 export interface PresetChoices {
-  /** What the detector is trained on; default: as torchvision's SSD, or its RetinaNet. */
+  /** What the detector is trained on; default: as torchvision's SSD (`best`: with `backgroundNegatives`), or its RetinaNet. */
   loss?: Partial<LossOptions>;
   /** What finds the default boxes of an object in training; default: the head's, `ssd` or `retinanet`. */
   assigner?: AssignerName;
@@ -109,7 +109,8 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
 export type ModelChoices = Partial<Pick<DetectorConfig, 'head' | 'defaultBoxes' | 'features' | 'fusion'>>;
 
 /**
- * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid. Default boxes are
+ * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid, and learns from
+ * pictures without objects too. Default boxes are
  * the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head `retinanet` brings torchvision's constants with it.
  */
 export function presetConfig(
@@ -144,7 +145,8 @@ function ofHead(head: HeadName, preset: PresetName, size: Size, choices: ModelCh
   const fusion = checkOneOf('fusion', choices.fusion ?? usualFusion, fusionNames);
   if (head === 'retinanet') return { ...structuredClone(retinaNet), head, features, fusion };
   const defaultBoxes = features === 'pyramid' ? pyramidDefaultBoxes(pyramidMaps(size)) : article.defaultBoxes;
-  return { features, fusion, defaultBoxes };
+  const loss = { ...ssdLoss, backgroundNegatives: true };
+  return { features, fusion, defaultBoxes, ...(preset === 'best' && { loss }) };
 }
 
 function usualOf(preset: PresetName): Features {

@@ -25,27 +25,30 @@ export interface LossOptions {
   /** Default `smooth-l1`; of the head `retinanet`, `l1`. */
   box: BoxLossName;
   /**
-   * Whether a picture without objects teaches, as much as the average picture of its batch; default false, as torchvision. For
+   * Whether a picture without objects teaches, as much as the average picture of its batch; default false, as
+   * torchvision; the preset `best`: true. For
    * `hard-negative`: under `focal` it always does.
    */
   backgroundNegatives: boolean;
 }
 
-const ssdLoss: LossOptions = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: false };
+/** torchvision's. */
+export const ssdLoss: LossOptions = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: false };
 
 /** Fills what is left out; throws `TypeError` or `RangeError` naming the key. */
 export function checkLoss(name: string, value: unknown, defaults = ssdLoss): LossOptions {
   const given = checkKeys(name, value, ['classification', 'box', 'backgroundNegatives']);
+  const classification = checkOneOf(
+    `${name}.classification`,
+    given.classification ?? defaults.classification,
+    classLossNames,
+  );
   const loss = {
-    classification: checkOneOf(
-      `${name}.classification`,
-      given.classification ?? defaults.classification,
-      classLossNames,
-    ),
+    classification,
     box: checkOneOf(`${name}.box`, given.box ?? defaults.box, boxLossNames),
     backgroundNegatives: checkBoolean(
       `${name}.backgroundNegatives`,
-      given.backgroundNegatives ?? defaults.backgroundNegatives,
+      given.backgroundNegatives ?? (classification === 'hard-negative' && defaults.backgroundNegatives),
     ),
   };
   if (loss.classification === 'focal' && loss.backgroundNegatives) {

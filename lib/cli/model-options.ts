@@ -39,7 +39,7 @@ export interface ModelFlags {
   fusion?: Fusion;
   classificationLoss?: ClassLossName;
   boxLoss?: BoxLossName;
-  backgroundNegatives?: true;
+  backgroundNegatives?: boolean;
   assigner?: AssignerName;
   nms?: NmsName;
   trustTorchscript?: true;
@@ -110,7 +110,8 @@ export function addModelOptions(command: Command): Command {
 export function addLossOptions(command: Command): Command {
   return command
     .addOption(new Option('--box-loss <name>', 'default: smooth-l1, with --head retinanet l1').choices(boxLossNames))
-    .option('--background-negatives', 'learn from pictures without objects, with --classification-loss hard-negative')
+    .option('--background-negatives', 'learn from pictures without objects (default, but for the preset article)')
+    .option('--no-background-negatives', 'learn nothing from them, with --classification-loss hard-negative')
     .addOption(
       new Option('--assigner <name>', 'what finds the default boxes of an object (default: that of the head)').choices(
         assignerNames,
@@ -146,7 +147,7 @@ function shapeOptions(flags: ModelFlags): ShapeOptions {
   const loss = {
     ...(classificationLoss && { classification: classificationLoss }),
     ...(boxLoss && { box: boxLoss }),
-    ...(backgroundNegatives && { backgroundNegatives }),
+    ...(backgroundNegatives !== undefined && { backgroundNegatives }),
   };
   return {
     ...(preset && { preset }),

@@ -20,7 +20,7 @@ const examples = `
 Examples:
   dinov3-det install
   dinov3-det analyze --config configs/voc.yaml --output runs/analysis
-  dinov3-det train --config configs/voc.yaml --fine-tune --epochs 20
+  dinov3-det train --config configs/voc.yaml --epochs 20
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
   dinov3-det detect --checkpoint runs/train/best photo.jpg
   dinov3-det video --checkpoint runs/train/best --input in.mp4 --output out.mp4

@@ -47,9 +47,9 @@ const DEFAULT_OUT_DIR = join('runs', 'train');
 
 const examples = `
 Examples:
-  dinov3-det train --config configs/voc.yaml --weights dinov3_convnext_tiny.safetensors --model-name dinov3_convnext_tiny \\
-    --imgsz 640 640 --lr 0.0001 --fine-tune --epochs 20 --scheduler-epochs 15 --workers 8 --batch 8
-  dinov3-det train --config configs/bccd.yaml --backbone convnext_tiny --fine-tune --imgsz 256 256 --out-dir runs/bccd
+  dinov3-det train --config configs/bccd.yaml --backbone convnext_tiny --imgsz 256 192 --out-dir runs/bccd
+  dinov3-det train --config configs/voc.yaml --preset article --weights dinov3_convnext_tiny.safetensors \\
+    --model-name dinov3_convnext_tiny --imgsz 640 640 --lr 0.0001 --fine-tune --epochs 20 --scheduler-epochs 15 --workers 8 --batch 8
   dinov3-det train --config configs/bccd.yaml --out-dir runs/bccd --resume
 Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the options of the run where none are given.`;
 

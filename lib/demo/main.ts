@@ -105,7 +105,7 @@ function describeEnd(folder: string, seconds: number): string {
     `Plots:                 ${join(folder, 'training', 'map.png')}, ${join(folder, 'training', 'train_loss.png')}`,
     `Checkpoint:            ${join(folder, 'training', 'best')}`,
     'With your own pictures, a file like configs/voc.yaml that says where they are, and:',
-    '  npx dinov3-det train --config YOUR.yaml --fine-tune --imgsz 320 320',
+    '  npx dinov3-det train --config YOUR.yaml --imgsz 320 320',
     `  npx dinov3-det detect --checkpoint ${join('runs', 'train', 'best')} YOUR-PICTURES`,
   ].join('\n');
 }

@@ -71,7 +71,7 @@ export async function createDetector({
 }: Workload & { precision: Precision }): Promise<Detector> {
   const names = [BACKGROUND, ...Array.from({ length: classes - 1 }, (_, i) => String(i + 1))];
   const imageSize = { width: side, height: side };
-  const detector = await Detector.create({ classes: names, backbone, imageSize, precision });
+  const detector = await Detector.create({ classes: names, preset: 'article', backbone, imageSize, precision });
   const { addon, handle } = internalsOf(detector);
   const { header, tensors } = layoutSafetensors(await addon.describeState(handle, 'model'));
   const values = tensors.map(({ name, shape }) => {
