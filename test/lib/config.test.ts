@@ -67,8 +67,9 @@ describe('withChoices', () => {
 describe('the preset best', () => {
   const best = presetConfig('best', 'convnext_tiny', { width: 640, height: 480 });
 
-  it("is the article's model on a pyramid", () => {
-    const { preset, features, defaultBoxes, ...rest } = best;
+  it("is the article's model on a pyramid, and learns from pictures without objects", () => {
+    const { preset, features, defaultBoxes, loss, ...rest } = best;
+    expect(loss).toEqual({ classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: true });
     const { preset: _, defaultBoxes: __, ...article } = presetConfig('article', 'convnext_tiny', best.imageSize);
     expect([preset, features]).toEqual(['best', 'pyramid']);
     expect(rest).toEqual(article);
@@ -79,11 +80,19 @@ describe('the preset best', () => {
   it('leaves the article as it is stored', () => {
     const article = presetConfig('article', 'convnext_tiny', size);
     expect(Object.keys(article)).not.toContain('features');
-    expect(presetConfig('best', 'convnext_tiny', size, { features: 'last' })).toEqual({ ...article, preset: 'best' });
-    expect(presetConfig('article', 'convnext_tiny', best.imageSize, { features: 'pyramid' })).toEqual({
-      ...best,
-      preset: 'article',
-    });
+    expect(Object.keys(article)).not.toContain('loss');
+    const { loss, ...pyramid } = best;
+    const single = presetConfig('best', 'convnext_tiny', size, { features: 'last' });
+    expect(single).toEqual({ ...article, preset: 'best', loss });
+    const raised = presetConfig('article', 'convnext_tiny', best.imageSize, { features: 'pyramid' });
+    expect(raised).toEqual({ ...pyramid, preset: 'article' });
+  });
+
+  it('keeps what is left out of a choice of losses, but for background negatives, which focal loss has no use for', () => {
+    expect(withChoices(best, { loss: { box: 'giou' } }).loss).toEqual({ ...best.loss, box: 'giou' });
+    const focal = withChoices(best, { loss: { classification: 'focal' } }).loss;
+    expect(focal).toEqual({ ...best.loss, classification: 'focal', backgroundNegatives: false });
+    expect(withChoices(best, { loss: { backgroundNegatives: false } }).loss?.backgroundNegatives).toBe(false);
   });
 
   it('takes a fusion, and default boxes for its maps', () => {

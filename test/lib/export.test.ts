@@ -14,6 +14,7 @@ import { fixture } from '../support/shared.ts';
 import { expectError, noise, temporaryFolder } from '../support/voc.ts';
 
 const small = {
+  preset: 'article',
   classes: ['__background__', 'a "quoted" one', 'b'],
   backbone: 'convnext_test',
   imageSize: { width: 64, height: 96 },

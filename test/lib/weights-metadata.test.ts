@@ -62,7 +62,7 @@ describe('a file of a detector as weights', () => {
     const others = { ...small, classes: [...classes, 'bird'], weights };
     await using fewer = await Detector.create(others);
     expect(fewer.config.fusion).toBeUndefined();
-    expect(fewer.config.loss).toBeUndefined();
+    expect(fewer.config.loss).toMatchObject({ classification: 'hard-negative' });
     expect(fewer.weightReport?.head).toBe(false);
     await using article = await Detector.create({ ...small, preset: 'article', weights });
     expect(article.config.features).toBeUndefined();

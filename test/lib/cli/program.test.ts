@@ -188,10 +188,10 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['--head', 'retinanet', '--fusion', 'none'], 'Leave it out, or set head to ssd'],
     [['--head', 'retinanet', '--classification-loss', 'hard-negative'], 'whose scores are sigmoids'],
     [['--classification-loss', 'focal', '--background-negatives'], 'false with the classification loss focal'],
-    [['--fusion', 'fpn'], 'a single map has none to be fused with. Set features to pyramid'],
+    [['--preset', 'article', '--fusion', 'fpn'], 'a single map has none to be fused with. Set features to pyramid'],
     [['--scheduler-epochs', '6', '--epochs', '5'], 'milestones past the end: 6 of 5 epochs; leave them out'],
     [['--schedule', 'cosine', '--scheduler-epochs', '5'], 'leave one of them out'],
-    [['--drop-path', '0.1'], 'frozen; add fineTune (--fine-tune) or leave dropPath out'],
+    [['--no-fine-tune', '--drop-path', '0.1'], 'frozen; add fineTune (--fine-tune) or leave dropPath out'],
     [
       ['--preset', 'best'],
       'Expected 6 lists for defaultBoxes.aspectRatios',
