@@ -72,6 +72,8 @@ std::unique_ptr<DetectionHead> make_head(HeadKind kind, const std::vector<MapSha
     return std::make_unique<SsdHead>(head_channels(maps, per_location.size()), per_location, num_classes, generator,
                                      scoring == Scoring::kSigmoid ? kPriorProbability : std::nullopt);
   }
+  TORCH_CHECK(maps.size() <= per_location.size(), "a RetinaNet head needs default boxes for each of ", maps.size(),
+              " maps");
   TORCH_CHECK(std::ranges::all_of(maps, [&](const MapShape& map) { return map.channels == maps[0].channels; }) &&
                   std::ranges::all_of(per_location, [&](int64_t count) { return count == per_location[0]; }),
               "a RetinaNet head looks at fused maps, with as many default boxes in each cell");

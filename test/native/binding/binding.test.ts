@@ -129,6 +129,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
   });
 
   const boxes = options.defaultBoxes;
+  const anchors = { sizes: [[32]], aspectRatios: [1] };
   it.each([
     ...spoiled(options, {
       backbone: notStrings,
@@ -141,6 +142,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       defaultBoxes: notObjects,
       loss: [...notObjects.slice(1), {}, { classification: 'focal', box: 'giou', backgroundNegatives: 0 }],
       assigner: notStrings.slice(1),
+      head: notStrings.slice(1),
     }),
     ...spoiled(boxes, {
       aspectRatios: [...notObjects, [2, 3], [['2']], [null]],
@@ -148,6 +150,10 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       steps: [...notObjects, [{}]],
       clip: [undefined, null, 0, 'true'],
     }).map(([name, defaultBoxes]): [string, object] => [`defaultBoxes.${name}`, { ...options, defaultBoxes }]),
+    ...spoiled(anchors, {
+      sizes: [...notObjects.slice(1), [32], [['32']], [null]],
+      aspectRatios: [...notObjects, ['a']],
+    }).map(([name, defaultBoxes]): [string, object] => [`anchors.${name}`, { ...options, defaultBoxes }]),
   ])('createDetector, TypeError for %s', async (_, value) => {
     await expect(call('createDetector', value)).rejects.toThrow(TypeError);
   });
@@ -162,12 +168,17 @@ describe('wrong arguments throw TypeError or RangeError', () => {
         { classification: 'focal', box: '', backgroundNegatives: false },
       ],
       assigner: ['', 'ats'],
+      head: ['', 'yolo'],
     }),
     ...spoiled(boxes, {
       aspectRatios: [[], [[2]], new Array(7).fill([2])],
       scales: [[], [0.1], boxes.scales.slice(1), [...boxes.scales, 1]],
       steps: [[32], new Array(7).fill(32)],
     }).map(([name, defaultBoxes]): [string, object] => [`defaultBoxes.${name}`, { ...options, defaultBoxes }]),
+    ...spoiled(anchors, { sizes: [[]], aspectRatios: [[]] }).map(([name, defaultBoxes]): [string, object] => [
+      `anchors.${name}`,
+      { ...options, defaultBoxes },
+    ]),
   ])('createDetector, RangeError for %s', async (_, value) => {
     await expect(call('createDetector', value)).rejects.toThrow(RangeError);
   });
@@ -352,12 +363,16 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     await expect(call('detect', detector, batch, value)).rejects.toThrow(TypeError);
   });
 
-  it.each(spoiled(allDetections, { topkCandidates: notIntegers, maxDetections: notIntegers, nms: ['soft', ''] }))(
-    'detect, RangeError for %s',
-    async (_, value) => {
-      await expect(call('detect', detector, batch, value)).rejects.toThrow(RangeError);
-    },
-  );
+  it.each(
+    spoiled(allDetections, {
+      topkCandidates: notIntegers,
+      maxDetections: notIntegers,
+      nms: ['soft', ''],
+      topkPer: ['image', ''],
+    }),
+  )('detect, RangeError for %s', async (_, value) => {
+    await expect(call('detect', detector, batch, value)).rejects.toThrow(RangeError);
+  });
 
   const span = { name: 'a', dtype: 'F32', shape: [1], offset: 0, byteLength: 4 };
   it.each(['readState', 'writeState'] as const)('%s, for parts, paths and spans of other types', async (name) => {

@@ -193,6 +193,9 @@ describe('a detector with the head of RetinaNet', () => {
       '4 lists of aspect ratios or sizes',
     );
     await expectError(addon.createDetector(retinaNet({ fusion: 'none' })), 'NATIVE_ERROR', 'looks at fused maps');
+    const unfused = retinaNet({ features: 'last', fusion: 'none', defaultBoxes: { sizes: [[32]], aspectRatios: [1] } });
+    const several = addon.createDetector({ ...unfused, ...(await scripted('tuple_of_maps')) });
+    await expectError(several, 'NATIVE_ERROR', 'default boxes for each of 2 maps');
     const wrong = retinaNet({ head: 'yolo' as 'ssd' });
     expect(() => addon.createDetector(wrong)).toThrow('one of ssd, retinanet for native head');
   });
