@@ -78,15 +78,15 @@ function collect(folder) {
 /** The declaration files that package.json names, by the name under which they are imported. */
 function entryPoints() {
   return Object.entries(exports).flatMap(([key, target]) => {
-    const types = /dist\/([^"]*?)\.d\.[cm]?ts"/.exec(JSON.stringify(target))?.[1];
-    return types ? [[posix.join(packageName, key), `${types}.d.ts`]] : [];
+    const types = /dist\/([^"]*?\.d\.[cm]?ts)"/.exec(JSON.stringify(target))?.[1];
+    return types ? [[posix.join(packageName, key), types]] : [];
   });
 }
 
 function parseModule(path, text) {
   const module = { declarations: new Map(), names: new Map(), exports: [] };
   for (const [, keyword, list, from] of text.matchAll(/^(import|export) (?:type )?\{([^}]*)\} from '(\.[^']*)'/gm)) {
-    const source = posix.join(posix.dirname(path), from.replace(/\.[jt]s$/, '.d.ts'));
+    const source = posix.join(posix.dirname(path), from.replace(/\.([cm]?)[jt]s$/, '.d.$1ts'));
     for (const item of list.split(',').filter((item) => item.trim() !== '')) {
       const [name, alias = name] = item
         .trim()
@@ -148,18 +148,31 @@ function titleOf({ entry, kind }) {
   return entry === packageName ? headings[kind] : entry;
 }
 
+/** As GitHub makes them: of headings with the same words the second has -1 at its end. */
+function anchorsOf(symbols) {
+  const seen = new Map();
+  return new Map(
+    symbols.map((symbol) => {
+      const word = symbol.name.toLowerCase();
+      const count = seen.get(word) ?? 0;
+      seen.set(word, count + 1);
+      return [symbol, count === 0 ? word : `${word}-${count}`];
+    }),
+  );
+}
+
 function render(symbols) {
-  const titles = [
-    ...new Set([...Object.values(headings), ...symbols.map(titleOf).filter((title) => title !== named), named]),
-  ];
-  const anchors = new Map(symbols.map((symbol) => [symbol, symbol.name.toLowerCase()]));
-  if (new Set(anchors.values()).size < symbols.length)
-    throw new Error('Two symbols of one name cannot both have a heading');
+  const others = symbols.map(titleOf).filter((title) => title !== named);
+  const titles = [...new Set([...Object.values(headings), ...others, named])];
+  const key = ({ name, path }) => `${name.toLowerCase()} ${path}`;
+  const sorted = [...symbols].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  const groups = titles.map((title) => [title, sorted.filter((symbol) => titleOf(symbol) === title)]);
+
+  const anchors = anchorsOf(groups.flatMap(([, list]) => list));
   const link = (symbol) => `[\`${symbol.name}\`](#${anchors.get(symbol)})`;
-  const byName = (a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1);
   const links = (list) => list.map(link).join(', ');
 
-  const source = ({ path }) => path.replace('.d.ts', '.ts');
+  const source = ({ path }) => path.replace('.d.', '.');
   const section = (symbol) =>
     [
       `### ${symbol.name}`,
@@ -168,7 +181,6 @@ function render(symbols) {
       symbol.uses.length > 0 ? `See ${links(symbol.uses)}.` : '',
     ].filter((part) => part !== '');
 
-  const groups = titles.map((title) => [title, symbols.filter((symbol) => titleOf(symbol) === title).sort(byName)]);
   const contents = groups.map(([title, list]) => `- ${title}: ${links(list)}`).join('\n');
   const body = groups.flatMap(([title, list]) => [`## ${title}`, ...list.flatMap(section)]);
   return `${[introduction.trimEnd(), contents, ...body].join('\n\n')}\n`;
