@@ -38,8 +38,9 @@ export async function annotateImage(
   return (format === 'png' ? picture.png() : picture.jpeg({ quality })).toBuffer();
 }
 
-/** As `annotateImage`, but gives pixels. */
+/** As `annotateImage`, but gives pixels; those of `image` itself where there is nothing to draw. */
 export async function drawDetections(image: RgbImage, detections: readonly Annotation[]): Promise<RgbImage> {
+  if (detections.length === 0) return image;
   const picture = await openPicture(image, detections);
   const data = await picture.removeAlpha().raw().toBuffer();
   return { data, width: image.width, height: image.height };

@@ -28,8 +28,9 @@ const MAX_AGE = 30;
  *
  * `source` is a file, a URL (http, https, rtsp, rtmp, udp, rtp, srt, tcp) or a camera (see `format`).
  *
- * Throws `FFMPEG_NOT_FOUND`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `FFMPEG_FAILED`, `OUTPUT_NOT_WRITABLE`, or as `Detector.detect`. When a source breaks
- * off, its frames come first, and the output file is finished. Leaving the loop, or aborting `signal`, ends all programs at once.
+ * Throws `FFMPEG_NOT_FOUND`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `FFMPEG_FAILED`, `OUTPUT_NOT_WRITABLE`, or as `Detector.detect`.
+ * When a source breaks off, its frames come first, and the output file is finished. Leaving the loop, or aborting `signal`, ends all
+ * programs at once.
  */
 export async function* detectVideo(
   detector: Detector,
@@ -107,7 +108,9 @@ async function* handOut(
       await writer?.write(drawn[i]!, timestamp);
       end.frames++;
       end.timestamp = timestamp;
-      const result = { frame, timestamp, detections, ...(images && { image }) };
+      // The encoder may not have read it yet, and what is handed out is the reader's to change.
+      const pixels = images && drawn[i] === image ? { ...image, data: image.data.slice() } : image;
+      const result = { frame, timestamp, detections, ...(images && { image: pixels }) };
       onFrame?.(result);
       yield result;
     }

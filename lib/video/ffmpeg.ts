@@ -33,10 +33,8 @@ export async function findFfmpeg(
     ffmpeg: path,
     ffprobe: dirname(path) === '.' && !path.startsWith('.') ? basename(ffprobe) : ffprobe,
   };
-  const [version] = await Promise.all([
-    askVersion('ffmpeg', programs.ffmpeg, signal),
-    askVersion('ffprobe', programs.ffprobe, signal),
-  ]);
+  const version = await askVersion('ffmpeg', programs.ffmpeg, signal);
+  await askVersion('ffprobe', programs.ffprobe, signal);
   return { ...programs, version, isRecent: isAtLeast(version, 5, 1) };
 }
 

@@ -20,6 +20,7 @@ export interface TrackerOptions {
 
 /** One object over the frames. */
 export interface Track {
+  /** From 1; 0 until it is shown for the first time. */
   id: number;
   label: string;
   /** Smoothed. */
@@ -49,17 +50,14 @@ export const noTracks: Tracks = { nextId: 1, tracks: [] };
  */
 export function updateTracks(before: Tracks, detections: readonly Detection[], options: TrackerOptions): Tracks {
   const matched = matchTracks(before.tracks, detections, options.minIou);
-  const { smoothing } = options;
+  const { smoothing, scoreThreshold } = options;
   let { nextId } = before;
   const seen = detections.map(({ label, score, box }, index): Track => {
     const track = matched.get(index);
-    if (track === undefined) return { id: nextId++, label, score: (1 - smoothing) * score, box, age: 0 };
-    return {
-      ...track,
-      score: mix(track.score, score, smoothing),
-      box: mixBoxes(track.box, box, smoothing),
-      age: 0,
-    };
+    const smoothed = mix(track?.score ?? 0, score, smoothing);
+    const known = track?.id ?? 0;
+    const id = known === 0 && smoothed > scoreThreshold ? nextId++ : known;
+    return { id, label, score: smoothed, box: track ? mixBoxes(track.box, box, smoothing) : box, age: 0 };
   });
   const kept = new Set(matched.values());
   const missed = before.tracks
@@ -77,7 +75,7 @@ export function visibleTracks({ tracks }: Tracks, { scoreThreshold }: TrackerOpt
     .sort((a, b) => b.score - a.score);
 }
 
-/** For each detection, by its index, the track that it goes on with, if there is one; ties go to the better score, then to the older track. */
+/** For each detection, by its index, the track that it goes on with, if there is one; ties go to the better score. */
 function matchTracks(tracks: readonly Track[], detections: readonly Detection[], minIou: number): Map<number, Track> {
   const pairs: { index: number; score: number; track: Track; iou: number }[] = [];
   for (const [index, { label, score, box }] of detections.entries()) {
@@ -86,7 +84,7 @@ function matchTracks(tracks: readonly Track[], detections: readonly Detection[],
       if (iou >= minIou) pairs.push({ index, score, track, iou });
     }
   }
-  pairs.sort((a, b) => b.iou - a.iou || b.score - a.score || a.track.id - b.track.id);
+  pairs.sort((a, b) => b.iou - a.iou || b.score - a.score);
   const matched = new Map<number, Track>();
   const taken = new Set<Track>();
   for (const { index, track } of pairs) {

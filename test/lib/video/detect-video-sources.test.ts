@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -5,9 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Detector } from '../../../lib/detector.ts';
+import { ChildProgram } from '../../../lib/video/child-program.ts';
 import type { VideoOptions } from '../../../lib/video/options.ts';
 import { squareClasses } from '../../support/squares.ts';
-import { ffmpeg, hasFfmpeg, needsFfmpeg, probeFile, watchVideo, writeClip } from '../../support/video.ts';
+import { ffmpeg, hasFfmpeg, needsFfmpeg, probeFile, type Watched, watchVideo, writeClip } from '../../support/video.ts';
 import { expectError, writeFiles } from '../../support/voc.ts';
 
 let folder: string;
@@ -96,6 +99,29 @@ describe.skipIf(!hasFfmpeg)(`sources${needsFfmpeg}`, () => {
     const first = frames[0]!.timestamp;
     const { times } = await probeFile(output);
     expect(times).toEqual(frames.map(({ timestamp }) => expect.closeTo(timestamp - first, 3)));
+  });
+
+  it('may be streams, which end by stalling', async () => {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const url = `udp://127.0.0.1:${socket.address().port}`;
+    socket.close();
+    // For as long as the detector needs to begin, and no longer.
+    const frames = '-f lavfi -i testsrc=size=64x64:rate=25 -c:v mpeg4 -g 5 -f mpegts';
+    const sender = new ChildProgram('ffmpeg', ['-nostdin', '-v', 'level+error', '-re', ...frames.split(' '), url]);
+    const output = inFolder('streamed.mp4');
+    const seen: Watched = { frames: [], info: undefined, summary: undefined, warnings: [] };
+    const onFrame = () => void (seen.frames.length === 8 && sender.kill());
+    try {
+      const watching = watchVideo(detector, url, { ...few, output, stallSeconds: 12, onFrame }, seen);
+      await expectError(watching, 'VIDEO_STALLED', `${url} stalled`, 'no frame came for 12 s', 'streamed.mp4 has what');
+    } finally {
+      sender.kill();
+      await sender.ended;
+    }
+    expect(seen.info?.isLive).toBe(true);
+    expect(seen.frames.length).toBeGreaterThan(8);
+    expect((await probeFile(output)).times).toHaveLength(seen.frames.length);
   });
 
   it('do not make ffmpeg follow a playlist', async () => {

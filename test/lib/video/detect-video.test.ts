@@ -98,6 +98,19 @@ describe.skipIf(!hasFfmpeg)(`detectVideo${needsFfmpeg}`, () => {
     expect(boxes.frames[0]!.image!.data.every((value) => Math.abs(value - 128) < 5)).toBe(true);
   });
 
+  it('hands out pixels that the loop may change, or give away', async () => {
+    const clip = inFolder('large-grey.mkv');
+    await ffmpeg(`-f lavfi -i color=gray:size=320x240:rate=5 -frames:v 4 -c:v ffv1 ${clip}`);
+    const output = inFolder('untouched.mkv');
+    for await (const { image } of detector.detectVideo(clip, { scoreThreshold: 1, images: true, output })) {
+      image!.data.fill(255);
+      structuredClone(image!.data, { transfer: [image!.data.buffer as ArrayBuffer] });
+    }
+    await ffmpeg(`-i ${output} -vf tile=4x1 ${output}.png`);
+    const { data } = await decodeImage(`${output}.png`);
+    expect(data.every((value) => Math.abs(value - 128) < 5)).toBe(true);
+  });
+
   it('keeps times that are not regular', async () => {
     const clip = inFolder('vfr.mp4');
     const irregular = String.raw`select=not(mod(n\,5))+lt(n\,6)`;

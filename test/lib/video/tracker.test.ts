@@ -91,8 +91,8 @@ describe('smoothing', () => {
     expect(scores).toEqual([[0.4], [expect.closeTo(0.6, 12)], [expect.closeTo(0.3, 12)], []]);
   });
 
-  it('does not show what is seen once, faintly', () => {
-    expect(follow([[at(0, 0.35)], []], half)).toEqual([[], []]);
+  it('does not show what is seen once, faintly, and spends no number on it', () => {
+    expect(follow([[at(0, 0.35)], [], [at(50)]], half)).toEqual([[], [], [{ id: 1, ...at(50, 0.45) }]]);
   });
 
   it('moves a box half of the way, and holds it where the object was missed', () => {
