@@ -25,9 +25,11 @@ export interface DetectorBridge {
 /** Errors travel as data: Electron's own way keeps their message only. */
 export type BridgeReply<T> = { ok: true; value: T } | { ok: false; error: Omit<PlainError, 'stack'> };
 
+/** What a page is told of the detector: class names, picture size in pixels, device and precision. */
 export type PageDescription = Pick<DetectorDescription, 'classes' | 'device' | 'precision'> &
   Pick<DetectorDescription['config'], 'imageSize'>;
 
+/** What a page may choose for a detection; see `DetectOptions`. */
 export type PageDetectOptions = Pick<DetectOptions, 'scoreThreshold' | 'maxDetections' | 'autoOrient'>;
 
 /** A call as the preload script sends it to the main process; nothing in it is trusted there. */

@@ -11,6 +11,7 @@ interface Pending {
   unlisten: () => void;
 }
 
+/** Of every call to a detector in another process. */
 export interface CallOptions {
   /** Gives the call up: it rejects with the signal's reason at once. What has begun in the process still ends there. */
   signal?: AbortSignal;

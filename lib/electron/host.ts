@@ -8,6 +8,7 @@ import { type ElectronMain, electronMain } from './electron.ts';
 import { HostedDetector } from './hosted-detector.ts';
 import { childProcess, type ServiceProcess, utilityProcess, workerThread } from './service-process.ts';
 
+/** What is done when the process of the detectors ends by itself. */
 export interface RestartPolicy {
   /** How often the process is started again in a row, without a call between that it answered; default 5. */
   restartLimit?: number;
@@ -15,6 +16,7 @@ export interface RestartPolicy {
   restartDelay?: number;
 }
 
+/** Where a host keeps its detectors, and how it comes back from their crashes; nothing is required. */
 export interface DetectorHostOptions extends RestartPolicy {
   /**
    * Where the detectors are: `utility` (default), a utility process of Electron; `child`, a process of Node.js; or `worker`, a thread

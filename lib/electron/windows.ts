@@ -10,6 +10,7 @@ import { type ElectronMain, electronMain, type IpcMainInvokeEvent } from './elec
 import { HostedDetector } from './hosted-detector.ts';
 import { packError } from './protocol.ts';
 
+/** Which pages may call the detector, and which files they may name. */
 export interface WindowAccess {
   /**
    * Whether the page at this URL may use the detector; default: pages of `file:` only. Frames inside of a page never may.

@@ -11,6 +11,7 @@ import type { RgbImage } from '../image.ts';
 import type { VideoInfo } from './probe.ts';
 import type { VideoDetection } from './tracker.ts';
 
+/** How a video is read, looked at and written; nothing is required. */
 export interface VideoOptions {
   /** Detections score above this, 0 to 1; default .15. */
   scoreThreshold?: number;
@@ -55,6 +56,7 @@ export interface VideoOptions {
   onEnd?: (summary: VideoSummary) => void;
 }
 
+/** One frame of a video and what was found in it. */
 export interface VideoFrame {
   /** Counted from 0; of a live source that is faster than the model, numbers are left out. */
   frame: number;
@@ -66,6 +68,7 @@ export interface VideoFrame {
   image?: RgbImage;
 }
 
+/** What `onEnd` is told when a video is done, or is left. */
 export interface VideoSummary {
   /** That were looked at. */
   frames: number;
