@@ -300,11 +300,11 @@ function checkTogether({ epochs, run }: Pick<ResolvedTrainerOptions, 'epochs' | 
 
 /** The same for options that the data exclude. */
 function checkWithData(resolved: ResolvedTrainerOptions): void {
-  const { epochs, patience, valid } = resolved;
+  const { epochs, patience, valid, resume } = resolved;
   const { steps, warmupSteps } = scheduleOf(resolved);
   const total = steps * epochs;
   refuseIf(
-    warmupSteps >= total,
+    warmupSteps >= total && !resume, // which may end a run early
     `warmupSteps (${warmupSteps}) leave nothing of the run, which has ${total} steps (${epochs} x ${steps}): ` +
       'shorten the warm-up or train for more epochs',
   );

@@ -200,9 +200,9 @@ export class Trainer {
     return { loader, evaluator: new Evaluator(valid, { batchSize, workers }) };
   }
 
-  #resolve(options: TrainerOptions): ResolvedTrainerOptions {
+  #resolve(options: TrainerOptions, preset = this.#detector.config.preset): ResolvedTrainerOptions {
     const { pretrained } = internalsOf(this.#detector);
-    const resolved = resolveTrainerOptions(options, this.#detector.config.preset, pretrained);
+    const resolved = resolveTrainerOptions(options, preset, pretrained);
     checkBackboneOptions(this.#detector, resolved.run);
     return resolved;
   }
@@ -231,7 +231,8 @@ export class Trainer {
     if (!training) throw mismatch(path, 'it was not written by a training run');
     const kept = Object.entries(training.options).filter(([, value]) => value !== null);
     try {
-      this.#options = this.#resolve({ ...Object.fromEntries(kept), ...withoutUndefined(this.#given) });
+      // With no defaults but the article's, which are absent too: what that run did without, this one does without.
+      this.#options = this.#resolve({ ...Object.fromEntries(kept), ...withoutUndefined(this.#given) }, 'article');
     } catch (error) {
       throw mismatch(path, messageOf(error));
     }

@@ -20,11 +20,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const open = (folder: string) =>
   VocDataset.open({ images: `${folder}/images`, annotations: `${folder}/labels`, classes: squareClasses });
 const resolve = (given: Partial<TrainerOptions>) =>
-  resolveTrainerOptions({ train, valid: train, outDir: 'run', batchSize: 4, ...given });
+  resolveTrainerOptions({ train, valid: train, outDir: 'run', batchSize: 4, ...given }, 'article');
 
 describe('resolveTrainerOptions', () => {
   it("has the article's defaults, and no key of an option that was not given", () => {
-    expect(resolveTrainerOptions({ train, valid: train, outDir: 'run' })).toEqual({
+    expect(resolveTrainerOptions({ train, valid: train, outDir: 'run' }, 'article')).toEqual({
       ...{ train, valid: train, outDir: 'run', epochs: 20, workers: 2, resume: false },
       run: {
         ...{ batchSize: 8, learningRate: 1e-4, milestones: [15], gamma: 0.1, optimizer: 'adamw', fineTune: false },
