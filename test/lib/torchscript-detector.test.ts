@@ -12,6 +12,7 @@ import { expectError, noise, temporaryFolder } from '../support/voc.ts';
 
 const create = (file: string, more: Partial<DetectorOptions> = {}) =>
   Detector.create({
+    preset: 'article',
     classes: squareClasses,
     backbone: { torchscript: file },
     imageSize: { width: 64, height: 64 },
