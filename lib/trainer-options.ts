@@ -42,14 +42,13 @@ export interface TrainerOptions {
   /** Of the head, and of all else that has no factor of its own; default 1e-4; `best`: 1e-3. */
   learningRate?: number;
   /**
-   * How the learning rate falls: `multistep` (default, and where `milestones` are given), `cosine` (default of `best`; over all steps),
-   * or `flat-cosine` (from `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the
-   * same `epochs`.
+   * How the learning rate falls: `multistep` (default; at `milestones`), `cosine` (over all steps), or `flat-cosine` (from
+   * `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
    */
   schedule?: ScheduleName;
   /** Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run, 500 at most. */
   warmupSteps?: number;
-  /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]. */
+  /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]; `best`: three quarters of `epochs`. */
   milestones?: readonly number[];
   /** What `milestones` multiply the learning rate by; default .1. */
   gamma?: number;
@@ -218,7 +217,6 @@ export function resolveRun(
   const options = { ...presetDefaults(given, subject), ...withoutUndefined(given) };
   const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
   const own = optionalKeys.filter((key) => options[key] !== undefined);
-  const milestones = options.milestones ?? ((options.schedule ?? 'multistep') === 'multistep' ? [15] : []);
   const resolved = {
     epochs: checkInteger('epochs', options.epochs ?? 20, 1),
     workers: checkInteger('workers', options.workers ?? 2, 1, 256),
@@ -227,7 +225,7 @@ export function resolveRun(
     run: {
       batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
       learningRate: checkPositive('learningRate', options.learningRate),
-      milestones: checkMilestones(milestones),
+      milestones: checkMilestones(options.milestones),
       gamma: checkPositive('gamma', options.gamma ?? 0.1),
       optimizer: checkOneOf('optimizer', options.optimizer ?? 'adamw', optimizerNames),
       fineTune: checkBoolean('fineTune', options.fineTune),
@@ -238,7 +236,7 @@ export function resolveRun(
       ...Object.fromEntries(own.map((key) => [key, optional[key](key, options[key])])),
     },
   };
-  checkTogether(resolved, options.milestones !== undefined && !resolved.resume);
+  checkTogether(resolved, given.milestones !== undefined && !resolved.resume);
   return resolved;
 }
 
@@ -246,8 +244,8 @@ export function resolveRun(
 function presetDefaults(given: WithoutData, { preset, pretrained, images = Number.POSITIVE_INFINITY }: RunSubject) {
   const { epochs = 20, batchSize = 8, accumulate = 1, fineTune = trainingDefaults[preset].fineTune } = given;
   const steps = epochs * stepsOfEpoch(images, batchSize * accumulate);
-  const { schedule, ...defaults } = trainingDefaults[preset].options({ steps, fineTune, pretrained });
-  return { fineTune, ...defaults, ...(schedule && given.milestones === undefined && { schedule }) };
+  const { milestones, ...defaults } = trainingDefaults[preset].options({ epochs, steps, fineTune, pretrained });
+  return { fineTune, ...defaults, milestones: (given.schedule ?? 'multistep') === 'multistep' ? milestones : [] };
 }
 
 function stepsOfEpoch(images: number, imagesOfStep: number): number {

@@ -3,6 +3,7 @@ import type { TrainerOptions } from './trainer-options.ts';
 
 /** What the defaults of a run depend on, beside the preset. */
 export interface TrainingSituation {
+  epochs: number;
   /** Of the optimizer, in the whole run. */
   steps: number;
   fineTune: boolean;
@@ -10,7 +11,10 @@ export interface TrainingSituation {
   pretrained: boolean;
 }
 
-type Defaults = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'> & { learningRate: number };
+type Defaults = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'> & {
+  learningRate: number;
+  milestones: number[];
+};
 
 /** The shorter of the usual 500 steps (MMDetection) and a twentieth of the run. */
 const warmupSteps = (steps: number) => Math.min(500, Math.round(steps / 20));
@@ -25,14 +29,14 @@ export const trainingDefaults: Record<
 > = {
   article: {
     fineTune: false,
-    options: () => ({ learningRate: 1e-4 }),
+    options: () => ({ learningRate: 1e-4, milestones: [15] }),
   },
   best: {
     fineTune: true,
-    options: ({ steps, fineTune, pretrained }) => ({
+    options: ({ epochs, steps, fineTune, pretrained }) => ({
       learningRate: 1e-3,
       clipGradNorm: 10,
-      schedule: 'cosine',
+      milestones: [Math.max(1, Math.round(0.75 * epochs))],
       warmupSteps: warmupSteps(steps),
       ...(fineTune && pretrained && { backboneLearningRateFactor: 0.1 }),
     }),

@@ -22,10 +22,9 @@ export interface OptimisationFlags {
 export function addOptimisationOptions(command: Command): Command {
   return command
     .addOption(
-      new Option(
-        '--schedule <name>',
-        `${scheduleNames.join(', ')} (default: cosine; multistep for the preset article and with --scheduler-epochs)`,
-      ).argParser(oneOf(scheduleNames)),
+      new Option('--schedule <name>', `${scheduleNames.join(', ')} (default: multistep)`).argParser(
+        oneOf(scheduleNames),
+      ),
     )
     .option(
       '--warmup <steps>',

@@ -64,7 +64,7 @@ export function trainCommand(): Command {
     .option('--epochs <n>', 'how often to go through the training data (default: 20)', integer(1))
     .option(
       '--scheduler-epochs <n...>',
-      'epochs after which the learning rate falls to a tenth (preset article: 15)',
+      'epochs after which the learning rate falls to a tenth (default: three quarters of them; preset article: 15)',
       integers(1),
     )
     .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))

@@ -33,15 +33,15 @@ describe('resolveTrainerOptions', () => {
     });
   });
 
-  it('has the defaults of the preset best, which give way to what is given, and its schedule to milestones', () => {
+  it('has the defaults of the preset best, which give way to what is given', () => {
     const given = { train, valid: train, outDir: 'run', batchSize: 1, epochs: 10 };
     const best = (more: Partial<TrainerOptions>, pretrained = false) =>
       resolveTrainerOptions({ ...given, ...more }, 'best', pretrained).run;
-    expect(best({})).toMatchObject({ fineTune: true, schedule: 'cosine', warmupSteps: 5, milestones: [] });
+    expect(best({})).toMatchObject({ fineTune: true, warmupSteps: 5, milestones: [8] });
     expect(best({}, true)).toMatchObject({ backboneLearningRateFactor: 0.1 });
     expect(best({ fineTune: false }, true)).not.toHaveProperty('backboneLearningRateFactor');
-    expect(best({ milestones: [4] })).not.toHaveProperty('schedule');
-    expect(best({ schedule: 'multistep' })).toMatchObject({ schedule: 'multistep', milestones: [15] });
+    expect(best({ milestones: [4] })).toMatchObject({ milestones: [4] });
+    expect(best({ schedule: 'cosine' })).toMatchObject({ schedule: 'cosine', milestones: [] });
     const own = { learningRate: 0.5, warmupSteps: 0, schedule: 'flat-cosine' } as const;
     expect(best(own)).toMatchObject(own);
     expect(best({ learningRate: undefined } as never)).toMatchObject({ learningRate: best({}).learningRate });
