@@ -50,7 +50,13 @@ describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)
       const file = (name: string) => join(folder, name);
       const classes = ['__background__', 'a', 'b'];
       const size = { width: 64, height: 64 };
-      await using detector = await Detector.create({ classes, backbone, imageSize: size, precision: 'fp32' });
+      await using detector = await Detector.create({
+        classes,
+        preset: 'article',
+        backbone,
+        imageSize: size,
+        precision: 'fp32',
+      });
       await detector.save(file('checkpoint'));
       await exportDetector(detector, file('model.pth'), { format: 'pth', epoch: 70_000 });
       await exportDetector(detector, file('backbone.pth'), { format: 'pth', part: 'backbone' });

@@ -44,7 +44,12 @@ describe.skipIf(!python)('convnext_tiny as torch saves it (DINOV3_DET_TORCH_PYTH
   it.each(files)('%s fills a detector, which detects at once', async (name, source, loaded, unexpected) => {
     const classes = ['__background__', 'a', 'b'];
     const imageSize = { width: 64, height: 64 };
-    await using detector = await Detector.create({ classes, imageSize, weights: join(folder, name) });
+    await using detector = await Detector.create({
+      classes,
+      preset: 'article',
+      imageSize,
+      weights: join(folder, name),
+    });
     const { weightReport } = detector;
     expect(weightReport).toMatchObject({ source, loaded, missing: [], wrongShape: [] });
     expect(weightReport!.unexpected).toHaveLength(unexpected);

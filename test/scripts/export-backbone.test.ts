@@ -31,6 +31,7 @@ describe.skipIf(!python || !repo)('scripts/export_backbone.py', () => {
       expect(stdout).toContain(`map 0: ${map}`);
       for (const [index, width] of [64, 96].entries()) {
         await using detector = await Detector.create({
+          preset: 'article',
           classes: ['__background__', 'thing'],
           backbone: { torchscript: out },
           imageSize: { width, height: 64 },
