@@ -16,8 +16,8 @@ import { writeDrawnScenes } from './drawn-scenes.ts';
 
 /** What fits into four minutes on two cores. */
 const SCENES = { train: 1600, valid: 60, test: 200 };
-const IMAGE_SIZE = { width: 192, height: 160 };
-const TRAINING = { epochs: 8, batchSize: 16, learningRate: 2e-3 };
+const IMAGE_SIZE = { width: 256, height: 192 };
+const TRAINING = { epochs: 10, batchSize: 8, learningRate: 2e-3 };
 const PICTURES = 8;
 /** The scenes are small: enlarged, labels do not hide them. */
 const ZOOM = 4;
