@@ -259,8 +259,10 @@ describe.skipIf(!hasChromium)(`the page of examples/electron in Chromium${missin
     const pictures = [await writePicture('a.png'), await writePicture('b.png', 20)];
     await page.keyboard.press('Tab');
     expect(await page.locator(':focus').innerText()).toBe('Add pictures');
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
-    await chooser.setFiles(pictures);
+    const choosing = page.waitForEvent('filechooser');
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200))); // until choosers are told to Playwright
+    await page.keyboard.press('Enter');
+    await (await choosing).setFiles(pictures);
     await done('2 pictures');
     for (const role of ['banner', 'navigation', 'main', 'complementary', 'contentinfo'] as const) {
       expect(await page.getByRole(role).count()).toBe(1);
