@@ -110,8 +110,8 @@ export type ModelChoices = Partial<Pick<DetectorConfig, 'head' | 'defaultBoxes' 
 
 /**
  * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid, and learns from
- * pictures without objects too. Default boxes are
- * the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head `retinanet` brings torchvision's constants with it.
+ * pictures without objects too. Default boxes are the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head
+ * `retinanet` brings torchvision's constants with it.
  */
 export function presetConfig(
   preset: PresetName,

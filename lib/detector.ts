@@ -42,7 +42,10 @@ import { withFileModel } from './weights-metadata.ts';
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
   /** `__background__` first: a label's index in this list is its number in the model. */
   classes: readonly string[];
-  /** `best` (default): a feature pyramid, for objects of every size; `article`: one map of stride 32. Of `weights` with a head, that head's. */
+  /**
+   * `best` (default): a feature pyramid, for objects of every size; `article`: one map of stride 32. Where `weights` have a head for as
+   * many classes, the default is its preset.
+   */
   preset?: PresetName;
   /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
   backbone?: BackboneName | { torchscript: string };

@@ -46,7 +46,10 @@ export interface TrainerOptions {
    * `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
    */
   schedule?: ScheduleName;
-  /** Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run, 500 at most. */
+  /**
+   * Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run,
+   * 500 at most.
+   */
   warmupSteps?: number;
   /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]; `best`: three quarters of `epochs`. */
   milestones?: readonly number[];

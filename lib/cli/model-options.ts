@@ -182,11 +182,9 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
   ];
   for (const [flag, what, given, found] of rows) {
     if (given === undefined || given === found) continue;
-    throw new UsageError(
-      given === true
-        ? `${flag}: the run to resume has no ${what}`
-        : `${flag} ${given}: the run to resume has the ${what} ${found}`,
-    );
+    if (given === true) throw new UsageError(`${flag}: the run to resume has no ${what}`);
+    if (given === false) throw new UsageError(`${flag.replace('--', '--no-')}: the run to resume has ${what}`);
+    throw new UsageError(`${flag} ${given}: the run to resume has the ${what} ${found}`);
   }
 }
 

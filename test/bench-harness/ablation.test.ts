@@ -1,9 +1,14 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { presetConfig, withChoices } from '../../lib/config.ts';
 import { resolveRun } from '../../lib/trainer-options.ts';
 import { recipes } from '../bench/ablation/recipes.ts';
 import { formatResults } from '../bench/ablation/table.ts';
 import type { RunResult } from '../bench/ablation/task.ts';
+import { temporaryFolder, writeFiles } from '../support/voc.ts';
 
 const result = (recipe: string, seed: number, ap: number): RunResult => ({
   ...{ recipe, seed, ap, ap50: 2 * ap, images: 400, imagesPerSecond: 10 * seed, minutes: seed },
@@ -31,4 +36,20 @@ it.each(Object.entries(recipes))('can be run: %s', (_, { model, training }) => {
   const choices = { ...(loss && { loss }), ...(assigner && { assigner }), ...(nms && { nms }) };
   expect(withChoices(config, choices).preset).toBe(preset);
   expect(resolveRun(training, { preset, pretrained: false }).epochs).toBe(20);
+});
+
+it('takes what was run before with the same settings, and with no others', async () => {
+  const folder = await temporaryFolder();
+  await writeFiles(join(folder, 'pets-convnext_test-64x64-1'), {
+    'results.jsonl': `${JSON.stringify(result('best', 1, 0.25))}\n`,
+  });
+  const main = fileURLToPath(new URL('../bench/ablation/main.ts', import.meta.url));
+  const ablation = (size: string) => {
+    const settings = ['--config', join(folder, 'pets.yaml'), '--imgsz', size, '--epochs', '1', '--out-dir', folder];
+    const args = ['--import', 'tsx', main, ...settings, '--recipe', 'best', '--seed', '1'];
+    return promisify(execFile)(process.execPath, args);
+  };
+  expect((await ablation('64x64')).stdout).toContain('| best | 1 | .250 | .500 |');
+  // These have to be trained, and there is no such data set.
+  await expect(ablation('96x64')).rejects.toThrow('pets.yaml');
 });

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type BackboneName, backboneNames } from '../../../lib/config.ts';
@@ -19,7 +19,8 @@ const usage = `npm run ablation -- [--config FILE | --drawn] [options]
   --imgsz WxH         (default: 256x192)
   --backbone NAME     (default: convnext_test), from random weights
   --jobs N            trainings at the same time (default: 2), of one thread each
-  --out-dir DIR       runs and results.jsonl; what is in there already is not run again (default: runs/ablation)`;
+  --out-dir DIR       a folder for each data set, backbone, size and number of epochs, with the runs and results.jsonl; what is in
+                      there already is not run again (default: runs/ablation)`;
 
 const DRAWN = { train: 1200, valid: 60, test: 300, seed: 1, width: 320, height: 256, sides: [0.02, 0.9] } as const;
 
@@ -54,7 +55,9 @@ async function main(): Promise<void> {
     console.log(flags.help ? usage : Object.keys(recipes).join('\n'));
     return;
   }
-  const folder = resolve(flags['out-dir']);
+  const data = flags.drawn ? 'drawn' : basename(flags.config, '.yaml');
+  // Results of other settings are others: they are not taken for these.
+  const folder = resolve(flags['out-dir'], [data, flags.backbone, flags.imgsz, flags.epochs].join('-'));
   await mkdir(folder, { recursive: true });
   const config = flags.drawn ? await writeDrawnScenes(join(folder, 'scenes'), DRAWN) : resolve(flags.config);
   const [width, height] = flags.imgsz.split('x').map(Number);

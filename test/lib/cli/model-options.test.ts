@@ -117,6 +117,13 @@ describe('checkSameModel', () => {
     expect(() => checkSameModel(options, config)).toThrow(message);
   });
 
+  it('names the flag that was given to leave background negatives out', () => {
+    const best = presetConfig('best', 'convnext_tiny', config.imageSize);
+    expect(() => checkSameModel({ loss: { backgroundNegatives: false } }, best)).toThrow(
+      '--no-background-negatives: the run to resume has background negatives',
+    );
+  });
+
   it("takes a run's own choices", () => {
     const retinaNet = presetConfig('article', 'convnext_tiny', config.imageSize, { head: 'retinanet' });
     const loss = { classification: 'focal', box: 'l1' } as const;
