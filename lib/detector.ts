@@ -8,7 +8,7 @@ import {
   type Size,
 } from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
-import { checkBoolean, checkInteger, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from './check.ts';
+import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from './check.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
 import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
@@ -23,6 +23,7 @@ import {
   presetConfig,
   withChoices,
 } from './config.ts';
+import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import type { Detection } from './detection.ts';
 import type { HeadName } from './detection-head.ts';
 import { type AnnotateOptions, annotateImage } from './draw.ts';
@@ -85,18 +86,6 @@ export interface LoadOptions extends ComputeOptions {
   trustTorchScript?: boolean;
 }
 
-/** What `detect` looks for. */
-export interface DetectOptions {
-  /** Detections score above this, 0 to 1; default .15, as the article's inference. */
-  scoreThreshold?: number;
-  /** Of one picture, the best ones; default 200. */
-  maxDetections?: number;
-  /** Turn pictures upright by their EXIF orientation first; boxes are then for the upright picture. Default true. */
-  autoOrient?: boolean;
-  /** Pictures that go through the model together; default 8. */
-  batchSize?: number;
-}
-
 /** What Trainer and Evaluator need of a detector; not part of the public interface. */
 export interface DetectorInternals {
   addon: NativeAddon;
@@ -131,9 +120,6 @@ const createKeys = [
 
 /** A program is held in memory whole, in one buffer. */
 const MAX_TORCHSCRIPT_BYTES = 2 ** 31 - 1;
-
-/** The boxes of a batch, 16 bytes each, come back in one buffer, which is to stay below 2 GB: Electron has none that is larger. */
-const MAX_BATCH_DETECTIONS = 2 ** 27 - 1;
 
 const internals = new WeakMap<Detector, DetectorInternals>();
 
@@ -394,18 +380,4 @@ function checkBackbone(value: unknown): BackboneName | { torchscript: string } {
   if (typeof value === 'string') return checkOneOf('backbone', value, backboneNames);
   const { torchscript } = checkKeys('backbone', value, ['torchscript']);
   return { torchscript: checkString('backbone.torchscript', torchscript) };
-}
-
-/** The same with its defaults. @throws {TypeError|RangeError} naming the option */
-export function checkDetectOptions(value: DetectOptions): Required<DetectOptions> {
-  const keys = ['scoreThreshold', 'maxDetections', 'autoOrient', 'batchSize'];
-  const options = checkKeys('options', value, keys) as DetectOptions;
-  const checked = {
-    scoreThreshold: checkNumber('scoreThreshold', options.scoreThreshold ?? 0.15, 0, 1),
-    maxDetections: checkInteger('maxDetections', options.maxDetections ?? 200, 1, 1e6),
-    autoOrient: checkBoolean('autoOrient', options.autoOrient ?? true),
-    batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
-  };
-  checkInteger('maxDetections x batchSize', checked.maxDetections * checked.batchSize, 1, MAX_BATCH_DETECTIONS);
-  return checked;
 }

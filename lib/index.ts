@@ -35,9 +35,10 @@ export {
 } from './config.ts';
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
+export type { DetectOptions } from './detect-options.ts';
 export type { Box, Detection, GroundTruth } from './detection.ts';
 export type { HeadName } from './detection-head.ts';
-export { type DetectOptions, Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
+export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';
 export { DetectorError, type DetectorErrorCode } from './errors.ts';
 export {

@@ -1,6 +1,6 @@
 import { wrongArgument } from '../check.ts';
+import { checkDetectOptions, type DetectOptions } from '../detect-options.ts';
 import type { Detection } from '../detection.ts';
-import { checkDetectOptions, type DetectOptions } from '../detector.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import { DetectorError } from '../errors.ts';
 import type { ImageInput } from '../image.ts';

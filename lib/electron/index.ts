@@ -1,5 +1,6 @@
+export type { DetectOptions } from '../detect-options.ts';
 export type { Detection } from '../detection.ts';
-export type { DetectOptions, DetectorOptions, LoadOptions } from '../detector.ts';
+export type { DetectorOptions, LoadOptions } from '../detector.ts';
 export type { AnnotateOptions } from '../draw.ts';
 export { DetectorError, type DetectorErrorCode } from '../errors.ts';
 export type { ImageInput } from '../image.ts';

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
+import type { DetectOptions } from '../detect-options.ts';
 import type { Detection } from '../detection.ts';
-import type { DetectOptions, Detector, DetectorOptions, LoadOptions } from '../detector.ts';
+import type { Detector, DetectorOptions, LoadOptions } from '../detector.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import { DetectorError, type DetectorErrorCode } from '../errors.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../image.ts';
