@@ -7,15 +7,16 @@
 #include <sstream>
 
 #include "cpu.h"
+#include "kernels/packed_linear.h"
 
 namespace dinov3_det {
 
 namespace {
 
 #if defined(__GNUC__)
-constexpr const char* kDepthwiseMissing = "";
+constexpr const char* kKernelsMissing = "";
 #else
-constexpr const char* kDepthwiseMissing = "this build is not by GCC or Clang";
+constexpr const char* kKernelsMissing = "this build is not by GCC or Clang";
 #endif
 
 Lever lever(const std::string& name, const std::string& missing) {
@@ -38,12 +39,15 @@ bool lever_disabled(const std::string& name) {
 
 std::vector<Lever> levers() {
   const auto isa = [](Isa least) { return cpu_isa() >= least ? "" : "this processor or this build does not have it"; };
-  return {lever("allocator", ""),
-          lever("depthwise", kDepthwiseMissing),
-          lever("fused-mlp", at::hasMKLDNN() ? "" : "this LibTorch has no oneDNN"),
-          lever("avx2", isa(Isa::kAvx2)),
-          lever("avx512", isa(Isa::kAvx512)),
-          lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware")};
+  return {
+      lever("allocator", ""),
+      lever("depthwise", kKernelsMissing),
+      lever("fused-mlp", at::hasMKLDNN() ? "" : "this LibTorch has no oneDNN"),
+      lever("mlp-rows", kKernelsMissing),
+      lever("packed-weights", packed_linear_available() ? "" : "this LibTorch does not have oneDNN's operators for it"),
+      lever("avx2", isa(Isa::kAvx2)),
+      lever("avx512", isa(Isa::kAvx512)),
+      lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware")};
 }
 
 }  // namespace dinov3_det

@@ -22,51 +22,88 @@ constexpr int64_t kKernel = 7;
 constexpr int64_t kPadding = 3;
 constexpr int64_t kParts = 32;  // the rows of a batch are summed in so many parts, then the parts
 
-// The widest kernel whose group divides the channels; null when none does.
-const DepthwiseRows* rows_for(int64_t channels) {
-  std::vector<const DepthwiseRows*> known;
+// The widest kernels whose group divides the channels; null when none do.
+const DepthwiseKernels* kernels_for(int64_t channels) {
+  std::vector<const DepthwiseKernels*> known;
 #if defined(__GNUC__)  // of GCC and Clang: MSVC lacks the vectors that the kernels are written in
-  known.push_back(&baseline::depthwise_rows);
+  known.push_back(&baseline::depthwise_kernels);
 #endif
 #if defined(DINOV3_DET_X86_KERNELS)
-  if (cpu_isa() >= Isa::kAvx2) known.push_back(&avx2::depthwise_rows);
-  if (cpu_isa() >= Isa::kAvx512) known.push_back(&avx512::depthwise_rows);
+  if (cpu_isa() >= Isa::kAvx2) known.push_back(&avx2::depthwise_kernels);
+  if (cpu_isa() >= Isa::kAvx512) known.push_back(&avx512::depthwise_kernels);
 #endif
-  const auto fits = [&](const DepthwiseRows* rows) { return channels % rows->group == 0; };
+  const auto fits = [&](const DepthwiseKernels* kernels) { return channels % kernels->group == 0; };
   const auto widest = std::find_if(known.rbegin(), known.rend(), fits);
   return widest == known.rend() ? nullptr : *widest;
 }
 
-void run_rows(const DepthwiseRows& rows, const float* x, const float* gradient, int64_t width, int64_t stride,
-              float* sums) {
-  rows.float32(x, gradient, width, stride, sums);
-}
-
-void run_rows(const DepthwiseRows& rows, const c10::BFloat16* x, const c10::BFloat16* gradient, int64_t width,
-              int64_t stride, float* sums) {
-  rows.bfloat16(reinterpret_cast<const uint16_t*>(x), reinterpret_cast<const uint16_t*>(gradient), width, stride, sums);
+// Calls work(rows, values) for the type of x, where `values` gives a tensor's values as the kernels take them.
+template <class Work>
+void for_type(const DepthwiseKernels& kernels, const at::Tensor& x, const Work& work) {
+  if (x.scalar_type() == at::kBFloat16) {
+    work(kernels.bfloat16,
+         [](const at::Tensor& map) { return reinterpret_cast<uint16_t*>(map.data_ptr<c10::BFloat16>()); });
+  } else {
+    work(kernels.float32, [](const at::Tensor& map) { return map.data_ptr<float>(); });
+  }
 }
 
 struct Grid {
   int64_t height, width, channels;
 };
 
-// Adds the rows [begin, end) of the batch (N * H in all) to sums [7, groups, 7, group].
+// Output rows [begin, end) of the batch (N * H in all). weights [groups, 7, 7, group], bias [C].
 template <class T>
-void add_rows(const DepthwiseRows& rows, const T* x, const T* gradient, const Grid& grid, int64_t begin, int64_t end,
-              float* sums) {
+void convolve_rows(const DepthwiseRows<T>& rows, int64_t group, const T* x, const float* weights, const float* bias,
+                   const Grid& grid, int64_t begin, int64_t end, T* out) {
   const int64_t row_stride = grid.width * grid.channels;
-  for (int64_t first = 0; first < grid.channels; first += rows.group) {
+  for (int64_t row = begin; row < end; row++) {
+    const int64_t y = row % grid.height;
+    for (int64_t first = 0; first < grid.channels; first += group) {
+      const T* inputs[kKernel];
+      for (int64_t ky = 0; ky < kKernel; ky++) {
+        const int64_t input_y = y + ky - kPadding;
+        inputs[ky] = input_y < 0 || input_y >= grid.height ? nullptr : x + (row + ky - kPadding) * row_stride + first;
+      }
+      rows.convolve(inputs, weights + first * kKernel * kKernel, bias + first, grid.width, grid.channels,
+                    out + row * row_stride + first);
+    }
+  }
+}
+
+// Adds the rows [begin, end) of the batch to sums [7, groups, 7, group].
+template <class T>
+void add_rows(const DepthwiseRows<T>& rows, int64_t group, const T* x, const T* gradient, const Grid& grid,
+              int64_t begin, int64_t end, float* sums) {
+  const int64_t row_stride = grid.width * grid.channels;
+  for (int64_t first = 0; first < grid.channels; first += group) {
     for (int64_t row = begin; row < end; row++) {
       const int64_t y = row % grid.height;
       for (int64_t ky = 0; ky < kKernel; ky++) {
         const int64_t input_y = y + ky - kPadding;
         if (input_y < 0 || input_y >= grid.height) continue;
-        run_rows(rows, x + (row + ky - kPadding) * row_stride + first, gradient + row * row_stride + first, grid.width,
-                 grid.channels, sums + (ky * grid.channels + first) * kKernel);
+        rows.weight_gradient(x + (row + ky - kPadding) * row_stride + first, gradient + row * row_stride + first,
+                             grid.width, grid.channels, sums + (ky * grid.channels + first) * kKernel);
       }
     }
   }
+}
+
+// x [N, C, H, W] in channels_last memory, weight [C, 1, 7, 7], bias [C]
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const DepthwiseKernels& kernels = *kernels_for(x.size(1));
+  const Grid grid{x.size(2), x.size(3), x.size(1)};
+  const at::Tensor weights =
+      weight.to(at::kFloat).reshape({-1, kernels.group, kKernel * kKernel}).permute({0, 2, 1}).contiguous();
+  const at::Tensor biases = bias.to(at::kFloat).contiguous();
+  const at::Tensor out = at::empty_like(x);
+  for_type(kernels, x, [&](const auto& rows, const auto& values) {
+    at::parallel_for(0, x.size(0) * grid.height, 1, [&](int64_t begin, int64_t end) {
+      convolve_rows(rows, kernels.group, values(x), weights.const_data_ptr<float>(), biases.const_data_ptr<float>(),
+                    grid, begin, end, values(out));
+    });
+  });
+  return out;
 }
 
 class DepthwiseConv : public torch::autograd::Function<DepthwiseConv> {
@@ -74,17 +111,17 @@ class DepthwiseConv : public torch::autograd::Function<DepthwiseConv> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias) {
     context->save_for_backward({x, weight});
-    return at::conv2d(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()), 1, kPadding, 1, x.size(1));
+    return convolve(x, weight, bias);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& x = saved[0];
     const at::Tensor gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
-    constexpr int64_t kOne[] = {1, 1}, kZero[] = {0, 0}, kPad[] = {kPadding, kPadding};
-    const at::Tensor x_gradient = std::get<0>(
-        at::convolution_backward(gradient, x, saved[1].to(x.scalar_type()), c10::nullopt, kOne, kPad, kOne,
-                                 /*transposed=*/false, kZero, x.size(1), {context->needs_input_grad(0), false, false}));
+    // What an output takes from an input at some distance, that input's gradient takes from there: the same convolution
+    // with the kernel turned around.
+    at::Tensor x_gradient;
+    if (context->needs_input_grad(0)) x_gradient = convolve(gradient, saved[1].flip({2, 3}), at::zeros(x.size(1)));
     return {x_gradient, depthwise_weight_gradient(gradient, x), gradient.sum({0, 2, 3}, false, at::kFloat)};
   }
 };
@@ -92,31 +129,26 @@ class DepthwiseConv : public torch::autograd::Function<DepthwiseConv> {
 bool depthwise_usable(const at::Tensor& x) {
   const at::ScalarType type = x.scalar_type();
   return !lever_disabled("depthwise") && x.is_cpu() && (type == at::kFloat || type == at::kBFloat16) &&
-         x.is_contiguous(at::MemoryFormat::ChannelsLast) && rows_for(x.size(1)) != nullptr;
+         x.is_contiguous(at::MemoryFormat::ChannelsLast) && kernels_for(x.size(1)) != nullptr;
 }
 
 }  // namespace
 
 at::Tensor depthwise_weight_gradient(const at::Tensor& gradient, const at::Tensor& x) {
-  const DepthwiseRows* rows = rows_for(x.size(1));
-  TORCH_CHECK(rows != nullptr, "no depthwise kernel for ", x.size(1), " channels");
+  const DepthwiseKernels* kernels = kernels_for(x.size(1));
+  TORCH_CHECK(kernels != nullptr, "no depthwise kernel for ", x.size(1), " channels");
   const Grid grid{x.size(2), x.size(3), x.size(1)};
-  const int64_t all_rows = x.size(0) * grid.height;
+  const int64_t all_rows = x.size(0) * grid.height, group = kernels->group;
   const int64_t parts = std::min(kParts, all_rows);
-  const at::Tensor sums = at::zeros({parts, kKernel, grid.channels / rows->group, kKernel, rows->group}, at::kFloat);
-  const auto sum_parts = [&](const auto* input, const auto* output) {
+  const at::Tensor sums = at::zeros({parts, kKernel, grid.channels / group, kKernel, group}, at::kFloat);
+  for_type(*kernels, x, [&](const auto& rows, const auto& values) {
     at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
       for (int64_t part = begin; part < end; part++) {
-        add_rows(*rows, input, output, grid, part * all_rows / parts, (part + 1) * all_rows / parts,
+        add_rows(rows, group, values(x), values(gradient), grid, part * all_rows / parts, (part + 1) * all_rows / parts,
                  sums.data_ptr<float>() + part * sums.stride(0));
       }
     });
-  };
-  if (x.scalar_type() == at::kBFloat16) {
-    sum_parts(x.const_data_ptr<c10::BFloat16>(), gradient.const_data_ptr<c10::BFloat16>());
-  } else {
-    sum_parts(x.const_data_ptr<float>(), gradient.const_data_ptr<float>());
-  }
+  });
   return sums.sum(0).permute({1, 3, 0, 2}).reshape({grid.channels, 1, kKernel, kKernel});
 }
 

@@ -4,9 +4,10 @@
 
 namespace dinov3_det {
 
-// 7x7 depthwise convolution with padding 3, x [N, C, H, W], weight [C, 1, 7, 7], bias [C]. Where weight and bias have
-// another type than x they are cast to it. The same as at::conv2d; the gradient of the weight is our own kernel, since
-// oneDNN's (and that of LibTorch without oneDNN) takes longer than everything else in the block.
+// 7x7 depthwise convolution with padding 3, x [N, C, H, W], weight [C, 1, 7, 7], bias [C], the same as at::conv2d.
+// Where weight and bias have another type than x they are cast to it; our own kernels, for channels_last memory on a
+// CPU, take them as float32. oneDNN's forward takes five times as long as these, and its gradient of the weight longer
+// than everything else in the block.
 at::Tensor depthwise_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 // gradient and x [N, C, H, W], both float32 or both bfloat16, channels_last on a CPU -> [C, 1, 7, 7] float32. The order

@@ -2,29 +2,36 @@
 
 #include <cstdint>
 
-// The inner loops of the depthwise weight gradient, compiled once for each instruction set (CMakeLists.txt). The
-// source must not include a header with inline functions: the linker keeps one copy of each, and a copy with AVX-512
-// in it would then run on every machine.
+// The inner loops of the depthwise weight gradient, compiled once for each instruction set (kernels/vectors.h).
 namespace dinov3_det {
 
-// One row of output positions against one row of the input, over one group of channels:
-//   sums[kx][c] += sum over x of gradient[x][c] * input[x + kx - 3][c], for kx in 0..6, where x + kx - 3 is in the row.
-// A position's channels lie together and `stride` values lie between positions. Values are float, or bfloat16 as its
-// bits. `group` channels are read; `sums` holds 7 * group floats.
+// Of a 7x7 convolution with padding 3, over one group of channels: a position's channels lie together and `stride`
+// values lie between positions. Values are float, or bfloat16 as its bits.
+template <class T>
 struct DepthwiseRows {
-  int64_t group;
-  void (*float32)(const float* input, const float* gradient, int64_t width, int64_t stride, float* sums);
-  void (*bfloat16)(const uint16_t* input, const uint16_t* gradient, int64_t width, int64_t stride, float* sums);
+  // output[x][c] = bias[c] + sum over ky, kx of weights[ky][kx][c] * inputs[ky][x + kx - 3][c], x + kx - 3 in the row;
+  // a row of the input that is outside is null.
+  void (*convolve)(const T* const* inputs, const float* weights, const float* bias, int64_t width, int64_t stride,
+                   T* output);
+  // One row of output positions against one row of the input:
+  //   sums[kx][c] += sum over x of gradient[x][c] * input[x + kx - 3][c], x + kx - 3 in the row
+  void (*weight_gradient)(const T* input, const T* gradient, int64_t width, int64_t stride, float* sums);
+};
+
+struct DepthwiseKernels {
+  int64_t group;  // channels
+  DepthwiseRows<float> float32;
+  DepthwiseRows<uint16_t> bfloat16;
 };
 
 namespace avx512 {
-extern const DepthwiseRows depthwise_rows;
+extern const DepthwiseKernels depthwise_kernels;
 }
 namespace avx2 {
-extern const DepthwiseRows depthwise_rows;
+extern const DepthwiseKernels depthwise_kernels;
 }
 namespace baseline {
-extern const DepthwiseRows depthwise_rows;
+extern const DepthwiseKernels depthwise_kernels;
 }
 
 }  // namespace dinov3_det

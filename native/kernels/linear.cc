@@ -35,15 +35,14 @@ at::Tensor linear(const at::Tensor& rows, const at::Tensor& weight, const at::Te
   return from_pictures(at::conv2d(as_pictures(rows), as_kernel(weight), bias));
 }
 
-LinearGradients linear_backward(const at::Tensor& gradient, const at::Tensor& rows, const at::Tensor& weight) {
-  if (gradient.scalar_type() != at::kFloat) {
-    return {at::mm(gradient, weight), at::mm(gradient.t(), rows), gradient.sum(0, false, at::kFloat)};
-  }
+at::Tensor linear_weight_gradient(const at::Tensor& gradient, const at::Tensor& rows) {
+  if (gradient.scalar_type() != at::kFloat) return at::mm(gradient.t(), rows);
   constexpr int64_t kOne[] = {1, 1}, kZero[] = {0, 0};
-  const auto [rows_gradient, weight_gradient, bias_gradient] =
-      at::convolution_backward(as_pictures(gradient), as_pictures(rows), as_kernel(weight), weight.size(0), kOne, kZero,
-                               kOne, /*transposed=*/false, kZero, /*groups=*/1, {true, true, true});
-  return {from_pictures(rows_gradient), weight_gradient.reshape(weight.sizes()), bias_gradient};
+  const at::Tensor shape = at::empty({}, rows.options()).expand({gradient.size(1), rows.size(1)});
+  const at::Tensor weight_gradient = std::get<1>(
+      at::convolution_backward(as_pictures(gradient), as_pictures(rows), as_kernel(shape), c10::nullopt, kOne, kZero,
+                               kOne, /*transposed=*/false, kZero, /*groups=*/1, {false, true, false}));
+  return weight_gradient.reshape({gradient.size(1), rows.size(1)});
 }
 
 bool linear_kernels_usable(const at::Tensor& x) {

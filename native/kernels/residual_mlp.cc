@@ -10,9 +10,20 @@
 #include <vector>
 
 #include "kernels/linear.h"
+#include "kernels/mlp_ops.h"
+#include "kernels/packed_linear.h"
 #include "levers.h"
 
 namespace dinov3_det {
+
+// Both layers in the type of computation; the layer scale is a part of `reduce`.
+struct PackedMlp {
+  PackedMlp(const ResidualMlp& mlp, at::ScalarType type, int64_t tile)
+      : expand(mlp.expand_weight.to(type), mlp.expand_bias.to(type), tile),
+        reduce((mlp.gamma.unsqueeze(1) * mlp.reduce_weight).to(type), (mlp.gamma * mlp.reduce_bias).to(type), tile) {}
+
+  PackedLinear expand, reduce;
+};
 
 namespace {
 
@@ -44,42 +55,33 @@ struct Tiles {
   int64_t rows, size, count;
 };
 
-// Each thread takes whole tiles through all layers: no thread waits for another until the end.
+// Each thread takes whole tiles through all layers: no thread waits for another until the end. oneDNN plans some products
+// for as many threads as OpenMP names and lets each wait for the others, for ever where it is given one: so one is named,
+// in this region.
 template <class Work>
 void parallel_parts(int64_t count, const Work& work) {
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+#if defined(_OPENMP)
+    omp_set_num_threads(1);
+#endif
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     for (int64_t i = begin; i < end; i++) work(i);
   });
 }
 
-struct Norm {
-  at::Tensor rows, mean, rstd;
-};
-
-// The weights stay float32 beside bfloat16 rows: the kernel keeps its statistics in float32 anyway.
-Norm normalise(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, double eps) {
-  auto [out, mean, rstd] = at::native_layer_norm(rows, weight.sizes(), weight, bias, eps);
-  return {std::move(out), std::move(mean), std::move(rstd)};
-}
-
 // x and y [R, C] -> [R, C]. Where `hidden` is given it gets each tile's [tile, 4C] before the activation.
 at::Tensor forward_rows(const at::Tensor& x, const at::Tensor& y, const ResidualMlp& mlp, double eps,
-                        variable_list* hidden) {
-  const at::ScalarType type = x.scalar_type();
-  const at::Tensor expand = mlp.expand_weight.to(type), expand_bias = mlp.expand_bias.to(type);
-  const at::Tensor reduce = mlp.reduce_weight.to(type), reduce_bias = mlp.reduce_bias.to(type);
-  const at::Tensor gamma = mlp.gamma.to(type);
+                        const PackedMlp& packed, const Tiles& tiles, variable_list* hidden) {
   const at::Tensor out = at::empty_like(x);
-  const Tiles tiles(x.size(0));
-  if (hidden != nullptr) hidden->resize(kTilesFrom + tiles.count);
+  const auto activate = [&](int64_t i, const at::Tensor& rows) {
+    if (hidden == nullptr) return packed.expand.gelu(rows);
+    at::Tensor& expanded = (*hidden)[kTilesFrom + i];
+    expanded = packed.expand.linear(rows);
+    return gelu_rows(expanded);
+  };
   parallel_parts(tiles.count, [&](int64_t i) {
-    const Norm norm = normalise(tiles.of(y, i), mlp.norm_weight, mlp.norm_bias, eps);
-    const at::Tensor expanded = linear(norm.rows, expand, expand_bias);
-    const at::Tensor active = at::gelu(expanded);
-    if (hidden != nullptr) (*hidden)[kTilesFrom + i] = expanded;
-    at::Tensor tile = tiles.of(out, i);
-    at::addcmul_out(tile, tiles.of(x, i), linear(active, reduce, reduce_bias), gamma);
+    const Norm norm = layer_norm_rows(tiles.of(y, i), mlp.norm_weight, mlp.norm_bias, eps);
+    tiles.of(out, i).copy_(packed.reduce.add(activate(i, norm.rows), tiles.of(x, i)));
   });
   return out;
 }
@@ -88,7 +90,7 @@ at::Tensor forward_rows(const at::Tensor& x, const at::Tensor& y, const Residual
 struct Sums {
   at::Tensor norm_weight, expand, expand_bias, reduce, out;
 
-  void add(const Sums& other) {
+  void add(const Sums& other) const {
     norm_weight.add_(other.norm_weight);
     expand.add_(other.expand);
     expand_bias.add_(other.expand_bias);
@@ -105,7 +107,9 @@ class TiledResidualMlp : public torch::autograd::Function<TiledResidualMlp> {
                             const at::Tensor& reduce_bias, const at::Tensor& gamma, double eps) {
     variable_list saved = {y, norm_weight, norm_bias, expand_weight, reduce_weight, reduce_bias, gamma};
     const ResidualMlp mlp{norm_weight, norm_bias, expand_weight, expand_bias, reduce_weight, reduce_bias, gamma};
-    at::Tensor out = forward_rows(x, y, mlp, eps, &saved);
+    const Tiles tiles(x.size(0));
+    saved.resize(kTilesFrom + tiles.count);
+    at::Tensor out = forward_rows(x, y, mlp, eps, {mlp, x.scalar_type(), tiles.size}, tiles, &saved);
     context->save_for_backward(std::move(saved));
     context->saved_data["eps"] = eps;
     return out;
@@ -116,28 +120,29 @@ class TiledResidualMlp : public torch::autograd::Function<TiledResidualMlp> {
     const at::Tensor &y = saved[0], &norm_weight = saved[1], &norm_bias = saved[2], &expand_weight = saved[3],
                      &reduce_weight = saved[4], &reduce_bias = saved[5], &gamma = saved[6];
     const double eps = context->saved_data["eps"].toDouble();
-    const at::Tensor expand = expand_weight.to(y.scalar_type());
-    const at::Tensor scaled_reduce = (gamma.unsqueeze(1) * reduce_weight).to(y.scalar_type());
+    const Tiles tiles(y.size(0));
+    const auto transposed = [&](const at::Tensor& weight) {
+      return PackedLinear(weight.t().to(y.scalar_type()), {}, tiles.size);
+    };
+    const PackedLinear expand = transposed(expand_weight), reduce = transposed(gamma.unsqueeze(1) * reduce_weight);
     const at::Tensor out_gradient = gradients[0].contiguous();
     const at::Tensor y_gradient = at::empty_like(y);
-    const Tiles tiles(y.size(0));
 
-    const auto add_tile = [&](int64_t i, Sums& sums) {
-      const at::Tensor& hidden = saved[kTilesFrom + i];
-      const LinearGradients reduced = linear_backward(tiles.of(out_gradient, i), at::gelu(hidden), scaled_reduce);
-      const at::Tensor y_tile = tiles.of(y, i);
-      const Norm norm = normalise(y_tile, norm_weight, norm_bias, eps);
-      const LinearGradients expanded = linear_backward(at::gelu_backward(reduced.rows, hidden), norm.rows, expand);
-      const auto [y_tile_gradient, norm_weight_gradient, _] =
-          at::native_layer_norm_backward(expanded.rows, y_tile, norm_weight.sizes(), norm.mean, norm.rstd, norm_weight,
-                                         norm_bias, {true, true, false});
-      tiles.of(y_gradient, i).copy_(y_tile_gradient);
-      sums.add({norm_weight_gradient, expanded.weight, expanded.bias, reduced.weight, reduced.bias});
+    const auto add_tile = [&](int64_t i, const Sums& sums) {
+      const at::Tensor gradient = tiles.of(out_gradient, i), y_tile = tiles.of(y, i);
+      const at::Tensor hidden_gradient = reduce.linear(gradient);
+      const at::Tensor active = gelu_rows_backward(hidden_gradient, saved[kTilesFrom + i], sums.expand_bias);
+      add_values(linear_weight_gradient(gradient, active), sums.reduce);
+      add_rows(gradient, sums.out);
+      const Norm norm = layer_norm_rows(y_tile, norm_weight, norm_bias, eps);
+      add_values(linear_weight_gradient(hidden_gradient, norm.rows), sums.expand);
+      layer_norm_rows_backward(expand.linear(hidden_gradient), y_tile, norm, norm_weight, tiles.of(y_gradient, i),
+                               sums.norm_weight);
     };
     std::vector<Sums> parts(std::min<int64_t>(tiles.count, at::get_num_threads()));
     const int64_t part_count = static_cast<int64_t>(parts.size());
     parallel_parts(part_count, [&](int64_t part) {
-      parts[part] = {at::zeros_like(norm_weight), at::zeros_like(expand_weight), at::zeros({expand.size(0)}),
+      parts[part] = {at::zeros_like(norm_weight), at::zeros_like(expand_weight), at::zeros({expand_weight.size(0)}),
                      at::zeros_like(reduce_weight), at::zeros_like(reduce_bias)};
       for (int64_t i = part * tiles.count / part_count; i < (part + 1) * tiles.count / part_count; i++) {
         add_tile(i, parts[part]);
@@ -176,15 +181,36 @@ at::Tensor plain(const at::Tensor& x, const at::Tensor& y, const ResidualMlp& ml
   return x + z.permute({0, 3, 1, 2});
 }
 
+using Packed = std::shared_ptr<const PackedMlp>;
+
+// Made anew when a weight has changed.
+Packed packed_of(const ResidualMlp& mlp, at::ScalarType type, int64_t tile, PackedMlpCache* cache) {
+  if (cache == nullptr) return std::make_shared<PackedMlp>(mlp, type, tile);
+  const auto version = [](const at::Tensor& weight) {
+    return weight.unsafeGetTensorImpl()->version_counter().current_version();
+  };
+  const PackedMlpCache::Key key{type,
+                                tile,
+                                {version(mlp.expand_weight), version(mlp.expand_bias), version(mlp.reduce_weight),
+                                 version(mlp.reduce_bias), version(mlp.gamma)}};
+  if (!cache->packed || cache->key != key) *cache = {std::make_shared<PackedMlp>(mlp, type, tile), key};
+  return cache->packed;
+}
+
 }  // namespace
 
-at::Tensor residual_mlp(const at::Tensor& x, const at::Tensor& y, const ResidualMlp& mlp, double eps) {
+at::Tensor residual_mlp(const at::Tensor& x, const at::Tensor& y, const ResidualMlp& mlp, double eps,
+                        PackedMlpCache* cache) {
   if (!tiles_usable(x, y)) return plain(x, y, mlp, eps);
   const at::Tensor x_rows = as_rows(x), y_rows = as_rows(y);
-  if (!at::GradMode::is_enabled()) return as_map(forward_rows(x_rows, y_rows, mlp, eps, nullptr), x);
-  return as_map(TiledResidualMlp::apply(x_rows, y_rows, mlp.norm_weight, mlp.norm_bias, mlp.expand_weight,
-                                        mlp.expand_bias, mlp.reduce_weight, mlp.reduce_bias, mlp.gamma, eps),
-                x);
+  if (at::GradMode::is_enabled()) {
+    return as_map(TiledResidualMlp::apply(x_rows, y_rows, mlp.norm_weight, mlp.norm_bias, mlp.expand_weight,
+                                          mlp.expand_bias, mlp.reduce_weight, mlp.reduce_bias, mlp.gamma, eps),
+                  x);
+  }
+  const Tiles tiles(x_rows.size(0));
+  const Packed packed = packed_of(mlp, x.scalar_type(), tiles.size, cache);
+  return as_map(forward_rows(x_rows, y_rows, mlp, eps, *packed, tiles, nullptr), x);
 }
 
 }  // namespace dinov3_det

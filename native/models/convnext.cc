@@ -50,9 +50,13 @@ ConvNext::ConvNext(const ConvNextSize& size, bool pyramid, at::Generator& genera
     stage.downsample_conv = make_affine({dim, in_channels, kernel, kernel}, generator);
     stage.downsample_norm = make_layer_norm(i == 0 ? dim : in_channels);
     for (int64_t j = 0; j < size.depths[i]; j++) {
-      stage.blocks.push_back({make_affine({dim, 1, 7, 7}, generator), make_layer_norm(dim),
-                              make_affine({4 * dim, dim}, generator), make_affine({dim, 4 * dim}, generator),
-                              at::full({dim}, kLayerScaleInit)});
+      stage.blocks.push_back({make_affine({dim, 1, 7, 7}, generator),
+                              make_layer_norm(dim),
+                              make_affine({4 * dim, dim}, generator),
+                              make_affine({dim, 4 * dim}, generator),
+                              at::full({dim}, kLayerScaleInit),
+                              0,
+                              {}});
     }
     const bool last = i + 1 == size.dims.size();
     if (last || (pyramid && i > 0)) stage.norm = make_layer_norm(dim);
@@ -73,30 +77,35 @@ void ConvNext::set_drop_path(double rate, uint64_t seed) {
   drop_path_generator_ = at::detail::createCPUGenerator(seed);
 }
 
-at::Tensor ConvNext::forward_block(const Block& block, const at::Tensor& x) {
+at::Tensor ConvNext::forward_block(Block& block, const at::Tensor& x) {
   const double rate = training_ ? drop_path_rate_ * block.depth : 0;
-  if (rate == 0) return run_block(block, x, block.gamma);
-  return drop_path(x, rate, drop_path_generator_,
-                   [&](const at::Tensor& kept, double factor) { return run_block(block, kept, block.gamma * factor); });
+  if (rate == 0) return run_block(block, x, block.gamma, &block.packed);
+  return drop_path(x, rate, drop_path_generator_, [&](const at::Tensor& kept, double factor) {
+    return run_block(block, kept, block.gamma * factor, nullptr);
+  });
 }
 
-at::Tensor ConvNext::run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma) {
-  const auto cast = [&](const at::Tensor& weight) { return weights_.get(weight, x.scalar_type()); };
+at::Tensor ConvNext::run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma,
+                               PackedMlpCache* packed) {
+  // On a CPU the kernels take the float32 weights, and keep their own copies.
+  const auto cast = [&](const at::Tensor& weight) {
+    return x.is_cpu() ? weight : weights_.get(weight, x.scalar_type());
+  };
   const at::Tensor y = depthwise_conv(x, cast(block.dwconv.weight), cast(block.dwconv.bias));
   return residual_mlp(x, y,
                       {block.norm.weight, block.norm.bias, cast(block.pwconv1.weight), cast(block.pwconv1.bias),
                        cast(block.pwconv2.weight), cast(block.pwconv2.bias), cast(gamma)},
-                      kLayerNormEps);
+                      kLayerNormEps, packed);
 }
 
 std::vector<at::Tensor> ConvNext::forward(const at::Tensor& images) {
   at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
   std::vector<at::Tensor> maps;
   for (size_t i = 0; i < stages_.size(); i++) {
-    const Stage& stage = stages_[i];
+    Stage& stage = stages_[i];
     x = i == 0 ? layer_norm_channels_first(strided_conv(x, stage.downsample_conv), stage.downsample_norm)
                : strided_conv(layer_norm_channels_first(x, stage.downsample_norm), stage.downsample_conv);
-    for (const Block& block : stage.blocks) x = forward_block(block, x);
+    for (Block& block : stage.blocks) x = forward_block(block, x);
     if (stage.norm) maps.push_back(layer_norm_channels_first(x, *stage.norm));
   }
   return maps;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/residual_mlp.h"
 #include "models/backbone.h"
 #include "models/layers.h"
 #include "models/weight_cache.h"
@@ -48,6 +49,7 @@ class ConvNext : public Backbone {
     Affine pwconv2;
     at::Tensor gamma;  // [C], layer scale
     double depth = 0;  // from 0, the first block, to 1, the last one
+    PackedMlpCache packed;
   };
   struct Stage {
     Affine downsample_conv;     // 4x4/4 for the stem, 2x2/2 later
@@ -56,8 +58,8 @@ class ConvNext : public Backbone {
     std::optional<LayerNorm> norm;  // of a stage whose map is given
   };
 
-  at::Tensor forward_block(const Block& block, const at::Tensor& x);
-  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma);
+  at::Tensor forward_block(Block& block, const at::Tensor& x);
+  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& gamma, PackedMlpCache* packed);
 
   std::vector<Stage> stages_;
   WeightCache weights_;

@@ -24,7 +24,7 @@ const ourWorker = fileURLToPath(new URL('ours/worker.ts', import.meta.url));
 const theirWorker = fileURLToPath(new URL('reference/worker.py', import.meta.url));
 
 /** Levers that `DINOV3_DET_DISABLE` switches off. */
-export type Lever = 'allocator' | 'depthwise' | 'fused-mlp';
+export type Lever = 'allocator' | 'depthwise' | 'fused-mlp' | 'mlp-rows' | 'packed-weights';
 
 /** A process of ours; `disable` switches levers off. */
 export function ours(task: object, disable: readonly Lever[] = []): Side {

@@ -9,7 +9,7 @@ import { articleWorkload, makeTargets, trainingBytes } from '../workload.ts';
 const variants: readonly { name: string; precision: Precision; disable: readonly Lever[] }[] = [
   { name: 'float32', precision: 'fp32', disable: [] },
   { name: 'bf16', precision: 'bf16', disable: [] },
-  ...(['allocator', 'depthwise', 'fused-mlp'] as const).map((lever) => {
+  ...(['allocator', 'depthwise', 'fused-mlp', 'mlp-rows', 'packed-weights'] as const).map((lever) => {
     return { name: `bf16 without ${lever}`, precision: 'bf16' as const, disable: [lever] };
   }),
 ];

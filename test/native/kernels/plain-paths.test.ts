@@ -4,7 +4,7 @@ import type { NativeAddon } from '../../../lib/binding.ts';
 import { loadAddon } from '../../../lib/libtorch/load.ts';
 
 // Read once, when the first kernel is asked for: this file has a process of its own.
-process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp,avx512,bf16';
+process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp,bf16';
 const { depthwiseConv, expectClose, residualMlp } = await import('./blocks.ts');
 
 describe('DINOV3_DET_DISABLE', () => {
@@ -20,7 +20,16 @@ describe('DINOV3_DET_DISABLE', () => {
     const { addon } = await loadAddon();
     const levers = (addon as NativeAddon).levers();
     const reasons = Object.fromEntries(levers.map(({ name, reason }) => [name, reason]));
-    expect(Object.keys(reasons)).toEqual(['allocator', 'depthwise', 'fused-mlp', 'avx2', 'avx512', 'bf16']);
+    expect(Object.keys(reasons)).toEqual([
+      'allocator',
+      'depthwise',
+      'fused-mlp',
+      'mlp-rows',
+      'packed-weights',
+      'avx2',
+      'avx512',
+      'bf16',
+    ]);
     expect(reasons.allocator).toBe('');
     expect(reasons.depthwise).toBe('switched off by DINOV3_DET_DISABLE');
     expect(reasons.bf16).toBe('switched off by DINOV3_DET_DISABLE');
