@@ -55,9 +55,9 @@ struct Tiles {
   int64_t rows, size, count;
 };
 
-// Each thread takes whole tiles through all layers: no thread waits for another until the end. oneDNN plans some products
-// for as many threads as OpenMP names and lets each wait for the others, for ever where it is given one: so one is named,
-// in this region.
+// Each thread takes whole tiles through all layers: no thread waits for another until the end. oneDNN plans some
+// products for as many threads as OpenMP names and lets each wait for the others, for ever where it is given one: so
+// one is named, in this region.
 template <class Work>
 void parallel_parts(int64_t count, const Work& work) {
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
