@@ -227,6 +227,11 @@ export interface NativeAddon {
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;
   trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult>;
+  /**
+   * A detector with the weights and the optimizer's state that this one has now, which is trained on. To detect and to write its
+   * state; all but what is trained is the same memory.
+   */
+  takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>;
   detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>;
 }
 

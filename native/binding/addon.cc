@@ -64,6 +64,7 @@ Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
 NamedTensors state_part(const DetectorHandle& detector, const std::string& part) {
   if (part == "model") return detector.model->state();
   if (part != "optimizer") throw Error("NATIVE_ERROR", "A detector has no state \"" + part + "\"");
+  if (detector.snapshot) return detector.snapshot->optimizer();
   if (!detector.training) throw Error("NATIVE_ERROR", "The optimizer has no state before training has started");
   return detector.training->state();
 }
@@ -151,6 +152,7 @@ Napi::Value write_state(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), part = string_argument(info, 1), path = string_argument(info, 2),
        spans = tensor_spans(info[3])] {
+        const SnapshotWeights weights(detector->snapshot.get());
         write_tensors(path, spans, state_part(*detector, part));
         return true;
       },
@@ -221,6 +223,21 @@ Napi::Value train_step(const CallbackInfo& info) {
       [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
 }
 
+// takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>
+Napi::Value take_snapshot(const CallbackInfo& info) {
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0])] {
+        if (!detector->training) throw Error("NATIVE_ERROR", "takeSnapshot was called before startTraining");
+        auto copy = std::make_shared<DetectorHandle>();
+        copy->model = detector->model;
+        name_out_of_memory("a copy of the weights",
+                           [&] { copy->snapshot = std::make_unique<Snapshot>(*detector->model, *detector->training); });
+        return copy;
+      },
+      Detector::create);
+}
+
 // detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>
 Napi::Value detect(const CallbackInfo& info) {
   return on_lane(
@@ -229,6 +246,7 @@ Napi::Value detect(const CallbackInfo& info) {
        options = postprocess_options(object_argument(info, 2))] {
         // Not InferenceMode: a TorchScript program that has been trained may run what was compiled for gradients.
         const c10::NoGradGuard no_grad;
+        const SnapshotWeights weights(detector->snapshot.get());
         DetectorModel& model = *detector->model;
         model.set_training(false);
         Detections detections;
@@ -282,6 +300,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("disposeBatch", dispose_batch);
   add("startTraining", start_training);
   add("trainStep", train_step);
+  add("takeSnapshot", take_snapshot);
   add("detect", detect);
   return exports;
 }

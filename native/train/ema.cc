@@ -26,16 +26,6 @@ void Ema::update() {
   }
 }
 
-// No value is moved. Who keeps a copy of a weight sees by its version that it is another one now.
-void Ema::exchange() {
-  for (size_t i = 0; i < model_.size(); i++) {
-    const at::Tensor held = model_[i].tensor.variable_data();
-    model_[i].tensor.set_data(other_[i]);
-    model_[i].tensor.unsafeGetTensorImpl()->bump_version();
-    other_[i] = held;
-  }
-}
-
 NamedTensors Ema::state() const {
   NamedTensors named;
   for (size_t i = 0; i < model_.size(); i++) named.push_back({model_[i].name + ".trained", other_[i]});

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "models/exchange.h"
 #include "models/named_tensor.h"
 
 namespace dinov3_det {
@@ -26,30 +27,15 @@ class Ema {
   // What the model does not hold, to be saved with it: "<tensor>.trained", and the number of updates.
   NamedTensors state() const;
 
- private:
-  friend class TrainedWeights;
-  void exchange();
+  void exchange() { dinov3_det::exchange(model_, other_); }
 
+ private:
   NamedTensors model_;
   std::vector<at::Tensor> other_;  // trained weights; the average while these are in the model
   at::Tensor updates_;             // scalar
   double decay_;
 };
 
-// While it lives the model holds its trained weights; without an average it always does.
-class TrainedWeights {
- public:
-  explicit TrainedWeights(Ema* ema) : ema_(ema) {
-    if (ema_ != nullptr) ema_->exchange();
-  }
-  ~TrainedWeights() {
-    if (ema_ != nullptr) ema_->exchange();
-  }
-  TrainedWeights(const TrainedWeights&) = delete;
-  TrainedWeights& operator=(const TrainedWeights&) = delete;
-
- private:
-  Ema* ema_;
-};
+using TrainedWeights = Exchanged<Ema>;
 
 }  // namespace dinov3_det
