@@ -35,15 +35,11 @@ export class OverlappedEvaluation {
    * Begins with an epoch, that before it being finished. Where another one may be trained `beside` it, this resolves as soon as there is
    * a copy of the weights; else, and when there is no memory for one, when `evaluate` is done.
    */
-  async start(
-    state: TrainingState,
-    beside: boolean,
-    evaluate: (detector: Detector, state: TrainingState) => Promise<void>,
-  ): Promise<void> {
+  async start(state: TrainingState, beside: boolean, evaluate: (detector: Detector) => Promise<void>): Promise<void> {
     this.#epoch = { detector: this.#detector, state };
     if (beside && this.#overlap) this.#epoch.detector = await this.#copy();
     const { detector } = this.#epoch;
-    this.#running = evaluate(detector, state).then(
+    this.#running = evaluate(detector).then(
       () => this.dispose(),
       (error: unknown) => {
         this.#failure = { error };
