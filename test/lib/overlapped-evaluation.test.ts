@@ -308,4 +308,17 @@ describe('a run that ends while an epoch is evaluated beside it', () => {
     expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 0, step: STEPS, bestEpoch: null });
     expect(await resumed(options)).toEqual(await undisturbed());
   });
+
+  it('does not train the next epoch to its end once the evaluation has failed', async () => {
+    const options = await prepare({ batchSize: 1 });
+    await using detector = await createDetector();
+    const failure = new Error('no score');
+    const held = Promise.reject(failure);
+    held.catch(() => {});
+    const steps: number[] = [];
+    const onStep = ({ epoch, step }: StepEvent) => epoch === 2 && steps.push(step);
+    await expect(overlapped(detector, options, { onStep } as Hooks, held)).rejects.toBe(failure);
+    expect(steps.length).toBeGreaterThanOrEqual(2);
+    expect(steps.length).toBeLessThan(options.train.length);
+  });
 });
