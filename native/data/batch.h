@@ -8,7 +8,7 @@
 
 #include "data/compose.h"
 #include "image_size.h"
-#include "train/multibox_loss.h"
+#include "train/targets.h"
 
 namespace dinov3_det {
 

@@ -100,6 +100,7 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 
 DetectorModel::DetectorModel(const DetectorConfig& config)
     : loss_(config.loss),
+      num_classes_(config.num_classes),
       image_size_(config.image_size),
       device_(open_device(config.device)),
       compute_type_(dinov3_det::compute_type(config.precision, device_)) {

@@ -72,6 +72,7 @@ class DetectorModel {
 
   const DefaultBoxes& default_boxes() const { return default_boxes_; }
   const LossOptions& loss() const { return loss_; }
+  int64_t num_classes() const { return num_classes_; }  // background included
   Scoring scoring() const;
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
@@ -87,6 +88,7 @@ class DetectorModel {
   std::unique_ptr<DetectionHead> head_;
   DefaultBoxes default_boxes_;
   LossOptions loss_;
+  int64_t num_classes_;
   at::Tensor mean_;  // [1, 3, 1, 1]
   at::Tensor std_;   // [1, 3, 1, 1]
   ImageSize image_size_;

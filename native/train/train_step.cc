@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "memory/out_of_memory.h"
+#include "train/multibox_loss.h"
 
 namespace dinov3_det {
 
@@ -67,6 +68,7 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
 }
 
 StepResult TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
+  check_labels(batch.targets, model_->num_classes());
   const TrainedWeights trained(ema_.get());
   std::vector<at::Tensor> kept;
   for (const NamedTensor& buffer : model_->buffers()) kept.push_back(buffer.tensor.clone());

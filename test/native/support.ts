@@ -58,7 +58,7 @@ export interface TestAddon {
   clipBoxes(boxes: Tensor, image: Size): Tensor;
   encodeBoxes(boxes: Tensor, defaultBoxes: Tensor, weights?: BoxWeights): Tensor;
   decodeBoxes(codes: Tensor, defaultBoxes: Tensor, weights?: BoxWeights): Tensor;
-  /** What the last `batchedNms` or `postprocess` took, without the conversion of its arguments. */
+  /** What the last `batchedNms`, `postprocess` or `multiboxLoss` took, without the conversion of its arguments. */
   lastMilliseconds(): number;
   batchedNms(candidates: NmsCandidates, iouThreshold: number): number[];
   diouNms(candidates: NmsCandidates, threshold: number): number[];

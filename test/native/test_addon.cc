@@ -328,9 +328,13 @@ Napi::Value multibox_loss_js(const CallbackInfo& info) {
   const Napi::Object given = info[4].IsObject() ? info[4].As<Napi::Object>() : Napi::Object::New(info.Env());
   const LossOptions options{kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
                             given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
-  const MultiboxLoss loss =
-      multibox_loss(output, targets(info[2].As<Napi::Object>()), default_boxes_of(info[3], given), options);
-  (loss.bbox_regression + loss.classification).backward();
+  const Targets ground_truth = targets(info[2].As<Napi::Object>());
+  const DefaultBoxes default_boxes = default_boxes_of(info[3], given);
+  const MultiboxLoss loss = timed([&] {
+    const MultiboxLoss computed = multibox_loss(output, ground_truth, default_boxes, options);
+    (computed.bbox_regression + computed.classification).backward();
+    return computed;
+  });
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("boxLoss", loss.bbox_regression.item<double>());
   object.Set("classLoss", loss.classification.item<double>());
