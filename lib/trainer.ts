@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { NativeAddon, TrainingOptions } from './binding.ts';
+import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
 import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data-loader.ts';
@@ -10,6 +10,7 @@ import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.
 import { learningRateAt } from './learning-rate.ts';
 import { readState, writeState } from './model-state.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
+import { PendingSteps } from './pending-steps.ts';
 import { PURPOSE, random } from './random.ts';
 import { type EpochRecord, RunDirectory, type StepRecord } from './run-directory.ts';
 import {
@@ -68,7 +69,7 @@ export interface EpochEvent {
 
 /** What a run tells, and how it is ended. What a hook throws ends the run, too. */
 export interface TrainingHooks {
-  /** After each optimizer step. */
+  /** After each optimizer step, in order; on a GPU, which is asked every few steps, of several at once. */
   onStep?: (event: StepEvent) => void;
   /** After evaluation and saving of each epoch; a promise is waited for. */
   onEpoch?: (event: EpochEvent) => void | Promise<void>;
@@ -133,6 +134,15 @@ export class Trainer {
     const { state, directory } = last ? await this.#goOn(last) : await this.#begin();
     const { loader, evaluator } = this.#openData(addon);
     const schedule = scheduleOf(this.#options);
+    const pending = new PendingSteps();
+    const tell = async (results: StepResult[]) => {
+      for (const step of pending.finish(results)) {
+        addStep(state, step.step, step);
+        const event = { epoch: state.epoch + 1, epochs, steps: loader.length, ...step };
+        await directory.appendMetrics(stepRecord(event));
+        onStep?.(event);
+      }
+    };
 
     try {
       while (state.epoch < epochs && !isExhausted(state, patience)) {
@@ -145,14 +155,13 @@ export class Trainer {
           const stepBegan = performance.now();
           const learningRate = rateAt(batch.index);
           const seed = random(run.seed, state.epoch, batch.index, PURPOSE.dropPath) * 2 ** 32;
-          const result = await addon.trainStep(handle, batch.handle, learningRate, seed);
-          addStep(state, batch.index + 1, result);
+          const results = await addon.trainStep(handle, batch.handle, learningRate, seed);
           const images = batch.samples.length;
-          const event = { ...at, ...result, step: state.step, learningRate, images, seconds: secondsSince(stepBegan) };
-          await directory.appendMetrics(stepRecord(event));
-          onStep?.(event);
+          pending.begin({ step: batch.index + 1, learningRate, images, seconds: secondsSince(stepBegan) });
+          await tell(results);
           signal?.throwIfAborted();
         }
+        while (pending.length > 0) await tell(await addon.finishSteps(handle));
 
         const onProgress = (done: number, total: number) => onEvaluate?.({ epoch: at.epoch, done, total });
         const evaluation = await evaluator.evaluate(this.#detector, { onProgress, onWarning, signal });
@@ -173,7 +182,10 @@ export class Trainer {
     } catch (error) {
       const weightsAreGood =
         error instanceof DetectorError && ['LOSS_NOT_FINITE', 'OUT_OF_MEMORY'].includes(error.code);
-      if (signal?.aborted || weightsAreGood) await this.#save('last', state);
+      if (signal?.aborted || weightsAreGood) {
+        await tell(await addon.finishSteps(handle).catch(() => [])); // a step that failed has changed nothing
+        await this.#save('last', state);
+      }
       throw error;
     } finally {
       await addon.releaseMemory();

@@ -131,7 +131,9 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
 }
 
 at::Tensor DetectorModel::normalise(const at::Tensor& pixels) const {
-  const at::Tensor images = pixels.to(device_).permute({0, 3, 1, 2}).to(at::kFloat);  // [N, 3, H, W], channels_last
+  const at::Tensor images = pixels.to(device_, /*non_blocking=*/true)
+                                .permute({0, 3, 1, 2})  // [N, 3, H, W], channels_last
+                                .to(at::kFloat);
   return (images / 255).sub_(mean_).div_(std_).to(compute_type_);
 }
 

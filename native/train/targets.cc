@@ -12,6 +12,11 @@ Targets pad_targets(const Targets& targets, int64_t objects) {
   return {at::cat({boxes, unit}, 1), at::constant_pad_nd(labels, {0, missing}), counts};
 }
 
+Targets to_device(const Targets& targets, const c10::Device& device) {
+  const auto moved = [&](const at::Tensor& tensor) { return tensor.to(device, /*non_blocking=*/true); };
+  return {moved(targets.boxes), moved(targets.labels), moved(targets.counts)};
+}
+
 void check_labels(const Targets& targets, int64_t num_classes) {
   const auto labels = targets.labels.accessor<int64_t, 2>();
   const auto counts = targets.counts.accessor<int64_t, 1>();

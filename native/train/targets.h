@@ -14,6 +14,9 @@ struct Targets {
 // The same, padded to at least so many objects.
 Targets pad_targets(const Targets& targets, int64_t objects);
 
+// Without waiting for the copy: it is to lie in pinned memory on the host.
+Targets to_device(const Targets& targets, const c10::Device& device);
+
 // Throws for a label that is not one of 1..num_classes - 1. The targets lie on the host: on a device such a label would
 // go unnoticed, or end the process.
 void check_labels(const Targets& targets, int64_t num_classes);

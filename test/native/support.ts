@@ -1,7 +1,16 @@
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
-import type { AnchorOptions, BatchImage, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
+import type {
+  AnchorOptions,
+  BatchImage,
+  BatchSpec,
+  DefaultBoxOptions,
+  NativeDetectorOptions,
+  PostprocessOptions,
+  Size,
+  TrainingOptions,
+} from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
 import type { AssignerName, LossOptions } from '../../lib/loss-options.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
@@ -158,7 +167,12 @@ export interface TestAddon {
   writeTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): void;
   /** Loads a TorchScript file and calls a method of it, whose lists and dictionaries of tensors become arrays and objects. */
   runScript(path: string, method: string, inputs: Tensor[]): unknown;
+  /** Names of the operators that a training step runs, forward, backward and optimizer, without a look at its results. */
+  stepOperators(detector: NativeDetectorOptions, training: TrainingOptions, objects: TypedObjects): string[];
 }
+
+/** As in a `BatchSpec`. */
+export type TypedObjects = Pick<BatchSpec, 'counts' | 'boxes' | 'labels'>;
 
 /** Ground truth padded to the image with the most objects: boxes [N, G, 4], labels [N, G], counts [N]. */
 export interface Targets {

@@ -44,6 +44,7 @@
 #include "train/matcher.h"
 #include "train/multibox_loss.h"
 #include "train/optimizer.h"
+#include "training_probe.h"
 
 namespace dinov3_det {
 
@@ -362,7 +363,7 @@ Napi::Value optimizer_steps_js(const CallbackInfo& info) {
   const std::vector<double> learning_rates = numbers<double>(info[3]);
   for (size_t step = 0; step < gradients.size(); step++) {
     for (size_t i = 0; i < parameters.size(); i++) parameters[i].tensor.mutable_grad() = gradients[step][i];
-    optimizer->step(learning_rates[step]);
+    optimizer->step(learning_rates[step], at::zeros({}));
   }
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("parameters", from_named(info.Env(), optimizer->parameters()));
@@ -379,7 +380,9 @@ Napi::Value moving_average_js(const CallbackInfo& info) {
       const TrainedWeights trained(&ema);
       const c10::NoGradGuard no_grad;
       weight.copy_(to_tensor(value));
-      ema.update();
+      ema.prepare(0);
+      ema.update(at::zeros({}));
+      ema.count(1);
     }
     return weight.detach().clone();
   });
@@ -685,6 +688,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("readTensors", guarded<read_tensors_js>);
   add("writeTensors", guarded<write_tensors_js>);
   add("runScript", guarded<run_script_js>);
+  add("stepOperators", guarded<step_operators_js>);
   return exports;
 }
 

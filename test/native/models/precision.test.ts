@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle } from '../../../lib/binding.ts';
 import { fixture } from '../../support/shared.ts';
-import { addon, allDetections, batchOf, options, readFloats, writeFloats } from '../detectors.ts';
+import { addon, allDetections, batchOf, oneStep, options, readFloats, writeFloats } from '../detectors.ts';
 import { pattern } from '../support.ts';
 
 const scripted = { backbone: 'torchscript', torchscript: await readFile(fixture('native/torchscript/one_map.pt')) };
@@ -28,7 +28,7 @@ const largestDifference = (found: Float32Array, expected: Float32Array) =>
   Math.max(...found.map((score, i) => Math.abs(score - expected[i]!)));
 
 async function step(detector: DetectorHandle) {
-  return addon.trainStep(detector, await batchOf(), 1e-2);
+  return oneStep(detector, await batchOf(), 1e-2);
 }
 
 describe('precision', () => {
