@@ -244,6 +244,7 @@ Napi::Value detect(const CallbackInfo& info) {
         // Not InferenceMode: a TorchScript program that has been trained may run what was compiled for gradients.
         const c10::NoGradGuard no_grad;
         DetectorModel& model = *detector->model;
+        const Float32Products float32_products = model.float32_products();
         model.set_training(false);
         Detections detections;
         name_out_of_memory("detection " + describe(batch->batch), [&] {

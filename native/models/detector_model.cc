@@ -10,7 +10,6 @@
 #include "error.h"
 #include "models/convnext.h"
 #include "models/device.h"
-#include "models/precision.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "models/torchscript_backbone.h"
@@ -103,6 +102,7 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
       num_classes_(config.num_classes),
       image_size_(config.image_size),
       device_(open_device(config.device)),
+      precision_(config.precision),
       compute_type_(dinov3_det::compute_type(config.precision, device_)) {
   if (config.threads) at::set_num_threads(static_cast<int>(*config.threads));
   at::Generator generator = config.seed ? at::detail::createCPUGenerator(*config.seed) : at::Generator();

@@ -103,6 +103,7 @@ NamedTensors TrainStep::state() const {
 
 // -> what was measured, float64 [5] in the order of a StepResult.
 at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate) {
+  const Float32Products float32_products = model_->float32_products();
   const KeptBuffers kept(*model_);
   try {
     model_->set_training(true);

@@ -167,6 +167,8 @@ export interface TestAddon {
   writeTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): void;
   /** Loads a TorchScript file and calls a method of it, whose lists and dictionaries of tensors become arrays and objects. */
   runScript(path: string, method: string, inputs: Tensor[]): unknown;
+  /** Whether a GPU may multiply matrices and convolve in TF32: before, while and after a precision holds for a device. */
+  float32Products(precision: string, device: string): [matrices: number, convolutions: number][];
   /** Names of the operators that a training step runs, forward, backward and optimizer, without a look at its results. */
   stepOperators(detector: NativeDetectorOptions, training: TrainingOptions, objects: TypedObjects): string[];
 }

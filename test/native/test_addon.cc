@@ -26,6 +26,7 @@
 #include "models/convnext.h"
 #include "models/drop_path.h"
 #include "models/feature_pyramid.h"
+#include "models/precision.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "ops/anchors.h"
@@ -629,6 +630,27 @@ Napi::Value run_script_js(const CallbackInfo& info) {
   return from_script(info.Env(), module.get_method(info[1].ToString())(inputs));
 }
 
+// Whether a GPU may multiply in TF32, [matrices, convolutions], while that is set and afterwards.
+Napi::Value float32_products_js(const CallbackInfo& info) {
+  const auto allowed = [] {
+    const at::Context& context = at::globalContext();
+    const auto is_tf32 = [&](at::Float32Op op) {
+      return context.float32Precision(at::Float32Backend::CUDA, op) == at::Float32Precision::TF32;
+    };
+    TORCH_CHECK(context.allowTF32CuBLAS() == is_tf32(at::Float32Op::MATMUL), "two opinions of matrices");
+    TORCH_CHECK(context.allowTF32CuDNN() == is_tf32(at::Float32Op::CONV), "two opinions of convolutions");
+    return std::vector<double>{is_tf32(at::Float32Op::MATMUL) + 0.0, is_tf32(at::Float32Op::CONV) + 0.0};
+  };
+  std::vector<std::vector<double>> all{allowed()};
+  {
+    const Float32Products products(info[0].ToString(), c10::Device(info[1].ToString()));
+    all.push_back(allowed());
+  }
+  all.push_back(allowed());
+  return to_list(info.Env(), all,
+                 [](Napi::Env env, const std::vector<double>& each) { return to_list(env, each, from_number); });
+}
+
 // The core's exceptions as JavaScript errors, with the code of those that have one.
 template <Napi::Value (*function)(const CallbackInfo&)>
 Napi::Value guarded(const CallbackInfo& info) {
@@ -688,6 +710,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("readTensors", guarded<read_tensors_js>);
   add("writeTensors", guarded<write_tensors_js>);
   add("runScript", guarded<run_script_js>);
+  add("float32Products", guarded<float32_products_js>);
   add("stepOperators", guarded<step_operators_js>);
   return exports;
 }
