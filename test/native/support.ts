@@ -81,6 +81,8 @@ export interface TestAddon {
     originals: Size[],
     options: PostprocessOptions & BoxLayout,
     sigmoid?: boolean,
+    /** The candidates are chosen as on a GPU. */
+    compact?: boolean,
   ): Detections;
   ssdMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;
   retinaNetMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;

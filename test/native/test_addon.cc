@@ -276,7 +276,9 @@ Napi::Value postprocess_js(const CallbackInfo& info) {
                                   integer(options.Get("topkCandidates")), integer(options.Get("maxDetections")),
                                   kind(options.Get("nms"), kNmsKinds),    kind(options.Get("topkPer"), kTopkPerKinds)};
   const Scoring scoring = info[6].ToBoolean() ? Scoring::kSigmoid : Scoring::kSoftmax;
-  const Detections found = timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring); });
+  const bool compact = info[7].ToBoolean();
+  const Detections found =
+      timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring, compact); });
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("counts", to_list(info.Env(), found.counts, from_number));
   object.Set("boxes", to_list(info.Env(), found.boxes, from_number));
