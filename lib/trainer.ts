@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { NativeAddon, TrainingOptions } from './binding.ts';
+import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
 import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data-loader.ts';
@@ -11,6 +11,7 @@ import { learningRateAt } from './learning-rate.ts';
 import { readState, writeState } from './model-state.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
+import { PendingSteps } from './pending-steps.ts';
 import { PURPOSE, random } from './random.ts';
 import { type EpochRecord, RunDirectory, type StepRecord } from './run-directory.ts';
 import {
@@ -77,7 +78,7 @@ export interface EpochEvent {
 
 /** What a run tells, and how it is ended. What a hook throws ends the run, too. */
 export interface TrainingHooks {
-  /** After each optimizer step. */
+  /** After each optimizer step, in order; on a GPU, which is asked every few steps, of several at once. */
   onStep?: (event: StepEvent) => void;
   /**
    * After evaluation and saving of each epoch; a promise is waited for. With `overlapEvaluation` that is between steps of the next one,
@@ -149,6 +150,15 @@ export class Trainer {
     const { state, directory } = last ? await this.#goOn(last) : await this.#begin();
     const { loader, evaluator } = this.#openData(addon);
     const schedule = scheduleOf(this.#options);
+    const pending = new PendingSteps();
+    const tell = async (results: StepResult[]) => {
+      for (const step of pending.finish(results)) {
+        addStep(state, step.step, step);
+        const event = { epoch: state.epoch + 1, epochs, steps: loader.length, ...step };
+        await directory.appendMetrics(stepRecord(event));
+        onStep?.(event);
+      }
+    };
     const goesOn = () => state.epoch < epochs && !isExhausted(state, patience);
     const { overlapEvaluation: overlap = this.#detector.device !== 'cpu' } = this.#options;
     const evaluations = new OverlappedEvaluation(this.#detector, { overlap, onWarning });
@@ -164,15 +174,14 @@ export class Trainer {
           const stepBegan = performance.now();
           const learningRate = rateAt(batch.index);
           const seed = random(run.seed, state.epoch, batch.index, PURPOSE.dropPath) * 2 ** 32;
-          const result = await addon.trainStep(handle, batch.handle, learningRate, seed);
-          addStep(state, batch.index + 1, result);
+          const results = await addon.trainStep(handle, batch.handle, learningRate, seed);
           const images = batch.samples.length;
-          const event = { ...at, ...result, step: state.step, learningRate, images, seconds: secondsSince(stepBegan) };
-          await directory.appendMetrics(stepRecord(event));
-          onStep?.(event);
+          pending.begin({ step: batch.index + 1, learningRate, images, seconds: secondsSince(stepBegan) });
+          await tell(results);
           signal?.throwIfAborted();
           evaluations.throwIfFailed();
         }
+        while (pending.length > 0) await tell(await addon.finishSteps(handle));
 
         const means = meanLosses(state);
         await evaluations.finish(); // of the epoch before, which says what is the best so far
@@ -197,8 +206,10 @@ export class Trainer {
       }
     } catch (error) {
       const unfinished = await evaluations.settle();
-      const { detector, state: reached } = unfinished ?? { detector: this.#detector, state };
       if (signal?.aborted || [error, unfinished?.error].some(leavesGoodWeights)) {
+        // A step that failed has changed nothing.
+        if (!unfinished) await tell(await addon.finishSteps(handle).catch(() => []));
+        const { detector, state: reached } = unfinished ?? { detector: this.#detector, state };
         await this.#save('last', detector, reached);
       }
       throw error;

@@ -21,8 +21,16 @@ class Ema {
   // The tensors of a model, each a weight to train and so far its average too.
   Ema(NamedTensors tensors, double decay);
 
-  // Takes the trained weights into the average, in the lifetime of a TrainedWeights.
-  void update();
+  // To be called before an update that follows so many that are not counted yet.
+  void prepare(int64_t uncounted);
+
+  // Takes the trained weights into the average, in the lifetime of a TrainedWeights; leaves it as it is where found_inf
+  // (a scalar on their device) is 1. What depends on the number of the update was prepared, so that this may be a part
+  // of a graph.
+  void update(const at::Tensor& found_inf);
+
+  // Of what was updated so many were good.
+  void count(int64_t updates);
 
   // What the model does not hold, to be saved with it: "<tensor>.trained", and the number of updates.
   NamedTensors state() const;
@@ -30,9 +38,12 @@ class Ema {
   void exchange() { dinov3_det::exchange(model_, other_); }
 
  private:
+  float& updates() const { return *updates_.data_ptr<float>(); }
+
   NamedTensors model_;
   std::vector<at::Tensor> other_;  // trained weights; the average while these are in the model
-  at::Tensor updates_;             // scalar
+  at::Tensor updates_;             // scalar, on the host
+  at::Tensor share_;               // scalar on the model's device: of the trained weights, 1 - d
   double decay_;
 };
 

@@ -163,6 +163,18 @@ describe('evaluation that overlaps the training', () => {
     expect(JSON.stringify(await manifest(beside.outDir))).not.toContain('overlap');
   });
 
+  it('comes to the same where the results of several steps come at once', async () => {
+    const options = await prepare();
+    await using detector = await createDetector();
+    const { startTraining } = addon;
+    vi.spyOn(addon, 'startTraining').mockImplementation((handle, given) =>
+      startTraining(handle, { ...given, lookEvery: 2 }),
+    );
+    await overlapped(detector, options);
+    expect(taken).toBe(1);
+    expect(await outcome(options.outDir)).toEqual(await undisturbed());
+  });
+
   it('is waited for where it may end the run', async () => {
     const options = await prepare({ learningRate: 1e-30, milestones: [], patience: 2, epochs: 9 });
     await using detector = await createDetector();

@@ -25,8 +25,8 @@ export async function train(options: Workload & { targets: Target[]; precision: 
     labels: Int32Array.from(options.targets.flatMap(({ labels }) => labels)),
   });
   const step = async () => {
-    const { loss } = await addon.trainStep(handle, batch, 1e-4);
-    return { result: { loss, rss: process.memoryUsage.rss() } };
+    const [result] = await addon.trainStep(handle, batch, 1e-4);
+    return { result: { loss: result!.loss, rss: process.memoryUsage.rss() } };
   };
   return { step, facts: { libtorch: addon.libtorchVersion } };
 }
