@@ -154,6 +154,8 @@ export interface TrainingOptions {
   emaDecay?: number;
   /** Rate at which a ConvNeXt's last block is dropped for a sample. */
   dropPath?: number;
+  /** Steps between two looks at what steps measured, which wait for the device; default 1 on the CPU, 10 on a GPU. */
+  lookEvery?: number;
 }
 
 export interface ParameterOptions {
@@ -226,7 +228,15 @@ export interface NativeAddon {
   readBatch(batch: BatchHandle): Uint8Array;
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;
-  trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult>;
+  /** The results of all steps since the last look, in order: none, or on the CPU this step's. */
+  trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult[]>;
+  /** The results that `trainStep` has not given yet; to be called before weights or optimizer are read. */
+  finishSteps(detector: DetectorHandle): Promise<StepResult[]>;
+  /**
+   * A detector with the weights and the optimizer's state that this one has now, which is trained on. To detect and to write its
+   * state; all but what is trained is the same memory.
+   */
+  takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>;
   detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>;
 }
 

@@ -90,13 +90,15 @@ export interface LoadOptions extends ComputeOptions {
 export interface DetectorInternals {
   addon: NativeAddon;
   handle: DetectorHandle;
-  /** Writes the checkpoint's files for this model. */
-  files: Record<string, (path: string) => Promise<void>>;
+  /** The archive of a TorchScript backbone, which is a part of its checkpoints. */
+  torchscript?: Buffer | undefined;
   /** What the checkpoint says that the detector was loaded from, or 0. */
   trainedEpochs: number;
   /** Whether the backbone began with weights from a file. */
   pretrained: boolean;
 }
+
+type DetectorDescription = Pick<Detector, 'config' | 'classes' | 'device' | 'weightReport'>;
 
 /** A TorchScript backbone as the addon takes it. */
 type Program = Pick<NativeDetectorOptions, 'allowedNodes'> & { torchscript?: Buffer };
@@ -131,6 +133,18 @@ export function internalsOf(detector: Detector): DetectorInternals {
   throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
 }
 
+let construct: (description: DetectorDescription, own: DetectorInternals) => Detector;
+
+/**
+ * Another detector, with the weights and the optimizer's state that this one has now, while this one is trained on: to evaluate and
+ * to save. It shares all that is not trained, and is to be disposed of. Rejects with `OUT_OF_MEMORY`; not part of the public interface.
+ */
+export async function snapshotOf(detector: Detector): Promise<Detector> {
+  const own = internalsOf(detector);
+  const handle = await own.addon.takeSnapshot(own.handle);
+  return construct(detector, { ...own, handle });
+}
+
 /** An object detector: a backbone with a head, SSD's or RetinaNet's, on one device. Every method may be called concurrently. */
 export class Detector {
   /** `__background__` first: a label's index in this list is its number in the model. */
@@ -144,10 +158,11 @@ export class Detector {
   /** What the file of `weights` had for the model, if there was one. */
   readonly weightReport: WeightReport | undefined;
 
-  private constructor(
-    { config, classes, device, weightReport }: Pick<Detector, 'config' | 'classes' | 'device' | 'weightReport'>,
-    own: DetectorInternals,
-  ) {
+  static {
+    construct = (description, own) => new Detector(description, own);
+  }
+
+  private constructor({ config, classes, device, weightReport }: DetectorDescription, own: DetectorInternals) {
     this.config = config;
     this.classes = classes;
     this.device = device;
@@ -256,8 +271,7 @@ export class Detector {
    * something other than a checkpoint has that name.
    */
   async save(dir: string): Promise<void> {
-    const { files } = internalsOf(this);
-    await saveCheckpoint(checkString('dir', dir), describeModel(this), files);
+    await saveCheckpoint(checkString('dir', dir), describeModel(this), filesOf(this));
   }
 
   /** Frees the native memory; work that is under way still ends, later calls reject with `DISPOSED`. Safe to repeat. */
@@ -317,6 +331,15 @@ export function describeModel(detector: Detector): CheckpointContent {
   return { createdBy: `dinov3-det ${version}`, classes: [...detector.classes], model: { ...detector.config } };
 }
 
+/** What writes each file of a checkpoint of this model. */
+export function filesOf(detector: Detector): Record<string, (path: string) => Promise<void>> {
+  const { addon, handle, torchscript } = internalsOf(detector);
+  return {
+    'model.safetensors': (path) => writeState(addon, handle, 'model', path),
+    ...(torchscript && { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) }),
+  };
+}
+
 function readModel(dir: string, manifest: CheckpointManifest): { config: DetectorConfig; classes: string[] } {
   try {
     return { config: checkDetectorConfig(manifest.model), classes: checkClasses('classes', manifest.classes) };
@@ -336,19 +359,9 @@ async function build(
 ): Promise<DetectorInternals> {
   const addon = await native();
   const { preset: _, postprocess: __, ...model } = config;
-  const { torchscript } = program;
-  const handle = await addon.createDetector({
-    ...model,
-    ...program,
-    numClasses: classes.length,
-    ...initial,
-    ...compute,
-  });
-  const files: DetectorInternals['files'] = {
-    'model.safetensors': (path) => writeState(addon, handle, 'model', path),
-    ...(torchscript ? { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) } : {}),
-  };
-  return { addon, handle, files, trainedEpochs: 0, pretrained: false };
+  const given = { ...model, ...program, ...initial, ...compute };
+  const handle = await addon.createDetector({ ...given, numClasses: classes.length });
+  return { addon, handle, torchscript: program.torchscript, trainedEpochs: 0, pretrained: false };
 }
 
 /** A model whose weights cannot be had is given up at once: it may be large. */

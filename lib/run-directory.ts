@@ -57,9 +57,14 @@ export class RunDirectory {
   readonly path: string;
   readonly #steps: StepRecord[] = [];
   readonly #epochs: EpochRecord[] = [];
+  /** Steps of the epoch after one that is not recorded yet. */
+  readonly #early: StepRecord[] = [];
+  #completed: number;
+  #written: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, records: readonly MetricsRecord[]) {
+  private constructor(path: string, records: readonly MetricsRecord[], completed: number) {
     this.path = path;
+    this.#completed = completed;
     for (const record of records) this.#remember(record);
   }
 
@@ -81,7 +86,7 @@ export class RunDirectory {
     }
     const kept =
       taken.length > 0 ? (await readMetrics(join(path, METRICS))).filter((record) => isBefore(record, resume!)) : [];
-    const run = new RunDirectory(path, kept);
+    const run = new RunDirectory(path, kept, resume?.epoch ?? 0);
     await writeFileAtomic(join(path, METRICS), kept.map(toLine).join(''));
     await run.#writeResults();
     return run;
@@ -92,12 +97,24 @@ export class RunDirectory {
     return this.#epochs;
   }
 
-  /** Adds a line to `metrics.jsonl`, and for an epoch one to `results.csv`. Wait for it before the next. */
+  /**
+   * Adds a line to `metrics.jsonl`, and for an epoch one to `results.csv`. Where an epoch is evaluated while the next one is trained,
+   * the steps of that wait for the record of the epoch: the lines are in the order of the epochs.
+   */
   async appendMetrics(record: MetricsRecord): Promise<void> {
-    const path = join(this.path, METRICS);
-    await writing(path, () => appendFile(path, toLine(record)));
-    this.#remember(record);
-    if (record.type === 'epoch') await this.#writeResults();
+    if (record.type === 'step' && record.epoch > this.#completed + 1) {
+      this.#early.push(record);
+      return;
+    }
+    const isEpoch = record.type === 'epoch';
+    if (isEpoch) this.#completed = record.epoch;
+    const records = isEpoch ? [record, ...this.#early.splice(0)] : [record];
+    for (const each of records) this.#remember(each);
+    await this.#inTurn(async () => {
+      const path = join(this.path, METRICS);
+      await writing(path, () => appendFile(path, records.map(toLine).join('')));
+      if (isEpoch) await this.#writeResults();
+    });
   }
 
   /** Writes the resolved configuration to `config.json`. */
@@ -131,6 +148,13 @@ export class RunDirectory {
       ],
     });
     await writeFileAtomic(join(this.path, 'map.png'), await renderSvg(map));
+  }
+
+  /** After what was asked for before, whatever came of that. */
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const writing = this.#written.then(write);
+    this.#written = writing.catch(() => {});
+    return writing;
   }
 
   #remember(record: MetricsRecord): void {

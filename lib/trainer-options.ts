@@ -101,6 +101,13 @@ export interface TrainerOptions {
   clipGradNorm?: number;
   /** Pictures decoded at the same time; default 2. */
   workers?: number;
+  /**
+   * Evaluate and save an epoch while the next one is trained, on a copy of the weights and of the optimizer's state that is freed
+   * afterwards. Results and files are the same. Default: on a GPU, which would wait for pictures, scores and files; not on a CPU, where
+   * both share the cores. An epoch whose evaluation may end the run (`patience`), and the last one, are evaluated alone, and so is
+   * every one when there is no memory for a copy.
+   */
+  overlapEvaluation?: boolean;
   /** Of the order, the flips and all that is random in training; default 42. */
   seed?: number;
   /** Go on from `outDir/last`, as if never interrupted, with its options where none are given. Default false. */
@@ -143,6 +150,8 @@ export interface ResolvedTrainerOptions {
   resume: boolean;
   /** Absent: never stop early. */
   patience?: number;
+  /** Absent: as the device has it. */
+  overlapEvaluation?: boolean;
   run: RunOptions;
 }
 
@@ -177,7 +186,8 @@ const keys = [
     'optimizer',
     'fineTune',
   ],
-  ...['flipProbability', 'augmentation', 'clipGradNorm', 'workers', 'seed', 'resume', 'patience', ...optionalKeys],
+  ...['flipProbability', 'augmentation', 'clipGradNorm', 'workers', 'seed', 'resume', 'patience', 'overlapEvaluation'],
+  ...optionalKeys,
 ];
 
 /**
@@ -225,6 +235,9 @@ export function resolveRun(
     workers: checkInteger('workers', options.workers ?? 2, 1, 256),
     resume: checkBoolean('resume', options.resume ?? false),
     ...(options.patience !== undefined && { patience: checkInteger('patience', options.patience, 1) }),
+    ...(options.overlapEvaluation !== undefined && {
+      overlapEvaluation: checkBoolean('overlapEvaluation', options.overlapEvaluation),
+    }),
     run: {
       batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
       learningRate: checkPositive('learningRate', options.learningRate),

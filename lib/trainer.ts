@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { NativeAddon, TrainingOptions } from './binding.ts';
+import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
 import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data-loader.ts';
-import { type Detector, describeModel, internalsOf } from './detector.ts';
+import { type Detector, describeModel, filesOf, internalsOf } from './detector.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { readState, writeState } from './model-state.ts';
+import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
+import { PendingSteps } from './pending-steps.ts';
 import { PURPOSE, random } from './random.ts';
 import { type EpochRecord, RunDirectory, type StepRecord } from './run-directory.ts';
 import {
@@ -19,7 +21,15 @@ import {
   scheduleOf,
   type TrainerOptions,
 } from './trainer-options.ts';
-import { addStep, finishEpoch, freshState, isExhausted, meanLosses, type TrainingState } from './training-state.ts';
+import {
+  addStep,
+  finishEpoch,
+  freshState,
+  isExhausted,
+  meanLosses,
+  nextEpoch,
+  type TrainingState,
+} from './training-state.ts';
 import type { TensorInfo } from './weights/safetensors.ts';
 
 /** One optimizer step. Epochs and steps count from 1; losses are means over the matched default boxes (SSD's N), without a unit. */
@@ -62,21 +72,27 @@ export interface EpochEvent {
   /** The largest `map` so far, and its epoch. */
   bestScore: number;
   bestEpoch: number;
-  /** Training and evaluation, saving not yet. */
+  /** From its first step to the end of its evaluation, saving not yet; with `overlapEvaluation` the next epoch trains meanwhile. */
   seconds: number;
 }
 
 /** What a run tells, and how it is ended. What a hook throws ends the run, too. */
 export interface TrainingHooks {
-  /** After each optimizer step. */
+  /** After each optimizer step, in order; on a GPU, which is asked every few steps, of several at once. */
   onStep?: (event: StepEvent) => void;
-  /** After evaluation and saving of each epoch; a promise is waited for. */
+  /**
+   * After evaluation and saving of each epoch; a promise is waited for. With `overlapEvaluation` that is between steps of the next one,
+   * and the detector has the weights of these; `last` has those of the epoch.
+   */
   onEpoch?: (event: EpochEvent) => void | Promise<void>;
   /** Progress of the evaluation after an epoch, in pictures. */
   onEvaluate?: (event: { epoch: number; done: number; total: number }) => void;
   /** Told of every picture that could not be read and is left out. */
   onWarning?: (message: string) => void;
-  /** Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. */
+  /**
+   * Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. While an epoch is evaluated
+   * `last` is the end of that epoch, and a resumed run begins with the evaluation; steps that were taken beside it are taken again.
+   */
   signal?: AbortSignal;
 }
 
@@ -121,6 +137,7 @@ export class Trainer {
    * Rejects with what a hook throws, with the signal's reason, and with `DetectorError`: `LOSS_NOT_FINITE` (its message shows the
    * parts of the loss; detector and `last` have the last good weights), `OUT_OF_MEMORY` (the same), `OUTPUT_NOT_WRITABLE`,
    * `DATASET_EMPTY`, and `CHECKPOINT_MISMATCH`, `CHECKPOINT_NOT_FOUND` or `CHECKPOINT_CORRUPT` with `resume`.
+   * An evaluation beside a step that fails is finished first, and its epoch saved.
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStep, onEpoch, onEvaluate, onWarning, signal } = checkHooks(hooks);
@@ -133,9 +150,21 @@ export class Trainer {
     const { state, directory } = last ? await this.#goOn(last) : await this.#begin();
     const { loader, evaluator } = this.#openData(addon);
     const schedule = scheduleOf(this.#options);
+    const pending = new PendingSteps();
+    const tell = async (results: StepResult[]) => {
+      for (const step of pending.finish(results)) {
+        addStep(state, step.step, step);
+        const event = { epoch: state.epoch + 1, epochs, steps: loader.length, ...step };
+        await directory.appendMetrics(stepRecord(event));
+        onStep?.(event);
+      }
+    };
+    const goesOn = () => state.epoch < epochs && !isExhausted(state, patience);
+    const { overlapEvaluation: overlap = this.#detector.device !== 'cpu' } = this.#options;
+    const evaluations = new OverlappedEvaluation(this.#detector, { overlap, onWarning });
 
     try {
-      while (state.epoch < epochs && !isExhausted(state, patience)) {
+      while (goesOn()) {
         const epochBegan = performance.now();
         const firstStep = state.epoch * loader.length;
         const rateAt = (step: number) => learningRateAt(schedule, firstStep + step);
@@ -145,37 +174,47 @@ export class Trainer {
           const stepBegan = performance.now();
           const learningRate = rateAt(batch.index);
           const seed = random(run.seed, state.epoch, batch.index, PURPOSE.dropPath) * 2 ** 32;
-          const result = await addon.trainStep(handle, batch.handle, learningRate, seed);
-          addStep(state, batch.index + 1, result);
+          const results = await addon.trainStep(handle, batch.handle, learningRate, seed);
           const images = batch.samples.length;
-          const event = { ...at, ...result, step: state.step, learningRate, images, seconds: secondsSince(stepBegan) };
-          await directory.appendMetrics(stepRecord(event));
-          onStep?.(event);
+          pending.begin({ step: batch.index + 1, learningRate, images, seconds: secondsSince(stepBegan) });
+          await tell(results);
           signal?.throwIfAborted();
+          evaluations.throwIfFailed();
         }
+        while (pending.length > 0) await tell(await addon.finishSteps(handle));
 
-        const onProgress = (done: number, total: number) => onEvaluate?.({ epoch: at.epoch, done, total });
-        const evaluation = await evaluator.evaluate(this.#detector, { onProgress, onWarning, signal });
-        const score = evaluation.torchmetrics;
         const means = meanLosses(state);
-        const best = finishEpoch(state, score.map);
-        const { bestScore, bestEpoch } = state as { bestScore: number; bestEpoch: number };
-        const rates = { learningRate: rateAt(loader.length - 1), nextLearningRate: rateAt(loader.length) };
-        const seconds = secondsSince(epochBegan);
-        const event = { ...at, ...means, ...score, evaluation, ...rates, best, bestScore, bestEpoch, seconds };
-        await directory.appendMetrics(epochRecord(event));
-        if (best) await this.#save('best', state);
-        await this.#save('last', state);
-        await directory.writePlots();
-        await onEpoch?.(event);
+        await evaluations.finish(); // of the epoch before, which says what is the best so far
+        const trained = nextEpoch(state);
+        await evaluations.start(trained, goesOn(), async (detector) => {
+          const onProgress = (done: number, total: number) => onEvaluate?.({ epoch: at.epoch, done, total });
+          const evaluation = await evaluator.evaluate(detector, { onProgress, onWarning, signal });
+          const score = evaluation.torchmetrics;
+          const best = finishEpoch(trained, score.map);
+          const { bestScore, bestEpoch } = trained as { bestScore: number; bestEpoch: number };
+          Object.assign(state, { bestScore, bestEpoch });
+          const rates = { learningRate: rateAt(loader.length - 1), nextLearningRate: rateAt(loader.length) };
+          const seconds = secondsSince(epochBegan);
+          const event = { ...at, ...means, ...score, evaluation, ...rates, best, bestScore, bestEpoch, seconds };
+          await directory.appendMetrics(epochRecord(event));
+          if (best) await this.#save('best', detector, trained);
+          await this.#save('last', detector, trained);
+          await directory.writePlots();
+          await onEpoch?.(event);
+        });
         signal?.throwIfAborted();
       }
     } catch (error) {
-      const weightsAreGood =
-        error instanceof DetectorError && ['LOSS_NOT_FINITE', 'OUT_OF_MEMORY'].includes(error.code);
-      if (signal?.aborted || weightsAreGood) await this.#save('last', state);
+      const unfinished = await evaluations.settle();
+      if (signal?.aborted || [error, unfinished?.error].some(leavesGoodWeights)) {
+        // A step that failed has changed nothing.
+        if (!unfinished) await tell(await addon.finishSteps(handle).catch(() => []));
+        const { detector, state: reached } = unfinished ?? { detector: this.#detector, state };
+        await this.#save('last', detector, reached);
+      }
       throw error;
     } finally {
+      evaluations.dispose();
       await addon.releaseMemory();
     }
     const { bestEpoch, bestScore } = state as { bestScore: number; bestEpoch: number };
@@ -249,10 +288,11 @@ export class Trainer {
     return { state, directory: await RunDirectory.open(this.#options.outDir, { resume: { epoch, step } }) };
   }
 
-  async #save(name: 'best' | 'last', state: TrainingState): Promise<void> {
-    const { addon, handle, files } = internalsOf(this.#detector);
+  async #save(name: 'best' | 'last', detector: Detector, state: TrainingState): Promise<void> {
+    const { addon, handle } = internalsOf(detector);
+    const files = filesOf(detector);
     const optimizer = (path: string) => writeState(addon, handle, 'optimizer', path);
-    const content = { ...describeModel(this.#detector), training: state };
+    const content = { ...describeModel(detector), training: state };
     const all = name === 'last' ? { ...files, 'optimizer.safetensors': optimizer } : files;
     await saveCheckpoint(join(this.#options.outDir, name), content, all);
   }
@@ -304,6 +344,11 @@ function stepRecord({ epochs: _, images: __, ...event }: StepEvent): StepRecord 
 function epochRecord({ epochs: _, evaluation, ...event }: EpochEvent): EpochRecord {
   const { coco, voc2007, voc2010, perClass, bySide } = evaluation;
   return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass, bySide };
+}
+
+/** What ends a step leaves the weights as they were before it. */
+function leavesGoodWeights(error: unknown): boolean {
+  return error instanceof DetectorError && ['LOSS_NOT_FINITE', 'OUT_OF_MEMORY'].includes(error.code);
 }
 
 function secondsSince(began: number): number {

@@ -41,17 +41,28 @@ export function meanLosses({ sums }: TrainingState): { trainLoss: number; boxLos
   return { trainLoss: loss / steps, boxLoss: boxLoss / steps, classLoss: classLoss / steps };
 }
 
+/** Goes on to the next epoch before this one has a score; returns the state at its end, which waits for it. */
+export function nextEpoch(state: TrainingState): TrainingState {
+  const trained = structuredClone(state);
+  endSteps(state);
+  return trained;
+}
+
 /** Completes the epoch; returns whether its score is the best so far. */
 export function finishEpoch(state: TrainingState, score: number): boolean {
   const best = state.bestScore === null || score > state.bestScore;
-  state.epoch += 1;
-  state.step = 0;
-  state.sums = zeroSums();
+  endSteps(state);
   if (best) {
     state.bestScore = score;
     state.bestEpoch = state.epoch;
   }
   return best;
+}
+
+function endSteps(state: TrainingState): void {
+  state.epoch += 1;
+  state.step = 0;
+  state.sums = zeroSums();
 }
 
 /** Whether so many epochs have gone by without a better score. */

@@ -34,6 +34,7 @@ interface Flags extends ModelFlags, ComputeFlags, OptimisationFlags {
   epochs?: number;
   schedulerEpochs?: number[];
   workers?: number;
+  overlapEvaluation?: boolean;
   batch?: number;
   optimizer?: OptimizerName;
   augmentation?: string;
@@ -68,6 +69,8 @@ export function trainCommand(): Command {
       integers(1),
     )
     .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
+    .option('--overlap-evaluation', 'evaluate an epoch while the next one is trained (default on a GPU)')
+    .option('--no-overlap-evaluation', 'evaluate each epoch before the next one is trained (default on a CPU)')
     .option('--batch <n>', 'pictures in a step (default: 8)', integer(1))
     .addOption(
       new Option('--optimizer <name>', 'SGD or AdamW (default: AdamW)').argParser((name) =>
@@ -146,6 +149,7 @@ async function runOptions(flags: Flags): Promise<RunFlags> {
     ...pick(flags.epochs, 'epochs'),
     ...pick(flags.schedulerEpochs, 'milestones'),
     ...pick(flags.workers, 'workers'),
+    ...pick(flags.overlapEvaluation, 'overlapEvaluation'),
     ...pick(flags.batch, 'batchSize'),
     ...pick(flags.optimizer, 'optimizer'),
     ...pick(flags.augmentation === undefined ? undefined : await readAugmentation(flags.augmentation), 'augmentation'),

@@ -3,7 +3,7 @@ import type { ModelSummary } from '../summary.ts';
 import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../trainer.ts';
 import type { VocDataset } from '../voc-dataset.ts';
 import { describeDataset } from './open-dataset.ts';
-import { createProgress, type Progress } from './progress.ts';
+import { createProgress, type Progress, type ProgressOptions } from './progress.ts';
 import { formatTotals } from './summary.ts';
 import { pythonNumber } from './text.ts';
 
@@ -53,21 +53,21 @@ export function jsonLog(): TrainingLog {
 export function textLog(): TrainingLog {
   const phase = showPhases();
   let epochsRun = 0;
+  let trained: Pick<StepEvent, 'epoch' | 'step' | 'steps'> | undefined;
   return {
     start: (run) => console.log(describeStart(run)),
     hooks: {
-      onStep: ({ epoch, epochs, step, steps, loss }: StepEvent) => {
-        if (phase.enter(`train ${epoch}`)) {
+      onStep: (event: StepEvent) => {
+        const { epoch, epochs, step, steps, loss } = event;
+        trained = event;
+        if (phase.enter(`train ${epoch}`, { total: steps, unit: 'step', label: 'Training' })) {
           console.log(`\nEPOCH ${epoch} of ${epochs}\nTraining`);
-          phase.show(steps, 'step', 'Training');
         }
         phase.update(step, `Loss: ${loss.toFixed(4)}`);
       },
       onEvaluate: ({ epoch, done, total }) => {
-        if (phase.enter(`evaluate ${epoch}`)) {
-          console.log('Validating');
-          phase.show(total, 'image', 'Validating');
-        }
+        if (trained && trained.epoch > epoch && trained.step < trained.steps) return; // beside a training that is shown
+        if (phase.enter(`evaluate ${epoch}`, { total, unit: 'image', label: 'Validating' })) console.log('Validating');
         phase.update(done);
       },
       onEpoch: (event) => {
@@ -137,23 +137,27 @@ function describeEnd(result: TrainingResult, epochsRun: number): string {
   ].join('\n');
 }
 
-/** One progress display at a time, begun anew for each phase. */
+/** One progress display at a time, begun anew for each phase, and after a stop. */
 function showPhases() {
   let current = '';
+  let options: ProgressOptions;
   let progress: Progress | undefined;
-  const stop = () => progress?.stop();
+  const stop = () => {
+    progress?.stop();
+    progress = undefined;
+  };
   return {
     /** Whether the phase is a new one. */
-    enter: (name: string): boolean => {
+    enter: (name: string, display: ProgressOptions): boolean => {
       if (name === current) return false;
       stop();
-      current = name;
+      [current, options] = [name, display];
       return true;
     },
-    show: (total: number, unit: string, label: string) => {
-      progress = createProgress({ total, unit, label });
+    update: (done: number, suffix?: string) => {
+      progress ??= createProgress(options);
+      progress.update(done, suffix);
     },
-    update: (done: number, suffix?: string) => progress?.update(done, suffix),
     stop,
   };
 }

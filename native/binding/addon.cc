@@ -64,6 +64,7 @@ Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
 NamedTensors state_part(const DetectorHandle& detector, const std::string& part) {
   if (part == "model") return detector.model->state();
   if (part != "optimizer") throw Error("NATIVE_ERROR", "A detector has no state \"" + part + "\"");
+  if (detector.snapshot) return detector.snapshot->optimizer();
   if (!detector.training) throw Error("NATIVE_ERROR", "The optimizer has no state before training has started");
   return detector.training->state();
 }
@@ -151,6 +152,7 @@ Napi::Value write_state(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), part = string_argument(info, 1), path = string_argument(info, 2),
        spans = tensor_spans(info[3])] {
+        const SnapshotWeights weights(detector->snapshot.get());
         write_tensors(path, spans, state_part(*detector, part));
         return true;
       },
@@ -209,16 +211,45 @@ Napi::Value start_training(const CallbackInfo& info) {
       undefined);
 }
 
-// trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult>
+// The training of a detector. Runs on the lane.
+TrainStep& training_of(const DetectorHandle& detector, const char* caller) {
+  if (!detector.training) throw Error("NATIVE_ERROR", std::string(caller) + " was called before startTraining");
+  return *detector.training;
+}
+
+Napi::Value step_results(Napi::Env env, const std::vector<StepResult>& results) { return to_js(env, results); }
+
+// trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult[]>
 Napi::Value train_step(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
        learning_rate = number_argument(info, 2), seed = seed_argument(info, 3)] {
-        if (!detector->training) throw Error("NATIVE_ERROR", "trainStep was called before startTraining");
-        return detector->training->run(batch->batch, learning_rate, seed);
+        return training_of(*detector, "trainStep").run(batch->batch, learning_rate, seed);
       },
-      [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
+      step_results);
+}
+
+// finishSteps(detector: DetectorHandle): Promise<StepResult[]>
+Napi::Value finish_steps(const CallbackInfo& info) {
+  return on_lane(
+      info, [detector = Detector::get(info[0])] { return training_of(*detector, "finishSteps").finish(); },
+      step_results);
+}
+
+// takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>
+Napi::Value take_snapshot(const CallbackInfo& info) {
+  return on_lane(
+      info,
+      [detector = Detector::get(info[0])] {
+        const TrainStep& training = training_of(*detector, "takeSnapshot");
+        auto copy = std::make_shared<DetectorHandle>();
+        copy->model = detector->model;
+        name_out_of_memory("a copy of the weights",
+                           [&] { copy->snapshot = std::make_unique<Snapshot>(*detector->model, training); });
+        return copy;
+      },
+      Detector::create);
 }
 
 // detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>
@@ -229,7 +260,9 @@ Napi::Value detect(const CallbackInfo& info) {
        options = postprocess_options(object_argument(info, 2))] {
         // Not InferenceMode: a TorchScript program that has been trained may run what was compiled for gradients.
         const c10::NoGradGuard no_grad;
+        const SnapshotWeights weights(detector->snapshot.get());
         DetectorModel& model = *detector->model;
+        const Float32Products float32_products = model.float32_products();
         model.set_training(false);
         Detections detections;
         name_out_of_memory("detection " + describe(batch->batch), [&] {
@@ -282,6 +315,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("disposeBatch", dispose_batch);
   add("startTraining", start_training);
   add("trainStep", train_step);
+  add("finishSteps", finish_steps);
+  add("takeSnapshot", take_snapshot);
   add("detect", detect);
   return exports;
 }

@@ -215,6 +215,7 @@ TrainOptions train_options(const Napi::Object& options) {
   }
   if (given("microBatchSize")) result.micro_batch_size = integer(options, "microBatchSize", 1);
   if (given("emaDecay")) result.ema_decay = number(options, "emaDecay", 0, 1);
+  if (given("lookEvery")) result.look_every = integer(options, "lookEvery", 1);
   if (given("dropPath")) result.drop_path = number(options, "dropPath", 0, kLargestDropPath);
   return result;
 }
@@ -274,14 +275,18 @@ Objects batch_objects(const Napi::Object& spec) {
           typed_values<int32_t>(spec, "labels", napi_int32_array)};
 }
 
-Napi::Value to_js(Napi::Env env, const StepResult& result) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("loss", result.loss);
-  object.Set("boxLoss", result.bbox_regression);
-  object.Set("classLoss", result.classification);
-  object.Set("gradientNorm", result.gradient_norm);
-  object.Set("positives", static_cast<double>(result.positives));
-  return object;
+Napi::Value to_js(Napi::Env env, const std::vector<StepResult>& results) {
+  Napi::Array array = Napi::Array::New(env, results.size());
+  for (size_t i = 0; i < results.size(); i++) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("loss", results[i].loss);
+    object.Set("boxLoss", results[i].bbox_regression);
+    object.Set("classLoss", results[i].classification);
+    object.Set("gradientNorm", results[i].gradient_norm);
+    object.Set("positives", static_cast<double>(results[i].positives));
+    array.Set(static_cast<uint32_t>(i), object);
+  }
+  return array;
 }
 
 Napi::Value to_js(Napi::Env env, const Detections& detections) {

@@ -29,7 +29,7 @@ std::array<uint8_t, 3> fill_colour(const Napi::Object& composition);
 // All of a layer but its picture; its area lies inside of `size`.
 Layer batch_layer(const Napi::Object& object, const ImageSize& size);
 
-Napi::Value to_js(Napi::Env env, const StepResult& result);
+Napi::Value to_js(Napi::Env env, const std::vector<StepResult>& results);
 Napi::Value to_js(Napi::Env env, const Detections& detections);
 Napi::Value to_js(Napi::Env env, const NamedTensors& tensors);
 Napi::Value to_js(Napi::Env env, const std::vector<MapShape>& maps);

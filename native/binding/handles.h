@@ -6,6 +6,7 @@
 
 #include "data/batch.h"
 #include "models/detector_model.h"
+#include "train/snapshot.h"
 #include "train/train_step.h"
 
 namespace dinov3_det {
@@ -17,6 +18,7 @@ struct DetectorHandle {
 
   std::shared_ptr<DetectorModel> model;
   std::unique_ptr<TrainStep> training;  // present once startTraining was called
+  std::unique_ptr<Snapshot> snapshot;   // present in what takeSnapshot gives: its weights are these, not the model's
 };
 
 struct BatchHandle {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "models/device.h"
+
 namespace dinov3_det {
 
 namespace {
@@ -12,9 +14,10 @@ namespace {
 Targets pad(const Objects& objects) {
   const int64_t images = static_cast<int64_t>(objects.counts.size());
   const int64_t most = images == 0 ? 0 : *std::max_element(objects.counts.begin(), objects.counts.end());
-  at::Tensor boxes = at::tensor({0.0f, 0.0f, 1.0f, 1.0f}).repeat({images, most, 1});  // [N, G, 4]
-  at::Tensor labels = at::zeros({images, most}, at::kLong);
-  at::Tensor counts = at::zeros({images}, at::kLong);
+  at::Tensor boxes = at::empty({images, most, 4}, host_options(at::kFloat));
+  boxes.copy_(at::tensor({0.0f, 0.0f, 1.0f, 1.0f}));
+  at::Tensor labels = at::zeros({images, most}, host_options(at::kLong));
+  at::Tensor counts = at::zeros({images}, host_options(at::kLong));
   float* box = boxes.data_ptr<float>();
   int64_t* label = labels.data_ptr<int64_t>();
   size_t row = 0;
@@ -38,7 +41,8 @@ std::string describe(const Batch& batch) {
 
 Batch make_batch(const ImageSize& size, const std::vector<Composition>& pictures, const Objects& objects) {
   Batch batch;
-  batch.pixels = at::empty({static_cast<int64_t>(pictures.size()), size.height, size.width, 3}, at::kByte);
+  batch.pixels =
+      at::empty({static_cast<int64_t>(pictures.size()), size.height, size.width, 3}, host_options(at::kByte));
   uint8_t* pixels = batch.pixels.data_ptr<uint8_t>();
   for (const Composition& picture : pictures) {
     compose(picture, size, pixels);

@@ -8,7 +8,7 @@
 
 #include "data/compose.h"
 #include "image_size.h"
-#include "train/multibox_loss.h"
+#include "train/targets.h"
 
 namespace dinov3_det {
 
@@ -19,7 +19,8 @@ struct Objects {
   std::vector<int32_t> labels;  // 1..K-1
 };
 
-// Pictures of one size, ready for a model, with their ground truth (none for detection).
+// Pictures of one size, ready for a model, with their ground truth (none for detection). On the host, as host_options
+// has it.
 struct Batch {
   at::Tensor pixels;  // [N, H, W, 3] uint8 RGB
   std::vector<ImageSize> originals;

@@ -10,7 +10,6 @@
 #include "error.h"
 #include "models/convnext.h"
 #include "models/device.h"
-#include "models/precision.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "models/torchscript_backbone.h"
@@ -100,8 +99,10 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 
 DetectorModel::DetectorModel(const DetectorConfig& config)
     : loss_(config.loss),
+      num_classes_(config.num_classes),
       image_size_(config.image_size),
       device_(open_device(config.device)),
+      precision_(config.precision),
       compute_type_(dinov3_det::compute_type(config.precision, device_)) {
   if (config.threads) at::set_num_threads(static_cast<int>(*config.threads));
   at::Generator generator = config.seed ? at::detail::createCPUGenerator(*config.seed) : at::Generator();
@@ -130,7 +131,9 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
 }
 
 at::Tensor DetectorModel::normalise(const at::Tensor& pixels) const {
-  const at::Tensor images = pixels.to(device_).permute({0, 3, 1, 2}).to(at::kFloat);  // [N, 3, H, W], channels_last
+  const at::Tensor images = pixels.to(device_, /*non_blocking=*/true)
+                                .permute({0, 3, 1, 2})  // [N, 3, H, W], channels_last
+                                .to(at::kFloat);
   return (images / 255).sub_(mean_).div_(std_).to(compute_type_);
 }
 

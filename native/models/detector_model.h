@@ -13,6 +13,7 @@
 #include "models/backbone.h"
 #include "models/detection_head.h"
 #include "models/feature_pyramid.h"
+#include "models/precision.h"
 #include "models/torchscript_gate.h"
 #include "names.h"
 #include "ops/anchors.h"
@@ -72,11 +73,13 @@ class DetectorModel {
 
   const DefaultBoxes& default_boxes() const { return default_boxes_; }
   const LossOptions& loss() const { return loss_; }
+  int64_t num_classes() const { return num_classes_; }  // background included
   Scoring scoring() const;
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
   at::ScalarType compute_type() const { return compute_type_; }
-  const std::vector<MapShape>& maps() const { return maps_; }  // that the head looks at
+  Float32Products float32_products() const { return {precision_, device_}; }  // of forward and backward passes
+  const std::vector<MapShape>& maps() const { return maps_; }                 // that the head looks at
 
  private:
   at::Tensor normalise(const at::Tensor& pixels) const;
@@ -87,10 +90,12 @@ class DetectorModel {
   std::unique_ptr<DetectionHead> head_;
   DefaultBoxes default_boxes_;
   LossOptions loss_;
+  int64_t num_classes_;
   at::Tensor mean_;  // [1, 3, 1, 1]
   at::Tensor std_;   // [1, 3, 1, 1]
   ImageSize image_size_;
   at::Device device_;
+  std::string precision_;
   at::ScalarType compute_type_;
   bool fine_tune_backbone_ = false;
 };

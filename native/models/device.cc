@@ -2,9 +2,15 @@
 
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
+#include <atomic>
+
 #include "error.h"
 
 namespace dinov3_det {
+
+namespace {
+std::atomic<bool> cuda_is_open = false;
+}
 
 int64_t cuda_device_count() {
   return c10::impl::hasDeviceGuardImpl(c10::kCUDA) ? c10::impl::getDeviceGuardImpl(c10::kCUDA)->deviceCount() : 0;
@@ -21,7 +27,12 @@ c10::Device open_device(const std::string& name) {
                                           " CUDA devices; use device \"cpu\", or install a CUDA LibTorch and driver "
                                           "(npx dinov3-det doctor)");
   }
+  cuda_is_open = true;
   return device;
+}
+
+c10::TensorOptions host_options(c10::ScalarType type) {
+  return c10::TensorOptions(type).pinned_memory(cuda_is_open.load());
 }
 
 }  // namespace dinov3_det

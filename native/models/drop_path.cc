@@ -2,17 +2,34 @@
 
 #include <ATen/ATen.h>
 
+#include <vector>
+
+#include "models/device.h"
+
 namespace dinov3_det {
 
+namespace {
+
+std::vector<int64_t> kept_samples(int64_t samples, double rate, at::Generator& generator) {
+  const at::Tensor chances = at::rand({samples}, generator, at::kDouble);
+  std::vector<int64_t> kept;
+  for (int64_t i = 0; i < samples; i++) {
+    if (chances.const_data_ptr<double>()[i] >= rate) kept.push_back(i);
+  }
+  return kept;
+}
+
+}  // namespace
+
 at::Tensor drop_path(const at::Tensor& x, double rate, at::Generator& generator, const ScaledBlock& block) {
-  at::Tensor kept = at::nonzero(at::rand({x.size(0)}, generator, at::kDouble) >= rate).flatten();
+  std::vector<int64_t> kept = kept_samples(x.size(0), rate, generator);
   double factor = 1 / (1 - rate);
-  if (kept.size(0) == 0) {  // the block's weights still get gradients, of zero, and are stepped
-    kept = at::zeros({1}, at::kLong);
+  if (kept.empty()) {  // the block's weights still get gradients, of zero, and are stepped
+    kept = {0};
     factor = 0;
   }
-  if (kept.size(0) == x.size(0)) return block(x, factor);
-  const at::Tensor places = kept.to(x.device());
+  if (static_cast<int64_t>(kept.size()) == x.size(0)) return block(x, factor);
+  const at::Tensor places = at::tensor(kept, host_options(at::kLong)).to(x.device(), /*non_blocking=*/true);
   const at::Tensor samples =
       x.permute({0, 2, 3, 1});  // [N, H, W, C], so that parts of it are in channels_last memory too
   const at::Tensor done = block(samples.index_select(0, places).permute({0, 3, 1, 2}), factor);

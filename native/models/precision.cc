@@ -23,4 +23,21 @@ c10::ScalarType compute_type(const std::string& precision, const c10::Device& de
   return has_bf16(device) ? at::kBFloat16 : at::kFloat;
 }
 
+// LibTorch has newer setters too, one for each operation; these set both, and it refuses to compute where the two
+// differ.
+Float32Products::Float32Products(const std::string& precision, const c10::Device& device) : on_gpu_(device.is_cuda()) {
+  if (!on_gpu_) return;
+  at::Context& context = at::globalContext();
+  before_matmul_ = context.allowTF32CuBLAS();
+  before_conv_ = context.allowTF32CuDNN(at::Float32Op::CONV);
+  context.setAllowTF32CuBLAS(precision != "fp32");
+  context.setAllowTF32CuDNN(precision != "fp32");
+}
+
+Float32Products::~Float32Products() {
+  if (!on_gpu_) return;
+  at::globalContext().setAllowTF32CuBLAS(before_matmul_);
+  at::globalContext().setAllowTF32CuDNN(before_conv_);
+}
+
 }  // namespace dinov3_det

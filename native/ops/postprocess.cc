@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "ops/boxes.h"
+#include "ops/compact_candidates.h"
 #include "ops/diou_nms.h"
 #include "ops/nms.h"
 #include "ops/ranking.h"
@@ -85,10 +86,8 @@ NmsCandidates best_of_maps(const ImageOutput& output, const std::vector<BoxGrid>
   return candidates;
 }
 
-Detections postprocess_image(const ImageOutput& output, const std::vector<BoxGrid>& grids, const ImageSize& input,
-                             const ImageSize& original, const PostprocessOptions& options) {
-  NmsCandidates candidates =
-      options.topk_per == TopkPer::kMap ? best_of_maps(output, grids, options) : best_of_classes(output, options);
+Detections detections_of(NmsCandidates candidates, const ImageSize& input, const ImageSize& original,
+                         const PostprocessOptions& options) {
   const float ratio_x = static_cast<float>(original.width) / static_cast<float>(input.width);
   const float ratio_y = static_cast<float>(original.height) / static_cast<float>(input.height);
   std::vector<int64_t> kept =
@@ -114,20 +113,30 @@ void extend(std::vector<T>& all, const std::vector<T>& part) {
 }  // namespace
 
 Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_boxes, const ImageSize& input,
-                       const std::vector<ImageSize>& originals, const PostprocessOptions& options, Scoring scoring) {
-  const at::Tensor scores =
-      class_scores(output.cls_logits, scoring).to(at::kCPU, at::kFloat).contiguous();  // [N, A, K]
+                       const std::vector<ImageSize>& originals, const PostprocessOptions& options, Scoring scoring,
+                       std::optional<bool> compact) {
+  at::Tensor scores = class_scores(output.cls_logits, scoring).to(at::kFloat);  // [N, A, K]
   const at::Tensor decoded = decode_boxes(output.bbox_regression, default_boxes.boxes, default_boxes.weights);
-  const at::Tensor boxes =
-      clip_boxes(decoded, input.width, input.height).to(at::kCPU, at::kFloat).contiguous();  // [N, A, 4]
+  at::Tensor boxes = clip_boxes(decoded, input.width, input.height).to(at::kFloat);  // [N, A, 4]
   const int64_t images = scores.size(0), anchors = scores.size(1), classes = scores.size(2);
+
+  at::Tensor rows;
+  if (compact.value_or(!scores.is_cpu())) {
+    rows = compact_candidates(scores, boxes, default_boxes.grids, options);  // [N, R, 6]
+  } else {
+    scores = scores.cpu().contiguous();
+    boxes = boxes.cpu().contiguous();
+  }
+  const auto candidates = [&](int64_t i) {
+    if (rows.defined()) return read_candidates(rows[i], classes);
+    const ImageOutput image{scores.const_data_ptr<float>() + i * anchors * classes,
+                            boxes.const_data_ptr<float>() + i * anchors * 4, anchors, classes};
+    return options.topk_per == TopkPer::kMap ? best_of_maps(image, default_boxes.grids, options)
+                                             : best_of_classes(image, options);
+  };
   std::vector<Detections> parts(images);
   at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      const ImageOutput image{scores.const_data_ptr<float>() + i * anchors * classes,
-                              boxes.const_data_ptr<float>() + i * anchors * 4, anchors, classes};
-      parts[i] = postprocess_image(image, default_boxes.grids, input, originals[i], options);
-    }
+    for (int64_t i = begin; i < end; i++) parts[i] = detections_of(candidates(i), input, originals[i], options);
   });
   Detections all;
   for (const Detections& part : parts) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "image_size.h"
@@ -41,9 +42,10 @@ struct Detections {
 
 // torchvision's postprocess_detections of SSD or RetinaNet, followed by its resize_boxes: scores, decode, clip to the
 // input, the best candidates above the threshold, NMS by class, best of the image, boxes scaled from the input's size
-// to each image's own.
+// to each image's own. `compact`: whether the candidates are chosen on the device (compact_candidates), with the same
+// result; by default on any but the CPU.
 Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_boxes, const ImageSize& input,
                        const std::vector<ImageSize>& originals, const PostprocessOptions& options,
-                       Scoring scoring = Scoring::kSoftmax);
+                       Scoring scoring = Scoring::kSoftmax, std::optional<bool> compact = {});
 
 }  // namespace dinov3_det

@@ -9,32 +9,31 @@
 namespace dinov3_det {
 
 Ema::Ema(NamedTensors tensors, double decay)
-    : model_(std::move(tensors)), updates_(at::zeros({}, at::kFloat)), decay_(decay) {
+    : model_(std::move(tensors)),
+      updates_(at::zeros({}, at::kFloat)),
+      share_(at::zeros({}, model_.front().tensor.options().dtype(at::kFloat).requires_grad(false))),
+      decay_(decay) {
   for (const NamedTensor& entry : model_) other_.push_back(entry.tensor.detach().clone());
 }
 
-void Ema::update() {
+void Ema::prepare(int64_t uncounted) {
+  const double n = updates() + static_cast<double>(uncounted) + 1;
+  share_.fill_(1 - std::min(decay_, (1 + n) / (10 + n)));
+}
+
+void Ema::update(const at::Tensor& found_inf) {
   const c10::NoGradGuard no_grad;
-  const double n = updates_.add_(1).item<double>();
-  const double decay = std::min(decay_, (1 + n) / (10 + n));
+  const at::Tensor share = share_ * (1 - found_inf);
   for (size_t i = 0; i < model_.size(); i++) {
     if (other_[i].is_floating_point()) {
-      other_[i].lerp_(model_[i].tensor, 1 - decay);
+      other_[i].lerp_(model_[i].tensor, share.to(other_[i].scalar_type()));
     } else {
       other_[i].copy_(model_[i].tensor);
     }
   }
 }
 
-// No value is moved. Who keeps a copy of a weight sees by its version that it is another one now.
-void Ema::exchange() {
-  for (size_t i = 0; i < model_.size(); i++) {
-    const at::Tensor held = model_[i].tensor.variable_data();
-    model_[i].tensor.set_data(other_[i]);
-    model_[i].tensor.unsafeGetTensorImpl()->bump_version();
-    other_[i] = held;
-  }
-}
+void Ema::count(int64_t updates) { this->updates() += static_cast<float>(updates); }
 
 NamedTensors Ema::state() const {
   NamedTensors named;

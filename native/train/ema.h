@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "models/exchange.h"
 #include "models/named_tensor.h"
 
 namespace dinov3_det {
@@ -20,36 +21,32 @@ class Ema {
   // The tensors of a model, each a weight to train and so far its average too.
   Ema(NamedTensors tensors, double decay);
 
-  // Takes the trained weights into the average, in the lifetime of a TrainedWeights.
-  void update();
+  // To be called before an update that follows so many that are not counted yet.
+  void prepare(int64_t uncounted);
+
+  // Takes the trained weights into the average, in the lifetime of a TrainedWeights; leaves it as it is where found_inf
+  // (a scalar on their device) is 1. What depends on the number of the update was prepared, so that this may be a part
+  // of a graph.
+  void update(const at::Tensor& found_inf);
+
+  // Of what was updated so many were good.
+  void count(int64_t updates);
 
   // What the model does not hold, to be saved with it: "<tensor>.trained", and the number of updates.
   NamedTensors state() const;
 
+  void exchange() { dinov3_det::exchange(model_, other_); }
+
  private:
-  friend class TrainedWeights;
-  void exchange();
+  float& updates() const { return *updates_.data_ptr<float>(); }
 
   NamedTensors model_;
   std::vector<at::Tensor> other_;  // trained weights; the average while these are in the model
-  at::Tensor updates_;             // scalar
+  at::Tensor updates_;             // scalar, on the host
+  at::Tensor share_;               // scalar on the model's device: of the trained weights, 1 - d
   double decay_;
 };
 
-// While it lives the model holds its trained weights; without an average it always does.
-class TrainedWeights {
- public:
-  explicit TrainedWeights(Ema* ema) : ema_(ema) {
-    if (ema_ != nullptr) ema_->exchange();
-  }
-  ~TrainedWeights() {
-    if (ema_ != nullptr) ema_->exchange();
-  }
-  TrainedWeights(const TrainedWeights&) = delete;
-  TrainedWeights& operator=(const TrainedWeights&) = delete;
-
- private:
-  Ema* ema_;
-};
+using TrainedWeights = Exchanged<Ema>;
 
 }  // namespace dinov3_det

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "ops/boxes.h"
 #include "train/atss.h"
 #include "train/box_iou_loss.h"
@@ -27,7 +29,7 @@ at::Tensor match(const Targets& targets, const DefaultBoxes& default_boxes, Assi
   return ssd_match(box_iou(boxes, default_boxes.boxes), counts);
 }
 
-// codes [P, 4], default_boxes [P, 4], boxes [P, 4] -> [P, 1] or, coordinate by coordinate, [P, 4]
+// codes [N, A, 4], default_boxes [A, 4], boxes [N, A, 4] -> [N, A, 1] or, coordinate by coordinate, [N, A, 4]
 at::Tensor box_loss(BoxLoss kind, const at::Tensor& codes, const at::Tensor& default_boxes, const at::Tensor& boxes,
                     const BoxWeights& weights) {
   const auto decoded = [&] { return decode_boxes(codes, default_boxes, weights); };
@@ -62,32 +64,38 @@ at::Tensor hard_negative_loss(const at::Tensor& logits, const at::Tensor& labels
 // The same, and what each image's loss is multiplied by [N]. Of K columns the background's is left out.
 at::Tensor focal_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& ignored,
                       const at::Tensor& share) {
-  const at::Tensor targets = at::one_hot(labels, logits.size(-1)).slice(-1, 1).to(logits.dtype());  // [N, A, K - 1]
+  const at::Tensor classes = at::arange(1, logits.size(-1), labels.options());            // [K - 1]
+  const at::Tensor targets = (labels.unsqueeze(-1) == classes).to(logits.scalar_type());  // [N, A, K - 1]
   const at::Tensor loss = sigmoid_focal_loss(logits.slice(-1, 1), targets).sum(-1).masked_fill(ignored, 0);  // [N, A]
   return (loss.sum(1) * share).sum();
 }
 
 }  // namespace
 
-MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& default_boxes,
+// Nothing here has a shape that depends on values: on a GPU that would make the host wait for it, and no graph could be
+// replayed. So every default box takes part. Those without an object have themselves as target and a code of 0, which
+// keeps all that is computed of them finite, and no loss.
+MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& given, const DefaultBoxes& default_boxes,
                            const LossOptions& options) {
+  const Targets targets = pad_targets(given, std::max<int64_t>(given.labels.size(1), 1));
   const at::Tensor matches = match(targets, default_boxes, options.assigner);  // [N, A]
   const at::Tensor foreground = matches >= 0, ignored = matches == kIgnored;
+  const at::Tensor in_box = foreground.unsqueeze(-1);  // [N, A, 1]
   const at::Tensor positives = foreground.sum();
+  const int64_t images = matches.size(0);
 
-  // The positives of the whole batch as rows: image, default box, ground truth.
-  const at::Tensor rows = at::nonzero(foreground);  // [P, 2]
-  const at::Tensor image = rows.select(1, 0), anchor = rows.select(1, 1);
-  const at::Tensor object = matches.index({image, anchor});
-  const at::Tensor labels = at::zeros_like(matches).index_put({image, anchor}, targets.labels.index({image, object}));
-  const at::Tensor bbox_loss =
-      box_loss(options.box, output.bbox_regression.index({image, anchor}), default_boxes.boxes.index({anchor}),
-               targets.boxes.index({image, object}), default_boxes.weights);
+  const at::Tensor object = matches.clamp_min(0);
+  const at::Tensor labels = targets.labels.gather(1, object).masked_fill(foreground.logical_not(), 0);
+  const at::Tensor matched = targets.boxes.gather(1, object.unsqueeze(-1).expand({-1, -1, 4}));  // [N, A, 4]
+  const at::Tensor boxes = at::where(in_box, matched, default_boxes.boxes);
+  const at::Tensor codes = output.bbox_regression.masked_fill(in_box.logical_not(), 0);
+  const at::Tensor bbox_loss = box_loss(options.box, codes, default_boxes.boxes, boxes, default_boxes.weights)
+                                   .masked_fill(in_box.logical_not(), 0)
+                                   .sum({1, 2});  // [N]
   if (options.classification == ClassLoss::kFocal) {
-    const int64_t images = matches.size(0);
     const at::Tensor share = (foreground.sum(1).clamp_min(1) * images).to(at::kFloat).reciprocal();  // [N]
-    return {(bbox_loss.sum(1) * share.index({image})).sum(), focal_loss(output.cls_logits, labels, ignored, share),
-            positives, at::scalar_tensor(images, at::kLong)};
+    return {(bbox_loss * share).sum(), focal_loss(output.cls_logits, labels, ignored, share), positives,
+            at::full_like(positives, images)};
   }
   return {bbox_loss.sum() / positives.clamp_min(1),
           hard_negative_loss(output.cls_logits, labels, ignored, options.background_negatives), positives, positives};

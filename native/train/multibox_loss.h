@@ -5,15 +5,9 @@
 #include "models/detection_head.h"
 #include "ops/default_boxes.h"
 #include "train/loss_options.h"
+#include "train/targets.h"
 
 namespace dinov3_det {
-
-// Ground truth of a batch, padded to the image with the most objects.
-struct Targets {
-  at::Tensor boxes;   // [N, G, 4] xyxy in pixels of the input
-  at::Tensor labels;  // [N, G] int64, 1..K-1
-  at::Tensor counts;  // [N] int64
-};
 
 struct MultiboxLoss {
   at::Tensor bbox_regression;  // scalar

@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
-#include "error.h"
 #include "memory/out_of_memory.h"
+#include "train/multibox_loss.h"
 
 namespace dinov3_det {
 
@@ -39,20 +39,33 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
 }
 
 // What the multibox loss divides the sum of so many terms by.
-double divisor(int64_t terms) { return static_cast<double>(std::max<int64_t>(terms, 1)); }
+at::Tensor divisor(const at::Tensor& terms, at::ScalarType type) { return terms.clamp_min(1).to(type); }
 
-[[noreturn]] void throw_not_finite(const std::string& what, const StepResult& result) {
-  throw Error("LOSS_NOT_FINITE", "The " + what + " is not finite: box loss " + std::to_string(result.bbox_regression) +
-                                     ", class loss " + std::to_string(result.classification) + ", " +
-                                     std::to_string(result.positives) +
-                                     " matched default boxes. The weights keep their last good values; lower the "
-                                     "learning rate or clip gradients");
-}
+// The model's buffers as they were before a step.
+class KeptBuffers {
+ public:
+  explicit KeptBuffers(const DetectorModel& model) {
+    for (const NamedTensor& buffer : model.buffers()) buffers_.push_back({buffer.tensor, buffer.tensor.clone()});
+  }
+
+  void restore() const {
+    for (const auto& [buffer, kept] : buffers_) buffer.copy_(kept);
+  }
+
+  // If this scalar of their device is 1; the host need not know.
+  void restore_if(const at::Tensor& found_inf) const {
+    for (const auto& [buffer, kept] : buffers_) buffer.copy_(at::where(found_inf > 0, kept, buffer));
+  }
+
+ private:
+  std::vector<std::pair<at::Tensor, at::Tensor>> buffers_;
+};
 
 }  // namespace
 
 TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& options)
     : model_(std::move(model)),
+      results_(model_->device(), options.look_every.value_or(model_->device().is_cpu() ? 1 : kLookEvery)),
       clip_grad_norm_(options.clip_grad_norm),
       micro_batch_size_(options.micro_batch_size),
       drop_path_(options.drop_path) {
@@ -66,22 +79,20 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
   }
 }
 
-StepResult TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
+std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
+  check_labels(batch.targets, model_->num_classes());
+  results_.throw_failure();
+  model_->set_drop_path(drop_path_, seed);
+  if (ema_) ema_->prepare(results_.pending());
   const TrainedWeights trained(ema_.get());
-  std::vector<at::Tensor> kept;
-  for (const NamedTensor& buffer : model_->buffers()) kept.push_back(buffer.tensor.clone());
-  try {
-    StepResult result{};
-    model_->set_drop_path(drop_path_, seed);
-    name_out_of_memory("a training step " + describe(batch), [&] { result = step(batch, learning_rate); });
-    if (ema_) ema_->update();
-    return result;
-  } catch (...) {
-    const NamedTensors buffers = model_->buffers();
-    for (size_t i = 0; i < kept.size(); i++) buffers[i].tensor.copy_(kept[i]);
-    optimizer_->zero_grad();
-    throw;
-  }
+  name_out_of_memory("a training step " + describe(batch), [&] { results_.add(step(batch, learning_rate)); });
+  return results_.due() ? finish() : std::vector<StepResult>{};
+}
+
+std::vector<StepResult> TrainStep::finish() {
+  std::vector<StepResult> results = results_.look();
+  if (ema_) ema_->count(static_cast<int64_t>(results.size()));
+  return results;
 }
 
 NamedTensors TrainStep::state() const {
@@ -90,61 +101,61 @@ NamedTensors TrainStep::state() const {
   return named;
 }
 
-StepResult TrainStep::step(const Batch& batch, double learning_rate) {
-  model_->set_training(true);
-  optimizer_->zero_grad();
-  const bool whole = !micro_batch_size_ || batch.pixels.size(0) <= *micro_batch_size_;
-  StepResult result = whole ? add_gradients(batch, nullptr) : add_gradients_in_parts(batch);
-  result.gradient_norm = clip_gradients(result);
-  optimizer_->step(learning_rate);
-  optimizer_->zero_grad();
-  return result;
+// -> what was measured, float64 [5] in the order of a StepResult.
+at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate) {
+  const Float32Products float32_products = model_->float32_products();
+  const KeptBuffers kept(*model_);
+  try {
+    model_->set_training(true);
+    optimizer_->zero_grad();
+    const bool whole = !micro_batch_size_ || batch.pixels.size(0) <= *micro_batch_size_;
+    const auto [values, positives, terms] = whole ? add_gradients(batch, true) : add_gradients_in_parts(batch);
+    const at::Tensor measured = at::cat({values, at::stack({positives.to(at::kDouble), clip_gradients()})});
+    const at::Tensor& found_inf = results_.found_inf().masked_fill_(at::isfinite(measured).all().logical_not(), 1);
+    optimizer_->step(learning_rate, found_inf);
+    optimizer_->zero_grad();
+    kept.restore_if(found_inf);
+    if (ema_) ema_->update(found_inf);
+    return measured;
+  } catch (...) {
+    kept.restore();
+    optimizer_->zero_grad();
+    throw;
+  }
 }
 
-// Losses and gradients; of a part of a batch both are times the number of their terms, which is added to `terms`.
-StepResult TrainStep::add_gradients(const Batch& batch, int64_t* terms) {
-  const at::Device& device = model_->device();
-  const Targets targets{batch.targets.boxes.to(device), batch.targets.labels.to(device),
-                        batch.targets.counts.to(device)};
-  const MultiboxLoss loss =
-      multibox_loss(model_->forward(batch.pixels), targets, model_->default_boxes(), model_->loss());
+// Losses and gradients; of a part of a batch both are times the number of their terms.
+TrainStep::Losses TrainStep::add_gradients(const Batch& batch, bool whole) {
+  const MultiboxLoss loss = multibox_loss(model_->forward(batch.pixels), to_device(batch.targets, model_->device()),
+                                          model_->default_boxes(), model_->loss());
   const at::Tensor total = loss.bbox_regression + loss.classification;
-
-  StepResult result{total.item<double>(), loss.bbox_regression.item<double>(), loss.classification.item<double>(), 0,
-                    loss.positives.item<int64_t>()};
-  if (!std::isfinite(result.loss)) throw_not_finite("loss", result);
-  if (terms == nullptr) {
-    total.backward();
-    return result;
-  }
-  const int64_t own = loss.terms.item<int64_t>();
-  *terms += own;
-  const double weight = divisor(own);
-  (total * weight).backward();
-  return {weight * result.loss, weight * result.bbox_regression, weight * result.classification, 0, result.positives};
+  (whole ? total : total * divisor(loss.terms, at::kFloat)).backward();
+  const at::Tensor values =
+      at::stack({total, loss.bbox_regression, loss.classification}).detach().to(at::kDouble);  // [3]
+  return {whole ? values : values * divisor(loss.terms, at::kDouble), loss.positives, loss.terms};
 }
 
-StepResult TrainStep::add_gradients_in_parts(const Batch& batch) {
-  StepResult sum{};
-  int64_t terms = 0;
+TrainStep::Losses TrainStep::add_gradients_in_parts(const Batch& batch) {
+  Losses sum;
   for (int64_t begin = 0; begin < batch.pixels.size(0); begin += *micro_batch_size_) {
-    const StepResult part = add_gradients(part_of(batch, begin, *micro_batch_size_), &terms);
-    sum = {sum.loss + part.loss, sum.bbox_regression + part.bbox_regression, sum.classification + part.classification,
-           0, sum.positives + part.positives};
+    const Losses part = add_gradients(part_of(batch, begin, *micro_batch_size_), false);
+    sum = begin == 0 ? part : Losses{sum.values + part.values, sum.positives + part.positives, sum.terms + part.terms};
   }
-  const double whole = divisor(terms);
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  if (!gradients.empty()) at::_foreach_div_(gradients, whole);
-  return {sum.loss / whole, sum.bbox_regression / whole, sum.classification / whole, 0, sum.positives};
+  if (!gradients.empty()) at::_foreach_div_(gradients, divisor(sum.terms, at::kFloat));
+  return {sum.values / divisor(sum.terms, at::kDouble), sum.positives, sum.terms};
 }
 
-// torch.nn.utils.clip_grad_norm_; the norm is always looked at, since one bad gradient would spoil every weight.
-double TrainStep::clip_gradients(const StepResult& result) {
+// torch.nn.utils.clip_grad_norm_ -> the norm before it, float64 scalar, which is always looked at: one bad gradient
+// would spoil every weight.
+at::Tensor TrainStep::clip_gradients() {
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  if (gradients.empty()) return 0;
-  const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
-  if (!std::isfinite(norm)) throw_not_finite("gradient (norm " + std::to_string(norm) + ")", result);
-  if (clip_grad_norm_) at::_foreach_mul_(gradients, std::min(1.0, *clip_grad_norm_ / (norm + 1e-6)));
+  if (gradients.empty()) return at::zeros_like(results_.found_inf(), at::kDouble);
+  const at::Tensor norm = at::stack(at::_foreach_norm(gradients, 2)).norm().to(at::kDouble);
+  if (clip_grad_norm_) {
+    const at::Tensor factor = (at::full_like(norm, *clip_grad_norm_) / (norm + 1e-6)).clamp_max(1);
+    at::_foreach_mul_(gradients, factor.to(at::kFloat));
+  }
   return norm;
 }
 

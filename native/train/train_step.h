@@ -9,6 +9,7 @@
 #include "models/detector_model.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
+#include "train/step_results.h"
 
 namespace dinov3_det {
 
@@ -21,39 +22,49 @@ struct TrainOptions {
   std::optional<int64_t> micro_batch_size = {};  // the most pictures that go through the model together
   std::optional<double> ema_decay = {};          // keep an average of the weights, as Ema does
   double drop_path = 0;                          // as Backbone::set_drop_path
+  std::optional<int64_t> look_every = {};        // steps; by default one on the CPU and kLookEvery on a GPU
 };
 
-struct StepResult {
-  double loss;
-  double bbox_regression;
-  double classification;
-  double gradient_norm;  // before clipping
-  int64_t positives;     // matched default boxes of the batch
-};
+// A look at the results empties a GPU's queue: it then idles until the host has sent it the next step, which takes
+// about as long as a small step does. Of ten steps that is little, and progress is still told several times a second.
+constexpr int64_t kLookEvery = 10;
 
 // Everything that training adds to a model.
 class TrainStep {
  public:
   TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& options);
 
-  // Forward, loss, backward, clipping, optimizer, average. Throws LOSS_NOT_FINITE with weights and buffers as they were
-  // before. A batch of more than micro_batch_size pictures goes through the model in parts; gradients and losses are
-  // those of the whole: the loss of a part, a mean over its positives (or its pictures, with focal loss), counts as
-  // often as it has such. (Batch norm, if a backbone has it, sees the parts.) The seed is of what is random in the
-  // step: drop path.
-  StepResult run(const Batch& batch, double learning_rate, uint64_t seed);
+  // Forward, loss, backward, clipping, optimizer, average. Never waits for the device but to look at results, and gives
+  // those of all steps since the last look: none, or one each time where every step is looked at. Throws
+  // LOSS_NOT_FINITE, once the results of earlier steps are given, with weights and buffers as they were before the step
+  // that it is about; steps that followed it unknowingly have changed nothing. A batch of more than micro_batch_size
+  // pictures goes through the model in parts; gradients and losses are those of the whole: the loss of a part, a mean
+  // over its positives (or its pictures, with focal loss), counts as often as it has such. (Batch norm, if a backbone
+  // has it, sees the parts.) The seed is of what is random in the step: drop path.
+  std::vector<StepResult> run(const Batch& batch, double learning_rate, uint64_t seed);
+
+  // The results that run() has not given yet. To be called before weights or state are read.
+  std::vector<StepResult> finish();
 
   NamedTensors state() const;
 
  private:
-  StepResult step(const Batch& batch, double learning_rate);
-  StepResult add_gradients(const Batch& batch, int64_t* terms);
-  StepResult add_gradients_in_parts(const Batch& batch);
-  double clip_gradients(const StepResult& result);
+  // What a forward pass measured: loss, box loss and class loss, float64 [3], and what these are a mean over, scalar.
+  struct Losses {
+    at::Tensor values;
+    at::Tensor positives;
+    at::Tensor terms;
+  };
+
+  at::Tensor step(const Batch& batch, const LearningRate& learning_rate);
+  Losses add_gradients(const Batch& batch, bool whole);
+  Losses add_gradients_in_parts(const Batch& batch);
+  at::Tensor clip_gradients();
 
   std::shared_ptr<DetectorModel> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Ema> ema_;  // none without ema_decay
+  StepResults results_;
   std::optional<double> clip_grad_norm_;
   std::optional<int64_t> micro_batch_size_;
   double drop_path_;

@@ -2,12 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
+import { native } from '../../lib/binding.ts';
 import { parseRows } from '../bench/readme.ts';
 import { measure, ours, type Side } from '../bench/sides.ts';
 import { node } from '../support/cli.ts';
 import { temporaryFolder } from '../support/voc.ts';
 
 const main = 'test/bench/main.ts';
+const cudaDeviceCount = (await native()).cudaDeviceCount();
 
 /** A worker in few words: counts its steps. */
 function counting(script = 'result: ++n'): Side {
@@ -79,8 +81,23 @@ test('without Python ours runs alone and says so; the JSON has every row', async
   }
 });
 
-test.each([['nothing-such'], ['--rounds', '0'], ['--nothing']])('refuses %s', async (...args) => {
-  const { code, error } = await node([main, ...args]);
-  expect(code).toBe(1);
-  expect(error).toMatch(/is not known|Unknown option/);
-});
+test.each([['nothing-such'], ['--rounds', '0'], ['--nothing'], ['map', '--device', 'cuda']])(
+  'refuses %s',
+  async (...args) => {
+    const { code, error } = await node([main, ...args]);
+    expect(code).toBe(1);
+    expect(error).toMatch(/is not known|Unknown option|does not run on cuda/);
+  },
+);
+
+test.skipIf(cudaDeviceCount > 0)(
+  'on a GPU that is not there nothing is measured (skipped where there is one)',
+  async () => {
+    const args = [main, 'predict', '--quick', '--rounds', '1', '--device', 'cuda'];
+    const { code, out, error } = await node(args, { env: { DINOV3_DET_TORCH_PYTHON: '' } });
+    expect(code).toBe(0);
+    expect(error).toMatch(/bf16: not measured: .*Device "cuda" is not available/);
+    expect(error).not.toContain('without allocator');
+    expect(out).toContain('b1 float32 on cuda');
+  },
+);

@@ -3,6 +3,8 @@ import type { Measurement } from './sides.ts';
 
 /** What a bench is given. */
 export interface Context {
+  /** What `train` and `predict` compute on, both sides: `cpu`, `cuda` or `cuda:N`. */
+  device: string;
   /** Smaller pictures and fewer steps: minutes in place of an hour. */
   quick: boolean;
   /** The Python of the reference; undefined: ours runs alone. */

@@ -22,6 +22,7 @@ import { measure, theirs } from './sides.ts';
 const benches: Record<string, Bench> = { train, predict, data, postprocess, map, startup, memory };
 
 const usage = `npm run bench -- [${Object.keys(benches).join('|')} ...] [--json FILE] [--quick] [--rounds N]
+npm run bench -- --device cuda      train and predict on a GPU, both sides (or those of the two that are named)
 npm run bench -- --create-venv      a Python with the reference, into .venv-reference (about 1 GB)
 npm run bench -- --readme FILE      writes the tables of a --json FILE into README.md`;
 
@@ -35,6 +36,7 @@ async function main(): Promise<number> {
       json: { type: 'string' },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      device: { type: 'string', default: 'cpu' },
       readme: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -53,14 +55,18 @@ async function main(): Promise<number> {
   if (unknown !== undefined || (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))) {
     throw new TypeError(`${unknown === undefined ? `--rounds ${flags.rounds}` : unknown} is not known\n${usage}`);
   }
-  const names = positionals.length > 0 ? positionals : Object.keys(benches);
-  return await runBenches(names, { quick: flags.quick, rounds }, flags.json);
+  const able = flags.device === 'cpu' ? Object.keys(benches) : ['train', 'predict'];
+  const other = positionals.find((name) => !able.includes(name));
+  if (other !== undefined)
+    throw new TypeError(`${other} does not run on ${flags.device}; leave out --device\n${usage}`);
+  const names = positionals.length > 0 ? positionals : able;
+  return await runBenches(names, { quick: flags.quick, rounds, device: flags.device }, flags.json);
 }
 
 /** 1 when a check has failed or a bench could not be run. */
 async function runBenches(
   names: readonly string[],
-  options: Pick<Context, 'quick' | 'rounds'>,
+  options: Pick<Context, 'quick' | 'rounds' | 'device'>,
   json: string | undefined,
 ): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'dinov3-det-bench-'));
@@ -104,10 +110,10 @@ async function runBenches(
 }
 
 /** What both sides compute with; says what is missing for the reference. */
-async function describeSoftware({ python, say }: Context): Promise<string[]> {
+async function describeSoftware({ python, device, say }: Context): Promise<string[]> {
   const { libtorchVersion } = await native();
   const threads = process.env.OMP_NUM_THREADS ? [`OMP_NUM_THREADS=${process.env.OMP_NUM_THREADS}`] : [];
-  const mine = [`LibTorch ${libtorchVersion}`, ...threads];
+  const mine = [`LibTorch ${libtorchVersion}`, ...threads, ...(device === 'cpu' ? [] : [device])];
   if (python === undefined) {
     say('No Python with torch and torchvision: ours runs alone. To compare: npm run bench -- --create-venv');
     return mine;
@@ -115,7 +121,8 @@ async function describeSoftware({ python, say }: Context): Promise<string[]> {
   const probe = { task: 'nms', boxes: [], scores: [], labels: [] };
   const { probed } = await measure({ probed: theirs(python, probe) }, { warmup: 0, rounds: 1, together: true });
   if (probed?.error !== undefined) throw new Error(`${python} cannot run the reference: ${probed.error}`);
-  return [...mine, `torch ${probed?.facts.torch}`, String(probed?.facts.nms)];
+  const gpu = device === 'cpu' || !probed?.facts.gpu ? [] : [String(probed.facts.gpu)];
+  return [...mine, ...gpu, `torch ${probed?.facts.torch}`, String(probed?.facts.nms)];
 }
 
 process.exitCode = await main().catch((error) => {

@@ -26,6 +26,12 @@ const theirWorker = fileURLToPath(new URL('reference/worker.py', import.meta.url
 /** Levers that `DINOV3_DET_DISABLE` switches off. */
 export type Lever = 'allocator' | 'depthwise' | 'fused-mlp' | 'mlp-rows' | 'packed-weights';
 
+/** Whether levers make a difference there: all of them are the processor's. */
+export const hasLevers = (device: string): boolean => device === 'cpu';
+
+/** What a row's name ends with. */
+export const onDevice = (device: string): string => (device === 'cpu' ? '' : ` on ${device}`);
+
 /** A process of ours; `disable` switches levers off. */
 export function ours(task: object, disable: readonly Lever[] = []): Side {
   const env = disable.length > 0 ? { DINOV3_DET_DISABLE: disable.join(',') } : {};

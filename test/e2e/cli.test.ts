@@ -60,6 +60,17 @@ describe('train', () => {
     }
   });
 
+  it('comes to the same with --overlap-evaluation', async () => {
+    const outDir = join(folder, 'overlapped');
+    const given = [...small, '--epochs', '2', '--scheduler-epochs', '1', '--overlap-evaluation'];
+    const { code, out, error } = await train(outDir, ...given);
+    expect(code, error).toBe(0);
+    expect(out.indexOf('Epoch #1 train loss')).toBeGreaterThan(out.indexOf('EPOCH 2 of 2'));
+    const files = async (dir: string) =>
+      JSON.parse(await readFile(join(dir, 'last', 'checkpoint.json'), 'utf8')).files as object;
+    expect(await files(outDir)).toEqual(await files(run));
+  });
+
   it('will not run over it, and goes on with it when asked', async () => {
     const again = await train(run, ...small);
     expect(again).toMatchObject({ code: 2, out: '', error: expect.stringContaining('already holds a run') });

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { saveCheckpoint } from '../../lib/checkpoint.ts';
-import { Detector, type DetectorOptions, describeModel, internalsOf } from '../../lib/detector.ts';
+import { Detector, type DetectorOptions, describeModel, filesOf } from '../../lib/detector.ts';
 import { type ExportOptions, exportDetector, exportFormats } from '../../lib/export.ts';
 import { version } from '../../lib/version.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
@@ -100,7 +100,7 @@ describe('exportDetector', () => {
     await using detector = await Detector.create(small);
     const sums = { loss: 0, boxLoss: 0, classLoss: 0, steps: 0 };
     const training = { epoch: 9, step: 0, sums, bestScore: null, bestEpoch: null, options: {} as never };
-    await saveCheckpoint(dir, { ...describeModel(detector), training }, internalsOf(detector).files);
+    await saveCheckpoint(dir, { ...describeModel(detector), training }, filesOf(detector));
     await using loaded = await Detector.load(dir);
     for (const [options, epoch] of [
       [{}, '\x09'],

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -88,6 +88,40 @@ describe('RunDirectory', () => {
     await appendFile(join(dir, 'metrics.jsonl'), '{"type":"epoch","epo');
     await train(await RunDirectory.open(dir, { resume }), 4, resume);
     expect(await contents()).toEqual(uninterrupted);
+  });
+
+  it('has the lines in the order of the epochs where one is evaluated while the next is trained', async () => {
+    await train(await RunDirectory.open(dir), 3);
+    const inOrder = await contents();
+    dir = join(dir, '..', 'overlapped');
+    const run = await RunDirectory.open(dir);
+    for (const e of [1, 2, 3]) {
+      await run.appendMetrics(step(e, 1));
+      const late = e === 1 ? [] : [run.appendMetrics(epoch(e - 1))];
+      await Promise.all([...late, run.appendMetrics(step(e, 2)), run.appendMetrics(step(e, 3))]);
+    }
+    await run.appendMetrics(epoch(3));
+    expect(await contents()).toEqual(inOrder);
+    expect(run.epochs).toHaveLength(3);
+  });
+
+  it('keeps steps of a resumed run in their order, also where the records of the epochs before are gone', async () => {
+    const run = await RunDirectory.open(dir, { resume: { epoch: 2, step: 1 } });
+    await run.appendMetrics(step(3, 2));
+    await run.appendMetrics(step(4, 1));
+    expect((await contents()).metrics).toBe(`${JSON.stringify(step(3, 2))}\n`);
+    await run.appendMetrics(epoch(3));
+    const lines = [step(3, 2), epoch(3), step(4, 1)].map((record) => `${JSON.stringify(record)}\n`);
+    expect((await contents()).metrics).toBe(lines.join(''));
+  });
+
+  it('goes on after a line that could not be written', async () => {
+    const run = await RunDirectory.open(dir);
+    await rm(dir, { recursive: true });
+    await expect(run.appendMetrics(step(1, 1))).rejects.toMatchObject({ code: 'OUTPUT_NOT_WRITABLE' });
+    await mkdir(dir);
+    await run.appendMetrics(step(1, 2));
+    expect(await readFile(join(dir, 'metrics.jsonl'), 'utf8')).toBe(`${JSON.stringify(step(1, 2))}\n`);
   });
 
   it('draws plots, also of a run that has only begun', async () => {

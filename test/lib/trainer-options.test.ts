@@ -54,9 +54,10 @@ describe('resolveTrainerOptions', () => {
       ...{ weightDecay: 0.05, decayWeightsOnly: true, backboneLearningRateFactor: 0.1, layerDecay: 0.8 },
       ...{ accumulate: 2, ema: 0.99, dropPath: 0.1 },
     } as const;
-    const { run, patience } = resolve({ ...own, fineTune: true, patience: 3 });
+    const { run, ...rest } = resolve({ ...own, fineTune: true, patience: 3, overlapEvaluation: false });
     expect(run).toMatchObject({ ...own, milestones: [] });
-    expect(patience).toBe(3);
+    expect(rest).toMatchObject({ patience: 3, overlapEvaluation: false });
+    expect(run).not.toHaveProperty('overlapEvaluation');
   });
 
   it('a step has the pictures of all its batches', () => {
@@ -74,6 +75,7 @@ describe('resolveTrainerOptions', () => {
     ['to drop every block', { dropPath: 1 }, 'dropPath'],
     ['no patience', { patience: 0 }, 'patience'],
     ['NaN', { backboneLearningRateFactor: Number.NaN }, 'backboneLearningRateFactor'],
+    ['a word', { overlapEvaluation: 'no' }, 'Expected boolean for overlapEvaluation'],
     ['a string', { decayWeightsOnly: 'yes' }, 'Expected boolean for decayWeightsOnly'],
   ])('refuses %s', (_, given, message) => {
     expect(() => resolve(given as Partial<TrainerOptions>)).toThrow(message);

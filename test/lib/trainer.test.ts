@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Detector, internalsOf } from '../../lib/detector.ts';
 import { Evaluator } from '../../lib/evaluator.ts';
 import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
 import type { TrainerOptions } from '../../lib/trainer-options.ts';
@@ -308,6 +308,76 @@ describe('Trainer.run', () => {
     expect(await sha(join(outDir, 'now'), 'model.safetensors')).toBe(
       await sha(join(outDir, 'last'), 'model.safetensors'),
     );
+  });
+
+  describe('with results that come several at a time, as on a GPU', () => {
+    async function lookingEvery(steps: number): Promise<Detector> {
+      const detector = await createDetector();
+      const { addon } = internalsOf(detector);
+      const { startTraining } = addon;
+      vi.spyOn(addon, 'startTraining').mockImplementation((handle, options) =>
+        startTraining(handle, { ...options, lookEvery: steps }),
+      );
+      return detector;
+    }
+    afterEach(() => vi.restoreAllMocks());
+
+    it.each([2, 3, 10])('tells the same, and ends bit for bit the same: every %i', async (every) => {
+      const [whole, few] = [await prepare(), await prepare()];
+      await using first = await createDetector();
+      await new Trainer(first, whole.options).run();
+      await using second = await lookingEvery(every);
+      const seconds: number[] = [];
+      await new Trainer(second, few.options).run({ onStep: (event) => seconds.push(event.seconds) });
+      expect(timeless(await metrics(few.outDir))).toEqual(timeless(await metrics(whole.outDir)));
+      for (const file of ['model.safetensors', 'optimizer.safetensors']) {
+        expect(await sha(join(few.outDir, 'last'), file)).toBe(await sha(join(whole.outDir, 'last'), file));
+      }
+      expect(seconds.every((value) => value > 0)).toBe(true);
+      expect(seconds[1]).toBe(seconds[0]);
+    });
+
+    it('tells all steps that are done when it is aborted, and goes on after them', async () => {
+      const [whole, part] = [await prepare(), await prepare()];
+      await using first = await createDetector();
+      await new Trainer(first, whole.options).run();
+      await using second = await lookingEvery(2);
+      const abort = new AbortController();
+      const told: number[] = [];
+      const onStep = ({ step }: StepEvent) => {
+        told.push(step);
+        abort.abort();
+      };
+      const run = new Trainer(second, part.options).run({ signal: abort.signal, onStep });
+      await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+      expect(told).toEqual([1, 2]);
+      vi.restoreAllMocks();
+      await using third = await createDetector();
+      await new Trainer(third, { ...part.options, resume: true }).run();
+      expect(timeless(await metrics(part.outDir))).toEqual(timeless(await metrics(whole.outDir)));
+      expect(await sha(join(part.outDir, 'last'), 'model.safetensors')).toBe(
+        await sha(join(whole.outDir, 'last'), 'model.safetensors'),
+      );
+    });
+
+    it.each([2, 10])('saves what was before a loss that is not finite: every %i', async (every) => {
+      const { options, outDir } = await prepare();
+      await using detector = await lookingEvery(every);
+      const steps: StepEvent[] = [];
+      const onStep = (event: StepEvent) => void steps.push(event);
+      const run = new Trainer(detector, { ...options, learningRate: 1e30 }).run({ onStep });
+      await expectError(run, 'LOSS_NOT_FINITE', 'lower the learning rate');
+      expect(steps.map(({ epoch, step }) => [epoch, step])).toEqual([[1, 1]]);
+      const manifest = JSON.parse(await readFile(join(outDir, 'last', 'checkpoint.json'), 'utf8'));
+      expect(manifest.training).toMatchObject({ epoch: 0, step: 1 });
+
+      const plain = await prepare();
+      await using other = await createDetector();
+      await expectError(new Trainer(other, { ...plain.options, learningRate: 1e30 }).run(), 'LOSS_NOT_FINITE');
+      for (const file of ['model.safetensors', 'optimizer.safetensors']) {
+        expect(await sha(join(outDir, 'last'), file)).toBe(await sha(join(plain.outDir, 'last'), file));
+      }
+    });
   });
 
   it('passes on what a hook throws', async () => {

@@ -7,6 +7,7 @@ import {
   isExhausted,
   isTrainingState,
   meanLosses,
+  nextEpoch,
 } from '../../lib/training-state.ts';
 
 const step = (loss: number, boxLoss: number) => ({
@@ -34,6 +35,17 @@ describe('TrainingState', () => {
     const state = freshState({} as RunOptions);
     expect([0, 0.5, 0.5, 0.4, 0.6].map((score) => finishEpoch(state, score))).toEqual([true, true, false, false, true]);
     expect(state).toMatchObject({ epoch: 5, step: 0, bestScore: 0.6, bestEpoch: 5, sums: { loss: 0, steps: 0 } });
+  });
+
+  it('goes on to the next epoch before this one has a score', () => {
+    const state = freshState({} as RunOptions);
+    addStep(state, 1, step(4, 1));
+    const trained = nextEpoch(state);
+    addStep(state, 2, step(2, 1));
+    expect(state).toMatchObject({ epoch: 1, step: 2, sums: { loss: 2, steps: 1 }, bestScore: null });
+    expect(trained).toMatchObject({ epoch: 0, step: 1, sums: { loss: 4, steps: 1 } });
+    expect(finishEpoch(trained, 0.5)).toBe(true);
+    expect(trained).toMatchObject({ epoch: 1, step: 0, sums: { steps: 0 }, bestScore: 0.5, bestEpoch: 1 });
   });
 
   it('is exhausted when its best epoch is as long ago as patience says', () => {

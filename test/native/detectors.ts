@@ -110,13 +110,20 @@ export async function weighted(of: NativeDetectorOptions = options): Promise<Det
   return detector;
 }
 
+/** A step on the CPU, where each is looked at. */
+export async function oneStep(...step: Parameters<NativeAddon['trainStep']>): Promise<StepResult> {
+  const results = await addon.trainStep(...step);
+  if (results.length !== 1) throw new Error(`Expected one result but received ${results.length}`);
+  return results[0]!;
+}
+
 /** A detector after so many steps on one batch; the number of a step is its seed. */
 export async function trained(training: TrainingOptions, steps = 1, lr = 1e-3) {
   const detector = await addon.createDetector(options);
   await addon.startTraining(detector, training);
   const batch = await batchOf();
   const results: StepResult[] = [];
-  for (let step = 0; step < steps; step++) results.push(await addon.trainStep(detector, batch, lr, step));
+  for (let step = 0; step < steps; step++) results.push(await oneStep(detector, batch, lr, step));
   return { detector, results };
 }
 
@@ -126,7 +133,7 @@ export async function gradientsOf(detector: DetectorHandle, batch: BatchHandle, 
   const before = await readFloats(detector, 'model');
   const training = { optimizer: 'sgd', fineTune: true };
   await addon.startTraining(detector, clipGradNorm === undefined ? training : { ...training, clipGradNorm });
-  const step = await addon.trainStep(detector, batch, learningRate);
+  const step = await oneStep(detector, batch, learningRate);
   const after = await readFloats(detector, 'model');
   const gradients = [...before].map(([name, values]) => {
     const gradient = values.map((value, i) => (value - after.get(name)![i]!) / (1.9 * learningRate));

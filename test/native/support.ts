@@ -1,7 +1,16 @@
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
-import type { AnchorOptions, BatchImage, DefaultBoxOptions, PostprocessOptions, Size } from '../../lib/binding.ts';
+import type {
+  AnchorOptions,
+  BatchImage,
+  BatchSpec,
+  DefaultBoxOptions,
+  NativeDetectorOptions,
+  PostprocessOptions,
+  Size,
+  TrainingOptions,
+} from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
 import type { AssignerName, LossOptions } from '../../lib/loss-options.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
@@ -58,7 +67,7 @@ export interface TestAddon {
   clipBoxes(boxes: Tensor, image: Size): Tensor;
   encodeBoxes(boxes: Tensor, defaultBoxes: Tensor, weights?: BoxWeights): Tensor;
   decodeBoxes(codes: Tensor, defaultBoxes: Tensor, weights?: BoxWeights): Tensor;
-  /** What the last `batchedNms` or `postprocess` took, without the conversion of its arguments. */
+  /** What the last `batchedNms`, `postprocess` or `multiboxLoss` took, without the conversion of its arguments. */
   lastMilliseconds(): number;
   batchedNms(candidates: NmsCandidates, iouThreshold: number): number[];
   diouNms(candidates: NmsCandidates, threshold: number): number[];
@@ -72,6 +81,8 @@ export interface TestAddon {
     originals: Size[],
     options: PostprocessOptions & BoxLayout,
     sigmoid?: boolean,
+    /** The candidates are chosen as on a GPU. */
+    compact?: boolean,
   ): Detections;
   ssdMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;
   retinaNetMatch(iou: Tensor, counts: Tensor<Int32Array>): Tensor<Int32Array>;
@@ -158,7 +169,14 @@ export interface TestAddon {
   writeTensors(path: string, spans: TensorSpan[], tensors: NamedTensor[]): void;
   /** Loads a TorchScript file and calls a method of it, whose lists and dictionaries of tensors become arrays and objects. */
   runScript(path: string, method: string, inputs: Tensor[]): unknown;
+  /** Whether a GPU may multiply matrices and convolve in TF32: before, while and after a precision holds for a device. */
+  float32Products(precision: string, device: string): [matrices: number, convolutions: number][];
+  /** Names of the operators that a training step runs, forward, backward and optimizer, without a look at its results. */
+  stepOperators(detector: NativeDetectorOptions, training: TrainingOptions, objects: TypedObjects): string[];
 }
+
+/** As in a `BatchSpec`. */
+export type TypedObjects = Pick<BatchSpec, 'counts' | 'boxes' | 'labels'>;
 
 /** Ground truth padded to the image with the most objects: boxes [N, G, 4], labels [N, G], counts [N]. */
 export interface Targets {

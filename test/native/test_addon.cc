@@ -26,6 +26,7 @@
 #include "models/convnext.h"
 #include "models/drop_path.h"
 #include "models/feature_pyramid.h"
+#include "models/precision.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "ops/anchors.h"
@@ -44,6 +45,7 @@
 #include "train/matcher.h"
 #include "train/multibox_loss.h"
 #include "train/optimizer.h"
+#include "training_probe.h"
 
 namespace dinov3_det {
 
@@ -274,7 +276,9 @@ Napi::Value postprocess_js(const CallbackInfo& info) {
                                   integer(options.Get("topkCandidates")), integer(options.Get("maxDetections")),
                                   kind(options.Get("nms"), kNmsKinds),    kind(options.Get("topkPer"), kTopkPerKinds)};
   const Scoring scoring = info[6].ToBoolean() ? Scoring::kSigmoid : Scoring::kSoftmax;
-  const Detections found = timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring); });
+  const bool compact = info[7].ToBoolean();
+  const Detections found =
+      timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring, compact); });
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("counts", to_list(info.Env(), found.counts, from_number));
   object.Set("boxes", to_list(info.Env(), found.boxes, from_number));
@@ -328,9 +332,13 @@ Napi::Value multibox_loss_js(const CallbackInfo& info) {
   const Napi::Object given = info[4].IsObject() ? info[4].As<Napi::Object>() : Napi::Object::New(info.Env());
   const LossOptions options{kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
                             given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
-  const MultiboxLoss loss =
-      multibox_loss(output, targets(info[2].As<Napi::Object>()), default_boxes_of(info[3], given), options);
-  (loss.bbox_regression + loss.classification).backward();
+  const Targets ground_truth = targets(info[2].As<Napi::Object>());
+  const DefaultBoxes default_boxes = default_boxes_of(info[3], given);
+  const MultiboxLoss loss = timed([&] {
+    const MultiboxLoss computed = multibox_loss(output, ground_truth, default_boxes, options);
+    (computed.bbox_regression + computed.classification).backward();
+    return computed;
+  });
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("boxLoss", loss.bbox_regression.item<double>());
   object.Set("classLoss", loss.classification.item<double>());
@@ -358,7 +366,7 @@ Napi::Value optimizer_steps_js(const CallbackInfo& info) {
   const std::vector<double> learning_rates = numbers<double>(info[3]);
   for (size_t step = 0; step < gradients.size(); step++) {
     for (size_t i = 0; i < parameters.size(); i++) parameters[i].tensor.mutable_grad() = gradients[step][i];
-    optimizer->step(learning_rates[step]);
+    optimizer->step(learning_rates[step], at::zeros({}));
   }
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("parameters", from_named(info.Env(), optimizer->parameters()));
@@ -375,7 +383,9 @@ Napi::Value moving_average_js(const CallbackInfo& info) {
       const TrainedWeights trained(&ema);
       const c10::NoGradGuard no_grad;
       weight.copy_(to_tensor(value));
-      ema.update();
+      ema.prepare(0);
+      ema.update(at::zeros({}));
+      ema.count(1);
     }
     return weight.detach().clone();
   });
@@ -622,6 +632,27 @@ Napi::Value run_script_js(const CallbackInfo& info) {
   return from_script(info.Env(), module.get_method(info[1].ToString())(inputs));
 }
 
+// Whether a GPU may multiply in TF32, [matrices, convolutions], while that is set and afterwards.
+Napi::Value float32_products_js(const CallbackInfo& info) {
+  const auto allowed = [] {
+    const at::Context& context = at::globalContext();
+    const auto is_tf32 = [&](at::Float32Op op) {
+      return context.float32Precision(at::Float32Backend::CUDA, op) == at::Float32Precision::TF32;
+    };
+    TORCH_CHECK(context.allowTF32CuBLAS() == is_tf32(at::Float32Op::MATMUL), "two opinions of matrices");
+    TORCH_CHECK(context.allowTF32CuDNN() == is_tf32(at::Float32Op::CONV), "two opinions of convolutions");
+    return std::vector<double>{is_tf32(at::Float32Op::MATMUL) + 0.0, is_tf32(at::Float32Op::CONV) + 0.0};
+  };
+  std::vector<std::vector<double>> all{allowed()};
+  {
+    const Float32Products products(info[0].ToString(), c10::Device(info[1].ToString()));
+    all.push_back(allowed());
+  }
+  all.push_back(allowed());
+  return to_list(info.Env(), all,
+                 [](Napi::Env env, const std::vector<double>& each) { return to_list(env, each, from_number); });
+}
+
 // The core's exceptions as JavaScript errors, with the code of those that have one.
 template <Napi::Value (*function)(const CallbackInfo&)>
 Napi::Value guarded(const CallbackInfo& info) {
@@ -681,6 +712,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("readTensors", guarded<read_tensors_js>);
   add("writeTensors", guarded<write_tensors_js>);
   add("runScript", guarded<run_script_js>);
+  add("float32Products", guarded<float32_products_js>);
+  add("stepOperators", guarded<step_operators_js>);
   return exports;
 }
 

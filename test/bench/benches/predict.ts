@@ -4,10 +4,10 @@ import { agreement, type FoundObjects, sameInBf16, sameInFloat32 } from '../agre
 import { type Context, milliseconds, sayFailures } from '../context.ts';
 import type { Precision } from '../ours/model-tasks.ts';
 import { type MeasuredRow, toRow } from '../rows.ts';
-import { type Lever, type Measurement, measure, ours, type Side, theirs } from '../sides.ts';
+import { hasLevers, type Lever, type Measurement, measure, onDevice, ours, type Side, theirs } from '../sides.ts';
 import { articleWorkload, type Workload } from '../workload.ts';
 
-const variants: readonly { name: string; precision: Precision; disable: readonly Lever[] }[] = [
+const allVariants: readonly { name: string; precision: Precision; disable: readonly Lever[] }[] = [
   { name: 'float32', precision: 'fp32', disable: [] },
   { name: 'bf16', precision: 'bf16', disable: [] },
   ...(['allocator', 'depthwise', 'fused-mlp', 'packed-weights'] as const).map((lever) => {
@@ -26,11 +26,13 @@ export async function predict(context: Context): Promise<MeasuredRow[]> {
 }
 
 async function compare(context: Context, images: number): Promise<MeasuredRow[]> {
-  const { quick, python, say } = context;
+  const { quick, python, device, say } = context;
+  const onCpu = device === 'cpu';
+  const variants = allVariants.filter(({ disable }) => disable.length === 0 || hasLevers(device));
   const workload = { ...articleWorkload, side: quick ? 256 : articleWorkload.side };
-  const task = { task: 'predict', ...workload, images };
+  const task = { task: 'predict', ...workload, device, images };
   say(`predict: ${images} pictures of ${workload.side} x ${workload.side}`);
-  const onnx = await openOnnx(context, workload, images);
+  const onnx = onCpu ? await openOnnx(context, workload, images) : undefined;
   const sides = {
     reference: theirs(python, { ...task, tuned: false }),
     tuned: theirs(python, { ...task, tuned: true }, { retain: true }),
@@ -40,8 +42,8 @@ async function compare(context: Context, images: number): Promise<MeasuredRow[]>
     ),
   };
   const measured = await measure<string>(sides, {
-    warmup: 2,
-    rounds: context.rounds ?? (images > 1 ? 7 : 15),
+    warmup: onCpu ? 2 : 10,
+    rounds: context.rounds ?? (onCpu ? (images > 1 ? 7 : 15) : 50),
     together: true,
   });
   sayFailures(context, measured);
@@ -51,7 +53,7 @@ async function compare(context: Context, images: number): Promise<MeasuredRow[]>
     checkBoxes(context, `b${images} ${name}`, measured[name], reference, precision);
   const times = { reference: milliseconds(reference), tuned: milliseconds(tuned) };
   const rows = variants.map(({ name }) =>
-    toRow('predict', `b${images} ${name}`, 'ms', { ours: milliseconds(measured[name]), ...times }),
+    toRow('predict', `b${images} ${name}${onDevice(device)}`, 'ms', { ours: milliseconds(measured[name]), ...times }),
   );
   if (onnx === undefined) return rows;
   const label = `b${images} float32 against the forward pass of ${measured.onnx?.facts.engine ?? 'ONNX Runtime'}`;

@@ -2,11 +2,11 @@ import { type Context, milliseconds, sayFailures } from '../context.ts';
 import { freeBytes } from '../machine.ts';
 import type { Precision } from '../ours/model-tasks.ts';
 import { type MeasuredRow, toRow } from '../rows.ts';
-import { type Lever, type Measurement, measure, ours, theirs } from '../sides.ts';
+import { hasLevers, type Lever, type Measurement, measure, onDevice, ours, theirs } from '../sides.ts';
 import { articleWorkload, makeTargets, trainingBytes } from '../workload.ts';
 
 /** Our rows: what is trained in, and what is switched off to show what it brings. */
-const variants: readonly { name: string; precision: Precision; disable: readonly Lever[] }[] = [
+const allVariants: readonly { name: string; precision: Precision; disable: readonly Lever[] }[] = [
   { name: 'float32', precision: 'fp32', disable: [] },
   { name: 'bf16', precision: 'bf16', disable: [] },
   ...(['allocator', 'depthwise', 'fused-mlp', 'mlp-rows', 'packed-weights'] as const).map((lever) => {
@@ -31,9 +31,10 @@ export async function trainingMemory(context: Context): Promise<MeasuredRow[]> {
 }
 
 async function compare(context: Context, images: number): Promise<MeasuredRow[]> {
-  const { quick, python, say } = context;
+  const { quick, python, device, say } = context;
+  const variants = allVariants.filter(({ disable }) => disable.length === 0 || hasLevers(device));
   const workload = { ...articleWorkload, side: quick ? 256 : articleWorkload.side };
-  const task = { task: 'train', ...workload, targets: makeTargets(images, workload) };
+  const task = { task: 'train', ...workload, device, targets: makeTargets(images, workload) };
   const sides = {
     reference: theirs(python, { ...task, tuned: false }),
     tuned: theirs(python, { ...task, tuned: true }, { retain: true }),
@@ -41,13 +42,14 @@ async function compare(context: Context, images: number): Promise<MeasuredRow[]>
       variants.map(({ name, precision, disable }) => [name, ours({ ...task, precision }, disable)]),
     ),
   };
-  const together = Object.keys(sides).length * trainingBytes(images, workload.side) < 0.8 * freeBytes();
+  const onCpu = device === 'cpu';
+  const together = !onCpu || Object.keys(sides).length * trainingBytes(images, workload.side) < 0.8 * freeBytes();
   say(
     `train: ${images} pictures of ${workload.side} x ${workload.side}, ${together ? 'in turn' : 'one process at a time'}`,
   );
   const measured = await measure<string>(sides, {
-    warmup: 1,
-    rounds: context.rounds ?? (images > 4 ? 3 : 5),
+    warmup: onCpu ? 1 : 5,
+    rounds: context.rounds ?? (onCpu ? (images > 4 ? 3 : 5) : 30),
     together,
   });
   sayFailures(context, measured);
@@ -56,12 +58,16 @@ async function compare(context: Context, images: number): Promise<MeasuredRow[]>
   for (const { name, precision } of variants)
     checkLosses(context, `b${images} ${name}`, measured[name], reference, precision);
   const gigabytes = (side: Measurement | undefined) => (side?.peakBytes === undefined ? [] : [side.peakBytes / 1e9]);
-  return variants.flatMap(({ name }) => [
-    toRow('train', `b${images} ${name}`, 'ms', {
+  const times = variants.map(({ name }) =>
+    toRow('train', `b${images} ${name}${onDevice(device)}`, 'ms', {
       ours: milliseconds(measured[name]),
       reference: milliseconds(reference),
       tuned: milliseconds(tuned),
     }),
+  );
+  if (!onCpu) return times; // a process's memory says nothing of the device's
+  return variants.flatMap(({ name }, i) => [
+    times[i]!,
     toRow('train', `b${images} ${name}, peak memory`, 'GB', {
       ours: gigabytes(measured[name]),
       reference: gigabytes(reference),

@@ -11,11 +11,13 @@ import type { Task } from './worker.ts';
 
 export type Precision = 'fp32' | 'bf16';
 
-/** A training step, and after it the resident memory in bytes. */
-export async function train(options: Workload & { targets: Target[]; precision: Precision }): Promise<Task> {
+/** A training step, and after it the resident memory in bytes. Every step is looked at, as the reference's is: that waits for a GPU. */
+export async function train(
+  options: Workload & { targets: Target[]; precision: Precision; device: string },
+): Promise<Task> {
   const detector = await createDetector(options);
   const { addon, handle } = internalsOf(detector);
-  await addon.startTraining(handle, { optimizer: 'adamw', fineTune: true });
+  await addon.startTraining(handle, { optimizer: 'adamw', fineTune: true, lookEvery: 1 });
   const size = detector.config.imageSize;
   const batch = await addon.createBatch({
     size,
@@ -25,14 +27,16 @@ export async function train(options: Workload & { targets: Target[]; precision: 
     labels: Int32Array.from(options.targets.flatMap(({ labels }) => labels)),
   });
   const step = async () => {
-    const { loss } = await addon.trainStep(handle, batch, 1e-4);
-    return { result: { loss, rss: process.memoryUsage.rss() } };
+    const [result] = await addon.trainStep(handle, batch, 1e-4);
+    return { result: { loss: result!.loss, rss: process.memoryUsage.rss() } };
   };
   return { step, facts: { libtorch: addon.libtorchVersion } };
 }
 
 /** From decoded pictures to detections. */
-export async function predict(options: Workload & { images: number; precision: Precision }): Promise<Task> {
+export async function predict(
+  options: Workload & { images: number; precision: Precision; device: string },
+): Promise<Task> {
   const detector = await createDetector(options);
   const size = detector.config.imageSize;
   const pictures = Array.from({ length: options.images }, (_, i) => ({ data: picture(`picture${i}`, size), ...size }));
@@ -68,10 +72,11 @@ export async function createDetector({
   classes,
   background,
   precision,
-}: Workload & { precision: Precision }): Promise<Detector> {
+  device = 'cpu',
+}: Workload & { precision: Precision; device?: string }): Promise<Detector> {
   const names = [BACKGROUND, ...Array.from({ length: classes - 1 }, (_, i) => String(i + 1))];
   const imageSize = { width: side, height: side };
-  const detector = await Detector.create({ classes: names, preset: 'article', backbone, imageSize, precision });
+  const detector = await Detector.create({ classes: names, preset: 'article', backbone, imageSize, precision, device });
   const { addon, handle } = internalsOf(detector);
   const { header, tensors } = layoutSafetensors(await addon.describeState(handle, 'model'));
   const values = tensors.map(({ name, shape }) => {

@@ -12,6 +12,8 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD, SSDHead
 
 FACTS = {"torch": torch.__version__, "threads": torch.get_num_threads(), "nms": torchvision_nms.NMS}
+if torch.cuda.is_available():
+    FACTS["gpu"] = torch.cuda.get_device_name()
 
 
 class HandMadeNorm(nn.LayerNorm):
@@ -24,7 +26,7 @@ class HandMadeNorm(nn.LayerNorm):
         return self.weight[:, None, None] * x + self.bias[:, None, None]
 
 
-def detector(backbone, side, classes, background, tuned):
+def detector(backbone, side, classes, background, tuned, device="cpu"):
     """`background` is the bias of the background's logit: it sets how many candidates a picture has."""
     model = ConvNext(backbone)
     for module in model.modules():
@@ -38,11 +40,12 @@ def detector(backbone, side, classes, background, tuned):
     with torch.no_grad():
         for convolution in head.classification_head.module_list:
             convolution.bias.view(-1, classes)[:, 0] = background
+    ssd = ssd.to(device)
     return ssd.to(memory_format=torch.channels_last) if tuned else ssd
 
 
-def precision(tuned):
-    return torch.autocast("cpu", torch.bfloat16) if tuned else contextlib.nullcontext()
+def precision(tuned, device):
+    return torch.autocast(torch.device(device).type, torch.bfloat16) if tuned else contextlib.nullcontext()
 
 
 def to_tensor(pixels):
@@ -50,32 +53,33 @@ def to_tensor(pixels):
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float() / 255
 
 
-def train(backbone, side, classes, background, targets, tuned):
-    model = detector(backbone, side, classes, background, tuned).train()
+def train(backbone, side, classes, background, device, targets, tuned):
+    model = detector(backbone, side, classes, background, tuned, device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=tuned)
     pictures = [to_tensor(picture(f"picture{i}", side, side)) for i in range(len(targets))]
     wanted = [{"boxes": torch.tensor(t["boxes"]), "labels": torch.tensor(t["labels"])} for t in targets]
 
     def step():
-        with precision(tuned):
-            losses = model(pictures, wanted)
+        with precision(tuned, device):
+            given = [{key: value.to(device) for key, value in target.items()} for target in wanted]
+            losses = model([image.to(device) for image in pictures], given)
             loss = sum(losses.values())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return {"loss": loss.item()}
+        return {"loss": loss.item()}  # waits for a GPU: the optimizer's kernels were queued before
 
     return step, FACTS
 
 
-def predict(backbone, side, classes, background, images, tuned):
-    model = detector(backbone, side, classes, background, tuned).eval()
+def predict(backbone, side, classes, background, device, images, tuned):
+    model = detector(backbone, side, classes, background, tuned, device).eval()
     pictures = [picture(f"picture{i}", side, side) for i in range(images)]
 
     @torch.inference_mode()
     def step():
-        with precision(tuned):
-            found = model([to_tensor(pixels) for pixels in pictures])
+        with precision(tuned, device):
+            found = model([to_tensor(pixels).to(device) for pixels in pictures])
         return [{key: values.flatten().tolist() for key, values in each.items()} for each in found]
 
     return step, FACTS

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { saveCheckpoint } from '../../../lib/checkpoint.ts';
 import { runProgram } from '../../../lib/cli/program.ts';
-import { Detector, describeModel, internalsOf } from '../../../lib/detector.ts';
+import { Detector, describeModel, filesOf } from '../../../lib/detector.ts';
 import { openWeights, weightsFormat } from '../../../lib/weights/open-weights.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 
@@ -30,7 +30,7 @@ async function trainedModel(epoch: number): Promise<{ folder: string; checkpoint
   const sums = { loss: 0, boxLoss: 0, classLoss: 0, steps: 0 };
   const options = {} as never; // of no use to a reader of the epoch
   const training = { epoch, step: 0, sums, bestScore: null, bestEpoch: null, options };
-  await saveCheckpoint(checkpoint, { ...describeModel(detector), training }, internalsOf(detector).files);
+  await saveCheckpoint(checkpoint, { ...describeModel(detector), training }, filesOf(detector));
   await writeFiles(folder, { 'data.yaml': "VOC_ROOT: 'not there'\nCLASSES: ['__background__', 'cat']\n" });
   return { folder, checkpoint };
 }

@@ -92,6 +92,37 @@ describe('textLog', () => {
     ]);
   });
 
+  it('shows the training that an epoch is evaluated beside, and the evaluation while that waits for it', async () => {
+    const log = textLog();
+    const step = (epoch: number, step: number) => log.hooks.onStep({ ...stepEvent, epoch, step, steps: 2 });
+    step(1, 2);
+    log.hooks.onEvaluate({ epoch: 1, done: 2, total: 8 });
+    step(2, 1);
+    log.hooks.onEvaluate({ epoch: 1, done: 4, total: 8 });
+    await log.hooks.onEpoch(epochEvent);
+    step(2, 2);
+    step(3, 1);
+    log.hooks.onEvaluate({ epoch: 2, done: 4, total: 8 });
+    step(3, 2);
+    log.hooks.onEvaluate({ epoch: 2, done: 8, total: 8 });
+    log.stop();
+    expect(printed).toEqual([
+      '\nEPOCH 1 of 20\nTraining',
+      'stderr Training: 100% 2/2 step Loss: 0.4777\n',
+      'Validating',
+      'stderr Validating: 25% 2/8 image\n',
+      '\nEPOCH 2 of 20\nTraining',
+      'stderr Training: 50% 1/2 step Loss: 0.4777\n',
+      describeEpoch(epochEvent),
+      'stderr Training: 100% 2/2 step Loss: 0.4777\n',
+      '\nEPOCH 3 of 20\nTraining',
+      'stderr Training: 50% 1/2 step Loss: 0.4777\n',
+      'stderr Training: 100% 2/2 step Loss: 0.4777\n',
+      'Validating',
+      'stderr Validating: 100% 8/8 image\n',
+    ]);
+  });
+
   it('says where the results are, and when there was nothing left to do', () => {
     const result = { epochs: 20, bestEpoch: 17, bestScore: 0.348018, outDir: 'runs/a', seconds: 12000 };
     textLog().end(result);

@@ -73,6 +73,7 @@ describe('handles', () => {
     ['writeBackboneScript', ['file']],
     ['startTraining', [{ optimizer: 'sgd', fineTune: false }]],
     ['trainStep', [batch, 1e-3]],
+    ['finishSteps', []],
     ['detect', [batch, allDetections]],
   ];
   const batchCalls: [keyof NativeAddon, unknown[], unknown[]][] = [
@@ -311,6 +312,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
         ],
         microBatchSize: [null, '1'],
         emaDecay: [null, '1', true],
+        lookEvery: [null, '1'],
         dropPath: [null, [], 'a'],
       },
     ),
@@ -328,6 +330,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
         ],
         microBatchSize: [0, -1, 0.5, Number.NaN],
         emaDecay: [-0.1, 1.1, Number.NaN],
+        lookEvery: [0, -1, 1.5, Number.NaN],
         dropPath: [-0.1, 1, Number.NaN],
       },
     ),

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
-import { addon, allDetections, batchOf, options, readBytes } from '../detectors.ts';
+import { addon, allDetections, batchOf, oneStep, options, readBytes } from '../detectors.ts';
 
 const detector = await addon.createDetector(options);
 const batch = await batchOf();
@@ -12,13 +12,13 @@ describe('the native lane', () => {
     const own = await addon.createDetector(options);
     const jobs: [string, () => Promise<unknown>][] = [
       ['start', () => addon.startTraining(own, { optimizer: 'sgd', fineTune: true })],
-      ['step', () => addon.trainStep(own, batch, 1e-3)],
+      ['step', () => oneStep(own, batch, 1e-3)],
       ['boxes', () => addon.defaultBoxes(own)],
       ['detect', () => addon.detect(own, batch, allDetections)],
       ['fails', () => addon.describeState(own, 'nothing' as 'model').catch(() => {})],
       ['create', () => addon.createDetector(options)],
       ['state', () => addon.describeState(own, 'optimizer')],
-      ['last step', () => addon.trainStep(own, batch, 1e-3)],
+      ['last step', () => oneStep(own, batch, 1e-3)],
     ];
     await Promise.all(jobs.map(([name, job]) => job().then(() => order.push(name))));
     expect(order).toEqual(jobs.map(([name]) => name));
@@ -29,7 +29,7 @@ describe('the native lane', () => {
       const own = await addon.createDetector(options);
       await addon.startTraining(own, { optimizer: 'adamw', fineTune: true });
       const jobs = [0, 1, 2, 3].flatMap(() => [
-        () => addon.trainStep(own, batch, 1e-3),
+        () => oneStep(own, batch, 1e-3),
         () => addon.detect(own, batch, allDetections),
       ]);
       const results: unknown[] = [];
@@ -61,7 +61,7 @@ describe('the native lane', () => {
     await addon.startTraining(large, { optimizer: 'adamw', fineTune: true });
     const images = [0, 1, 2, 3].map(() => ({ boxes: [[10, 10, 80, 90]], labels: [1] }));
     let running = true;
-    const step = addon.trainStep(large, await batchOf(images, imageSize), 1e-3).finally(() => {
+    const step = oneStep(large, await batchOf(images, imageSize), 1e-3).finally(() => {
       running = false;
     });
     let turns = 0;

@@ -41,7 +41,7 @@ async function train() {
       labels: Int32Array.of(1, 2),
     });
   const batch = await createBatch();
-  const step = () => addon.trainStep(detector, batch, 1e-4);
+  const step = async () => (await addon.trainStep(detector, batch, 1e-4))[0]!;
   return { step, createBatch };
 }
 

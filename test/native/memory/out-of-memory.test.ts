@@ -12,6 +12,7 @@ describe.skipIf(!canLimit)('memory that runs out (needs prlimit of Linux)', () =
     const found = JSON.parse(stdout);
     expect(found.training).toMatch(/^OUT_OF_MEMORY: .*a training step with a batch of 24 pictures of 1024x1024/);
     expect(found.detection).toMatch(/^OUT_OF_MEMORY: .*detection with a batch of 24 pictures of 1024x1024/);
+    expect(found.copy).toMatch(/^OUT_OF_MEMORY: .*a copy of the weights/);
     expect(found.losses[1]).toBe(found.losses[0]);
     expect(found.detections).toBeGreaterThan(0);
   });

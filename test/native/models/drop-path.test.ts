@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import { addon, allDetections, batchOf, options, weighted } from '../detectors.ts';
+import { addon, allDetections, batchOf, oneStep, options, weighted } from '../detectors.ts';
 import { dropPath, expectClose, type MapShape } from '../kernels/blocks.ts';
 import { pattern, type Tensor, tensor } from '../support.ts';
 
@@ -51,7 +51,7 @@ describe('drop path of a detector', () => {
     const training = { optimizer: 'sgd', fineTune: true, ...(rate !== undefined && { dropPath: rate }) };
     await addon.startTraining(detector, training);
     const found: number[] = [];
-    for (const seed of seeds) found.push((await addon.trainStep(detector, await batchOf(), 0, seed)).loss);
+    for (const seed of seeds) found.push((await oneStep(detector, await batchOf(), 0, seed)).loss);
     return found;
   };
 
@@ -69,7 +69,7 @@ describe('drop path of a detector', () => {
     const batch = await batchOf();
     const before = await addon.detect(detector, batch, allDetections);
     await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true, dropPath: 0.9 });
-    await addon.trainStep(detector, batch, 0);
+    await oneStep(detector, batch, 0);
     expect(await addon.detect(detector, batch, allDetections)).toEqual(before);
   });
 
@@ -77,6 +77,6 @@ describe('drop path of a detector', () => {
     const torchscript = await readFile(new URL('../../fixtures/native/torchscript/one_map.pt', import.meta.url));
     const detector = await addon.createDetector({ ...options, backbone: 'torchscript', torchscript });
     await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true, dropPath: 0.5 });
-    await expect(addon.trainStep(detector, await batchOf(), 1e-3)).rejects.toThrow('no residual blocks');
+    await expect(oneStep(detector, await batchOf(), 1e-3)).rejects.toThrow('no residual blocks');
   });
 });

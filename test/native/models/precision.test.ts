@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle } from '../../../lib/binding.ts';
 import { fixture } from '../../support/shared.ts';
-import { addon, allDetections, batchOf, options, readFloats, writeFloats } from '../detectors.ts';
-import { pattern } from '../support.ts';
+import { addon, allDetections, batchOf, oneStep, options, readFloats, writeFloats } from '../detectors.ts';
+import { loadTestAddon, pattern } from '../support.ts';
 
+const test = await loadTestAddon();
 const scripted = { backbone: 'torchscript', torchscript: await readFile(fixture('native/torchscript/one_map.pt')) };
 
 // The initial layer scale of 1e-6 would hide the blocks, where most of the computing is.
@@ -28,7 +29,7 @@ const largestDifference = (found: Float32Array, expected: Float32Array) =>
   Math.max(...found.map((score, i) => Math.abs(score - expected[i]!)));
 
 async function step(detector: DetectorHandle) {
-  return addon.trainStep(detector, await batchOf(), 1e-2);
+  return oneStep(detector, await batchOf(), 1e-2);
 }
 
 describe('precision', () => {
@@ -95,5 +96,22 @@ describe('threads', () => {
     const found = await scores(await create({ threads: 3 }));
     await create({ threads: 1 });
     expect(largestDifference(found, expected)).toBeLessThan(1e-5);
+  });
+});
+
+describe('products of float32', () => {
+  it.each([
+    ['fp32', 'cuda', [0, 0]],
+    ['bf16', 'cuda:1', [1, 1]],
+    ['auto', 'cuda', [1, 1]],
+  ])('%s on %s: TF32 for matrices and convolutions %j, and as before afterwards', (precision, device, expected) => {
+    const [before, during, after] = test.float32Products(precision, device);
+    expect(during).toEqual(expected);
+    expect(after).toEqual(before);
+  });
+
+  it('are left as they are for the CPU', () => {
+    const [before, during] = test.float32Products('auto', 'cpu');
+    expect(during).toEqual(before);
   });
 });

@@ -6,7 +6,7 @@ import { presetConfig } from '../../../lib/config.ts';
 import { retinaNetMaps } from '../../../lib/feature-pyramid.ts';
 import { fixture, golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
-import { addon, batchOf, changed, gradientsOf, readBytes, weighted } from '../detectors.ts';
+import { addon, batchOf, changed, gradientsOf, oneStep, readBytes, weighted } from '../detectors.ts';
 import {
   type Digest,
   expectClose,
@@ -105,7 +105,7 @@ describe("torchvision's RetinaNet on a ConvNeXt", () => {
       const detector = await weighted(retinaNet());
       const training = { optimizer: 'sgd', fineTune: true, ...(microBatchSize && { microBatchSize }) };
       await addon.startTraining(detector, training);
-      return addon.trainStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-4);
+      return oneStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-4);
     };
     const [whole, parts] = [await step(), await step(2)];
     for (const key of ['loss', 'boxLoss', 'classLoss', 'gradientNorm', 'positives'] as const) {
@@ -157,7 +157,7 @@ describe('a detector with the head of RetinaNet', () => {
     const detector = await addon.createDetector(retinaNet());
     const before = await readBytes(detector, 'model');
     await addon.startTraining(detector, { optimizer: 'sgd', fineTune: false });
-    await addon.trainStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-2);
+    await oneStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-2);
     const names = changed(before, await readBytes(detector, 'model'));
     expect(names).toEqual([...before.keys()].filter((name) => !name.startsWith('backbone.')).sort());
   });
@@ -180,7 +180,7 @@ describe('a detector with the head of RetinaNet', () => {
       expect(addon.featureMaps(detector)).toHaveLength(5);
       expect(new Set(addon.featureMaps(detector).map(({ channels }) => channels)).size).toBe(1);
       await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
-      expect((await addon.trainStep(detector, await batchOf(), 1e-4)).positives).toBeGreaterThan(0);
+      expect((await oneStep(detector, await batchOf(), 1e-4)).positives).toBeGreaterThan(0);
     },
   );
 
@@ -208,11 +208,7 @@ describe('a detector with the head of RetinaNet', () => {
       const loss = { classification: 'focal', box, backgroundNegatives: false } as const;
       const detector = await addon.createDetector(retinaNet({ loss, assigner }));
       await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
-      const result = await addon.trainStep(
-        detector,
-        await batchOf(reference.targets, { width: 128, height: 96 }),
-        1e-4,
-      );
+      const result = await oneStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-4);
       expect(Number.isFinite(result.loss) && result.positives > 0).toBe(true);
     }
   });

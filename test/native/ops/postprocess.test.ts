@@ -237,3 +237,65 @@ describe('postprocess', () => {
     expect(detect([[Number.NaN, 1]], [[0, 0, 10, 10]]).counts).toEqual([0]);
   });
 });
+
+describe('candidates that are chosen as on a GPU', () => {
+  const [images, classes, boxesPerCell] = [2, 5, 3];
+  const grids = [36, 9, 1].map((cells) => ({ cells, boxesPerCell }));
+  const count = 46 * boxesPerCell;
+  const size = { width: 100, height: 80 };
+  const corner = (name: string) => pattern(name, [count], 40, 40).data;
+  const [x, y] = [corner('x'), corner('y')];
+  const anchors = matrix(Array.from({ length: count }, (_, i) => [x[i]!, y[i]!, x[i]! + 9 + (i % 30), y[i]! + 20]));
+  const regression = pattern('regression', [images, count, 4], 3);
+  const random = pattern('logits', [images, count, classes], 8);
+  const logits = (change: (value: number, i: number) => number) => ({ ...random, data: random.data.map(change) });
+
+  const found = (given: typeof random, options: Partial<PostprocessOptions>, sigmoid: boolean, compact: boolean) =>
+    addon.postprocess(
+      given,
+      regression,
+      anchors,
+      size,
+      [size, { width: 31, height: 57 }],
+      { ...defaults, grids, ...options },
+      sigmoid,
+      compact,
+    );
+
+  const inputs: [string, typeof random][] = [
+    ['random scores', random],
+    ['ties in all places', logits((value) => Math.round(value / 4))],
+    ['all scores equal', logits(() => 0)],
+    ['huge scores', logits((value) => 1e30 * value)],
+    ['not a number here and there', logits((value, i) => (i % 7 === 0 ? Number.NaN : value))],
+    ['infinity here and there', logits((value, i) => (i % 11 === 0 ? Number.POSITIVE_INFINITY : value))],
+  ];
+  const settings: Partial<PostprocessOptions>[] = (['class', 'map'] as const).flatMap((topkPer) =>
+    (['plain', 'diou', 'weighted'] as const).flatMap((nms) => [
+      { topkPer, nms },
+      { topkPer, nms, topkCandidates: 7, maxDetections: 11, scoreThreshold: 0.2 },
+      { topkPer, nms, topkCandidates: 1_000_000, scoreThreshold: 0 },
+    ]),
+  );
+
+  it.each(inputs)('are those that are chosen on the host, bit for bit: %s', (_, given) => {
+    let detections = 0;
+    for (const options of settings) {
+      for (const sigmoid of [false, true]) {
+        const expected = found(given, options, sigmoid, false);
+        expect(found(given, options, sigmoid, true), JSON.stringify(options)).toEqual(expected);
+        detections += expected.scores.length;
+      }
+    }
+    expect(detections).toBeGreaterThan(0);
+  });
+
+  it('are none where no score is above the threshold, and where none are asked for', () => {
+    const nothing = { counts: [0, 0], boxes: [], scores: [], labels: [] };
+    for (const options of [{ scoreThreshold: 1 }, { topkCandidates: 0 }, { maxDetections: 0 }]) {
+      for (const topkPer of ['class', 'map'] as const) {
+        expect(found(random, { ...options, topkPer }, false, true)).toEqual(nothing);
+      }
+    }
+  });
+});

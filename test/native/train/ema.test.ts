@@ -6,6 +6,7 @@ import {
   allDetections,
   batchOf,
   changed,
+  oneStep,
   options,
   readBytes,
   readFloats,
@@ -85,7 +86,7 @@ describe('the moving average of a detector', () => {
     await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true, emaDecay: 0.9 });
     const seen = async () => (await addon.detect(detector, await batchOf(), allDetections)).scores;
     const before = await seen();
-    await addon.trainStep(detector, await batchOf(), 1e-2);
+    await oneStep(detector, await batchOf(), 1e-2);
     const after = await seen();
     expect(after).not.toEqual(before);
     expect(await seen()).toEqual(after);
@@ -106,7 +107,7 @@ describe('the moving average of a detector', () => {
       );
     }
     const batch = await batchOf();
-    const results = [2, 3].map((seed) => addon.trainStep(resumed, batch, 1e-3, seed));
+    const results = [2, 3].map((seed) => oneStep(resumed, batch, 1e-3, seed));
     expect(await Promise.all(results)).toEqual(whole.results.slice(2));
     for (const part of ['model', 'optimizer'] as const) {
       expect(changed(await readBytes(whole.detector, part), await readBytes(resumed, part))).toEqual([]);
@@ -115,10 +116,10 @@ describe('the moving average of a detector', () => {
 
   it('and the trained weights stay as they were when a step fails', async () => {
     const { detector } = await trained({ ...training, emaDecay: 0.9 }, 2);
-    await addon.trainStep(detector, await batchOf(), 1e30);
+    await oneStep(detector, await batchOf(), 1e30);
     const parts = () => Promise.all(['model', 'optimizer'].map((part) => readBytes(detector, part as StatePart)));
     const before = await parts();
-    await expect(addon.trainStep(detector, await batchOf(), 1e-3)).rejects.toThrow('not finite');
+    await expect(oneStep(detector, await batchOf(), 1e-3)).rejects.toThrow('not finite');
     const after = await parts();
     expect(before.map((part, i) => changed(part, after[i]!))).toEqual([[], []]);
   });

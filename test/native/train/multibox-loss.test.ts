@@ -198,6 +198,31 @@ describe('multibox_loss', () => {
     expect(loss.regressionGradient.data.every((value) => value === 0)).toBe(true);
   });
 
+  it.each(['smooth-l1', 'l1', 'giou', 'diou', 'ciou'] as const)(
+    'does not depend on the codes of default boxes without an object, even if these are not finite: %s',
+    (box) => {
+      const boxes = matrix([
+        [0, 0, 20, 20],
+        [40, 40, 60, 60],
+        [80, 80, 80, 80], // no extent at all
+      ]);
+      const of = (others: number) =>
+        addon.multiboxLoss(
+          tensor(new Float32Array(6), [1, 3, 2]),
+          tensor([0.5, 0.25, 0, 1, ...new Array(8).fill(others)], [1, 3, 4]),
+          padTargets([{ boxes: [[1, 2, 21, 20]], labels: [1] }]),
+          boxes,
+          { box },
+        );
+      const { boxLoss, regressionGradient } = of(0);
+      expect(boxLoss).toBeGreaterThan(0);
+      expect([...regressionGradient.data.subarray(4)]).toEqual(new Array(8).fill(0));
+      for (const others of [3, Number.NaN, Number.POSITIVE_INFINITY]) {
+        expect(of(others)).toMatchObject({ boxLoss, regressionGradient });
+      }
+    },
+  );
+
   it('does not depend on what the padding holds', () => {
     const { logits, regression } = tinyOutput;
     const targets = padTargets([tiny.targets[0], none]);

@@ -11,6 +11,7 @@ import {
   changed,
   gradientsOf,
   objects,
+  oneStep,
   options,
   readBytes,
   readFloats,
@@ -72,7 +73,7 @@ describe('training step', () => {
       await addon.startTraining(detector, settings[name]!);
       const batch = await batchOf(targets);
       for (const [step, expected] of steps.entries()) {
-        const result = await addon.trainStep(detector, batch, learningRates[step]!);
+        const result = await oneStep(detector, batch, learningRates[step]!);
         expect(result.positives).toBe(expected.positives);
         expectClose(numbers(result), numbers(expected), 1e-5);
       }
@@ -104,7 +105,7 @@ describe('training step', () => {
       { boxes: [], labels: [] },
     ]);
     const results: StepResult[] = [];
-    for (let step = 0; step < 12; step++) results.push(await addon.trainStep(detector, batch, 1e-3));
+    for (let step = 0; step < 12; step++) results.push(await oneStep(detector, batch, 1e-3));
     expect(results[0]!.positives).toBeGreaterThan(0);
     expect(results.at(-1)!.boxLoss).toBeLessThan(results[0]!.boxLoss * 0.9);
     expect(results.at(-1)!.classLoss).toBeLessThan(results[0]!.classLoss * 0.5);
@@ -114,7 +115,7 @@ describe('training step', () => {
     const firstStep = async (loss?: LossOptions) => {
       const detector = await addon.createDetector({ ...options, ...(loss && { loss }) });
       await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
-      return addon.trainStep(detector, await batchOf([{ boxes: [], labels: [] }]), 1e-3);
+      return oneStep(detector, await batchOf([{ boxes: [], labels: [] }]), 1e-3);
     };
     const hardNegative = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: true } as const;
     expect((await firstStep()).gradientNorm).toBe(0);
@@ -166,7 +167,7 @@ describe('training step', () => {
       const tensors = infos.map(({ name, shape }) => [name, { data: values.get(name)!, shape }] as [string, Tensor]);
       await writeFloats(resumed, part, new Map(tensors));
     }
-    const results = [await addon.trainStep(resumed, batch, 1e-3), await addon.trainStep(resumed, batch, 1e-3)];
+    const results = [await oneStep(resumed, batch, 1e-3), await oneStep(resumed, batch, 1e-3)];
     expect(results).toEqual(whole.results.slice(2));
     expect(changed(await readBytes(whole.detector, 'model'), await readBytes(resumed, 'model'))).toEqual([]);
   });
@@ -179,7 +180,7 @@ describe('a batch in parts', () => {
     const detector = await weighted();
     const training = { optimizer: 'sgd', fineTune: true, ...(microBatchSize && { microBatchSize }) };
     await addon.startTraining(detector, training);
-    const result = await addon.trainStep(detector, await batchOf(images), 1e-2);
+    const result = await oneStep(detector, await batchOf(images), 1e-2);
     return { result, bytes: await readBytes(detector, 'model'), floats: await readFloats(detector, 'model') };
   }
 
@@ -242,7 +243,7 @@ describe('a batch without objects', () => {
     await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
     const before = await readBytes(detector, 'model');
     const batch = await batchOf([{ boxes: [], labels: [] }]);
-    expect(await addon.trainStep(detector, batch, 1)).toEqual({
+    expect(await oneStep(detector, batch, 1)).toEqual({
       loss: 0,
       boxLoss: 0,
       classLoss: 0,
@@ -257,7 +258,7 @@ describe('a loss that is not finite', () => {
   async function poisoned(name: string, value: number) {
     const detector = await addon.createDetector(options);
     await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
-    await addon.trainStep(detector, await batchOf(), 1e-3);
+    await oneStep(detector, await batchOf(), 1e-3);
     const { shape } = (await addon.describeState(detector, 'model')).find((info) => info.name === name)!;
     const values = (await readFloats(detector, 'model')).get(name)!;
     values[0] = value;
@@ -272,7 +273,7 @@ describe('a loss that is not finite', () => {
   ])('ends the step with its parts shown, weights and optimizer as they were: %s', async (name, value, words) => {
     const detector = await poisoned(name, value);
     const [model, optimizer] = [await readBytes(detector, 'model'), await readBytes(detector, 'optimizer')];
-    const step = addon.trainStep(detector, await batchOf(), 1e-3);
+    const step = oneStep(detector, await batchOf(), 1e-3);
     await expectError(step, 'LOSS_NOT_FINITE', 'The loss is not finite', 'box loss', 'class loss', 'matched', words);
     expect(changed(model, await readBytes(detector, 'model'))).toEqual([]);
     expect(changed(optimizer, await readBytes(detector, 'optimizer'))).toEqual([]);
@@ -297,7 +298,7 @@ describe('a loss that is not finite', () => {
       ]),
     );
     const before = await readBytes(detector, 'model');
-    const step = addon.trainStep(detector, await batchOf(), 1e-3);
+    const step = oneStep(detector, await batchOf(), 1e-3);
     await expectError(step, 'LOSS_NOT_FINITE', 'The gradient (norm inf) is not finite', 'box loss');
     expect(changed(before, await readBytes(detector, 'model'))).toEqual([]);
   });
@@ -305,9 +306,9 @@ describe('a loss that is not finite', () => {
   it('lets training go on with good weights', async () => {
     const name = 'head.classification_head.module_list.0.bias';
     const detector = await poisoned(name, Number.NaN);
-    await expect(addon.trainStep(detector, await batchOf(), 1e-3)).rejects.toThrow('not finite');
+    await expect(oneStep(detector, await batchOf(), 1e-3)).rejects.toThrow('not finite');
     await writeFloats(detector, 'model', new Map([[name, { data: new Float32Array(16), shape: [16] }]]));
-    const result = await addon.trainStep(detector, await batchOf(), 1e-3);
+    const result = await oneStep(detector, await batchOf(), 1e-3);
     expect(result.loss).toBeGreaterThan(0);
     const { scores } = await addon.detect(detector, await batchOf(), allDetections);
     expect(scores.every(Number.isFinite)).toBe(true);
@@ -317,7 +318,7 @@ describe('a loss that is not finite', () => {
 describe('wrong use', () => {
   it('refuses a step before training has started', async () => {
     const detector = await addon.createDetector(options);
-    await expectError(addon.trainStep(detector, await batchOf(), 1e-3), 'NATIVE_ERROR', 'before startTraining');
+    await expectError(oneStep(detector, await batchOf(), 1e-3), 'NATIVE_ERROR', 'before startTraining');
   });
 
   it('refuses an optimizer that it does not know', async () => {
@@ -337,7 +338,7 @@ describe('wrong use', () => {
       labels: new Int32Array(0),
     });
     const words = ['expected pictures of 64x64', '32x128'];
-    await expectError(addon.trainStep(detector, batch, 1e-3), 'NATIVE_ERROR', ...words);
+    await expectError(oneStep(detector, batch, 1e-3), 'NATIVE_ERROR', ...words);
     await expectError(addon.detect(detector, batch, allDetections), 'NATIVE_ERROR', ...words);
   });
 
@@ -345,7 +346,7 @@ describe('wrong use', () => {
     const { detector } = await trained({ optimizer: 'sgd', fineTune: true });
     const before = await readBytes(detector, 'model');
     const batch = await batchOf([{ boxes: [[1, 1, 20, 20]], labels: [4] }]);
-    await expectError(addon.trainStep(detector, batch, 1e-3), 'NATIVE_ERROR', 'out of bounds');
+    await expectError(oneStep(detector, batch, 1e-3), 'NATIVE_ERROR', 'out of bounds');
     expect(changed(before, await readBytes(detector, 'model'))).toEqual([]);
   });
 });
