@@ -197,6 +197,8 @@ export class Detector {
     const given = checkKeys('options', options, ['trustTorchScript', ...computeKeys]) as LoadOptions;
     const compute = checkComputeOptions(given);
     const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
+    const addon = native();
+    addon.catch(() => {}); // LibTorch is loaded while the files are checked, whose errors come first
     const checkpoint = await openCheckpoint(checkString('dir', dir));
     const { config, classes } = readModel(dir, checkpoint.manifest);
     const scripted = config.backbone === 'torchscript';
