@@ -44,10 +44,13 @@ at::Tensor as_map(const at::Tensor& rows, const at::Tensor& like) {
 
 // Positions [0, rows) in tiles of one size, the last one shorter. Few positions are shared out among the threads.
 struct Tiles {
-  explicit Tiles(int64_t row_count) : rows(row_count) {
-    const int64_t share = (rows + at::get_num_threads() - 1) / at::get_num_threads();
-    size = std::min(kLargestTile, (share + kTileStep - 1) / kTileStep * kTileStep);
-    count = (rows + size - 1) / size;
+  explicit Tiles(int64_t row_count) : Tiles(row_count, size_for(row_count)) {}
+  Tiles(int64_t row_count, int64_t tile_size)
+      : rows(row_count), size(tile_size), count((row_count + tile_size - 1) / tile_size) {}
+
+  static int64_t size_for(int64_t row_count) {
+    const int64_t share = (row_count + at::get_num_threads() - 1) / at::get_num_threads();
+    return std::min(kLargestTile, (share + kTileStep - 1) / kTileStep * kTileStep);
   }
   at::Tensor of(const at::Tensor& tensor, int64_t tile) const {
     return tensor.narrow(0, tile * size, std::min(size, rows - tile * size));
@@ -62,7 +65,7 @@ template <class Work>
 void parallel_parts(int64_t count, const Work& work) {
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
 #if defined(_OPENMP)
-    omp_set_num_threads(1);
+    if (omp_in_parallel()) omp_set_num_threads(1);
 #endif
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     for (int64_t i = begin; i < end; i++) work(i);
@@ -120,7 +123,7 @@ class TiledResidualMlp : public torch::autograd::Function<TiledResidualMlp> {
     const at::Tensor &y = saved[0], &norm_weight = saved[1], &norm_bias = saved[2], &expand_weight = saved[3],
                      &reduce_weight = saved[4], &reduce_bias = saved[5], &gamma = saved[6];
     const double eps = context->saved_data["eps"].toDouble();
-    const Tiles tiles(y.size(0));
+    const Tiles tiles(y.size(0), saved[kTilesFrom].size(0));  // as they were cut
     const auto transposed = [&](const at::Tensor& weight) {
       return PackedLinear(weight.t().to(y.scalar_type()), {}, tiles.size);
     };
