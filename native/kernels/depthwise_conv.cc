@@ -9,6 +9,7 @@
 
 #include "cpu.h"
 #include "kernels/depthwise_rows.h"
+#include "kernels/typed_values.h"
 #include "levers.h"
 
 namespace dinov3_det {
@@ -35,17 +36,6 @@ const DepthwiseKernels* kernels_for(int64_t channels) {
   const auto fits = [&](const DepthwiseKernels* kernels) { return channels % kernels->group == 0; };
   const auto widest = std::find_if(known.rbegin(), known.rend(), fits);
   return widest == known.rend() ? nullptr : *widest;
-}
-
-// Calls work(rows, values) for the type of x, where `values` gives a tensor's values as the kernels take them.
-template <class Work>
-void for_type(const DepthwiseKernels& kernels, const at::Tensor& x, const Work& work) {
-  if (x.scalar_type() == at::kBFloat16) {
-    work(kernels.bfloat16,
-         [](const at::Tensor& map) { return reinterpret_cast<uint16_t*>(map.data_ptr<c10::BFloat16>()); });
-  } else {
-    work(kernels.float32, [](const at::Tensor& map) { return map.data_ptr<float>(); });
-  }
 }
 
 struct Grid {

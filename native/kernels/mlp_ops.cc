@@ -4,6 +4,7 @@
 
 #include "cpu.h"
 #include "kernels/mlp_rows.h"
+#include "kernels/typed_values.h"
 #include "levers.h"
 
 namespace dinov3_det {
@@ -27,19 +28,7 @@ const MlpKernels* kernels() {
   return chosen;
 }
 
-uint16_t* bits(const at::Tensor& tensor) { return reinterpret_cast<uint16_t*>(tensor.data_ptr<c10::BFloat16>()); }
-
 float* floats(const at::Tensor& tensor) { return tensor.data_ptr<float>(); }
-
-// Calls work(kernels, values) for the type of `rows`, where `values` gives a tensor's values in it.
-template <class Work>
-void for_type(const at::Tensor& rows, const Work& work) {
-  if (rows.scalar_type() == at::kBFloat16) {
-    work(kernels()->bfloat16, bits);
-  } else {
-    work(kernels()->float32, floats);
-  }
-}
 
 }  // namespace
 
@@ -50,7 +39,7 @@ Norm layer_norm_rows(const at::Tensor& rows, const at::Tensor& weight, const at:
   }
   const int64_t count = rows.size(0), columns = rows.size(1);
   const Norm norm{at::empty_like(rows), at::empty({count}, weight.options()), at::empty({count}, weight.options())};
-  for_type(rows, [&](const auto& kernel, const auto& values) {
+  for_type(*kernels(), rows, [&](const auto& kernel, const auto& values) {
     kernel.layer_norm(values(rows), floats(weight), floats(bias), static_cast<float>(eps), count, columns,
                       values(norm.rows), floats(norm.mean), floats(norm.rstd));
   });
@@ -66,7 +55,7 @@ void layer_norm_rows_backward(const at::Tensor& gradient, const at::Tensor& rows
     weight_sums.add_(w);
     return;
   }
-  for_type(rows, [&](const auto& kernel, const auto& values) {
+  for_type(*kernels(), rows, [&](const auto& kernel, const auto& values) {
     kernel.layer_norm_backward(values(gradient), values(rows), floats(weight), floats(norm.mean), floats(norm.rstd),
                                rows.size(0), rows.size(1), values(x_gradient), floats(weight_sums));
   });
@@ -75,7 +64,8 @@ void layer_norm_rows_backward(const at::Tensor& gradient, const at::Tensor& rows
 at::Tensor gelu_rows(const at::Tensor& rows) {
   if (kernels() == nullptr) return at::gelu(rows);
   const at::Tensor out = at::empty_like(rows);
-  for_type(rows, [&](const auto& kernel, const auto& values) { kernel.gelu(values(rows), values(out), rows.numel()); });
+  for_type(*kernels(), rows,
+           [&](const auto& kernel, const auto& values) { kernel.gelu(values(rows), values(out), rows.numel()); });
   return out;
 }
 
@@ -86,7 +76,7 @@ at::Tensor gelu_rows_backward(at::Tensor gradient, const at::Tensor& rows, at::T
     return at::gelu(rows);
   }
   const at::Tensor active = at::empty_like(rows);
-  for_type(rows, [&](const auto& kernel, const auto& values) {
+  for_type(*kernels(), rows, [&](const auto& kernel, const auto& values) {
     kernel.gelu_backward(values(rows), values(gradient), values(active), rows.size(0), rows.size(1), floats(sums));
   });
   return active;
@@ -97,7 +87,7 @@ void add_rows(const at::Tensor& rows, at::Tensor sums) {
     sums.add_(rows.sum(0, false, at::kFloat));
     return;
   }
-  for_type(rows, [&](const auto& kernel, const auto& values) {
+  for_type(*kernels(), rows, [&](const auto& kernel, const auto& values) {
     kernel.add_rows(values(rows), rows.size(0), rows.size(1), floats(sums));
   });
 }
