@@ -102,7 +102,7 @@ NamedTensors TrainStep::state() const {
 }
 
 // -> what was measured, float64 [5] in the order of a StepResult.
-at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate) {
+at::Tensor TrainStep::step(const Batch& batch, double learning_rate) {
   const Float32Products float32_products = model_->float32_products();
   const KeptBuffers kept(*model_);
   try {

@@ -56,7 +56,7 @@ class TrainStep {
     at::Tensor terms;
   };
 
-  at::Tensor step(const Batch& batch, const LearningRate& learning_rate);
+  at::Tensor step(const Batch& batch, double learning_rate);
   Losses add_gradients(const Batch& batch, bool whole);
   Losses add_gradients_in_parts(const Batch& batch);
   at::Tensor clip_gradients();
