@@ -275,18 +275,26 @@ Objects batch_objects(const Napi::Object& spec) {
           typed_values<int32_t>(spec, "labels", napi_int32_array)};
 }
 
-Napi::Value to_js(Napi::Env env, const std::vector<StepResult>& results) {
-  Napi::Array array = Napi::Array::New(env, results.size());
-  for (size_t i = 0; i < results.size(); i++) {
+// An array with an object for each item, which `fill` gives its properties.
+template <class Item, class Fill>
+static Napi::Array array_of(Napi::Env env, const std::vector<Item>& items, const Fill& fill) {
+  Napi::Array array = Napi::Array::New(env, items.size());
+  for (size_t i = 0; i < items.size(); i++) {
     Napi::Object object = Napi::Object::New(env);
-    object.Set("loss", results[i].loss);
-    object.Set("boxLoss", results[i].bbox_regression);
-    object.Set("classLoss", results[i].classification);
-    object.Set("gradientNorm", results[i].gradient_norm);
-    object.Set("positives", static_cast<double>(results[i].positives));
+    fill(object, items[i]);
     array.Set(static_cast<uint32_t>(i), object);
   }
   return array;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<StepResult>& results) {
+  return array_of(env, results, [](Napi::Object& object, const StepResult& result) {
+    object.Set("loss", result.loss);
+    object.Set("boxLoss", result.bbox_regression);
+    object.Set("classLoss", result.classification);
+    object.Set("gradientNorm", result.gradient_norm);
+    object.Set("positives", static_cast<double>(result.positives));
+  });
 }
 
 Napi::Value to_js(Napi::Env env, const Detections& detections) {
@@ -299,43 +307,31 @@ Napi::Value to_js(Napi::Env env, const Detections& detections) {
 }
 
 Napi::Value to_js(Napi::Env env, const NamedTensors& tensors) {
-  Napi::Array array = Napi::Array::New(env, tensors.size());
-  for (size_t i = 0; i < tensors.size(); i++) {
-    Napi::Object object = Napi::Object::New(env);
-    Napi::Array shape = Napi::Array::New(env, tensors[i].tensor.dim());
-    for (int64_t d = 0; d < tensors[i].tensor.dim(); d++) {
-      shape.Set(static_cast<uint32_t>(d), static_cast<double>(tensors[i].tensor.size(d)));
+  return array_of(env, tensors, [env](Napi::Object& object, const NamedTensor& entry) {
+    Napi::Array shape = Napi::Array::New(env, entry.tensor.dim());
+    for (int64_t d = 0; d < entry.tensor.dim(); d++) {
+      shape.Set(static_cast<uint32_t>(d), static_cast<double>(entry.tensor.size(d)));
     }
-    object.Set("name", tensors[i].name);
-    object.Set("dtype", dtype_name(tensors[i].tensor.scalar_type()));
+    object.Set("name", entry.name);
+    object.Set("dtype", dtype_name(entry.tensor.scalar_type()));
     object.Set("shape", shape);
-    array.Set(static_cast<uint32_t>(i), object);
-  }
-  return array;
+  });
 }
 
 Napi::Value to_js(Napi::Env env, const std::vector<MapShape>& maps) {
-  Napi::Array array = Napi::Array::New(env, maps.size());
-  for (size_t i = 0; i < maps.size(); i++) {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("channels", static_cast<double>(maps[i].channels));
-    object.Set("height", static_cast<double>(maps[i].height));
-    object.Set("width", static_cast<double>(maps[i].width));
-    array.Set(static_cast<uint32_t>(i), object);
-  }
-  return array;
+  return array_of(env, maps, [](Napi::Object& object, const MapShape& map) {
+    object.Set("channels", static_cast<double>(map.channels));
+    object.Set("height", static_cast<double>(map.height));
+    object.Set("width", static_cast<double>(map.width));
+  });
 }
 
 Napi::Value to_js(Napi::Env env, const std::vector<Lever>& levers) {
-  Napi::Array array = Napi::Array::New(env, levers.size());
-  for (size_t i = 0; i < levers.size(); i++) {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("name", levers[i].name);
-    object.Set("active", levers[i].active);
-    object.Set("reason", levers[i].reason);
-    array.Set(static_cast<uint32_t>(i), object);
-  }
-  return array;
+  return array_of(env, levers, [](Napi::Object& object, const Lever& lever) {
+    object.Set("name", lever.name);
+    object.Set("active", lever.active);
+    object.Set("reason", lever.reason);
+  });
 }
 
 }  // namespace dinov3_det
