@@ -245,7 +245,7 @@ Napi::Value take_snapshot(const CallbackInfo& info) {
         const TrainStep& training = training_of(*detector, "takeSnapshot");
         auto copy = std::make_shared<DetectorHandle>();
         copy->model = detector->model;
-        name_out_of_memory("a copy of the weights",
+        with_enough_memory("a copy of the weights",
                            [&] { copy->snapshot = std::make_unique<Snapshot>(*detector->model, training); });
         return copy;
       },
@@ -265,7 +265,7 @@ Napi::Value detect(const CallbackInfo& info) {
         const Float32Products float32_products = model.float32_products();
         model.set_training(false);
         Detections detections;
-        name_out_of_memory("detection " + describe(batch->batch), [&] {
+        with_enough_memory("detection " + describe(batch->batch), [&] {
           detections = postprocess(model.forward(batch->batch.pixels), model.default_boxes(), model.image_size(),
                                    batch->batch.originals, options, model.scoring());
         });

@@ -5,8 +5,9 @@
 
 namespace dinov3_det {
 
-// Runs `work`; where memory runs out in it, on the CPU or a GPU, throws Error OUT_OF_MEMORY saying what it was and what
-// to do. LibTorch, oneDNN and C++ each have an error of their own for it.
-void name_out_of_memory(const std::string& what, const std::function<void()>& work);
+// Runs `work`. Where memory runs out in it, on the CPU or a GPU, runs it once more with all that was kept for later
+// tensors handed back, as oneDNN's own memory may have been all that was missing; then throws Error OUT_OF_MEMORY
+// saying what it was and what to do. `work` that throws has to leave everything as it was.
+void with_enough_memory(const std::string& what, const std::function<void()>& work);
 
 }  // namespace dinov3_det

@@ -82,10 +82,12 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
 std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
   check_labels(batch.targets, model_->num_classes());
   results_.throw_failure();
-  model_->set_drop_path(drop_path_, seed);
   if (ema_) ema_->prepare(results_.pending());
   const TrainedWeights trained(ema_.get());
-  name_out_of_memory("a training step " + describe(batch), [&] { results_.add(step(batch, learning_rate)); });
+  with_enough_memory("a training step " + describe(batch), [&] {
+    model_->set_drop_path(drop_path_, seed);
+    results_.add(step(batch, learning_rate));
+  });
   return results_.due() ? finish() : std::vector<StepResult>{};
 }
 

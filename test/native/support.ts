@@ -162,6 +162,8 @@ export interface TestAddon {
   maskedBlock(dtype: Dtype, inputs: Tensor[], gradient: Tensor, rate: number, mask: Tensor): Tensor[];
   /** For each list of sizes in bytes: [live, cached, peak] with its tensors, [live, cached] without, blocks used again. */
   cachedTensors(sizes: number[][]): [number, number, number, number, number, number][];
+  /** How often work is run of which attempt i throws the error that this library has for missing memory; '' for none. */
+  attemptsWithEnoughMemory(failures: string[]): number;
   /** What is still cached. */
   releaseCachedMemory(): number;
   /** The tensors after reading. */

@@ -8,6 +8,10 @@
 #include <napi.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#if __has_include(<oneapi/dnnl/dnnl_common.hpp>)
+#include <oneapi/dnnl/dnnl_common.hpp>
+#endif
+
 #include <chrono>
 #include <cstring>
 #include <functional>
@@ -23,6 +27,7 @@
 #include "kernels/depthwise_conv.h"
 #include "kernels/residual_mlp.h"
 #include "memory/caching_allocator.h"
+#include "memory/out_of_memory.h"
 #include "models/convnext.h"
 #include "models/drop_path.h"
 #include "models/feature_pyramid.h"
@@ -566,6 +571,29 @@ Napi::Value masked_block_js(const CallbackInfo& info) {
 
 // Makes and drops tensors of so many bytes, all of a list at the same time, list after list -> the use after each list
 // was made and after it was dropped, and how many blocks of the list before served again.
+[[noreturn]] void throw_as(const std::string& library) {
+  if (library == "C++") throw std::bad_alloc();
+  if (library == "LibTorch") C10_THROW_ERROR(Error, "DefaultCPUAllocator: can't allocate memory: you tried to ...");
+  if (library == "CUDA") C10_THROW_ERROR(OutOfMemoryError, "CUDA out of memory. Tried to allocate 2.00 GiB ...");
+#ifdef ONEAPI_DNNL_DNNL_COMMON_HPP
+  if (library == "oneDNN") throw dnnl::error(dnnl_out_of_memory, "could not create a primitive");
+  if (library == "oneDNN, unimplemented") throw dnnl::error(dnnl_unimplemented, "could not create a primitive");
+#endif
+  throw Error("INVALID_OPTIONS", library);
+}
+
+// -> the number of attempts at work of which attempt i throws the error of failures[i], "" for none.
+Napi::Value attempts_with_enough_memory_js(const CallbackInfo& info) {
+  const std::vector<std::string> failures =
+      list(info[0], [](const Napi::Value& name) { return name.ToString().Utf8Value(); });
+  size_t attempts = 0;
+  with_enough_memory("the work", [&] {
+    const std::string& failure = failures.at(attempts++);
+    if (!failure.empty()) throw_as(failure);
+  });
+  return Napi::Number::New(info.Env(), static_cast<double>(attempts));
+}
+
 Napi::Value cached_tensors_js(const CallbackInfo& info) {
   install_caching_allocator();
   std::set<const void*> before;
@@ -708,6 +736,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("dropPath", guarded<drop_path_js>);
   add("maskedBlock", guarded<masked_block_js>);
   add("cachedTensors", guarded<cached_tensors_js>);
+  add("attemptsWithEnoughMemory", guarded<attempts_with_enough_memory_js>);
   add("releaseCachedMemory", guarded<release_cached_memory_js>);
   add("readTensors", guarded<read_tensors_js>);
   add("writeTensors", guarded<write_tensors_js>);

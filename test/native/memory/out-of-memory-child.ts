@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { addon, allDetections, oneStep, options } from '../detectors.ts';
 
 /** What out-of-memory.test.ts runs: calls with more memory than the process may have, then with less. Prints JSON. */
-const size = { width: 1024, height: 1024 };
+const size = { width: 512, height: 512 };
 const spareBytes = 2 ** 28;
 
 function batchOf(count: number) {
@@ -17,7 +17,7 @@ function batchOf(count: number) {
       flip: false,
     })),
     counts: new Int32Array(count).fill(1),
-    boxes: Float32Array.from(Array.from({ length: count }, () => [100, 100, 700, 600]).flat()),
+    boxes: Float32Array.from(Array.from({ length: count }, () => [50, 50, 350, 300]).flat()),
     labels: new Int32Array(count).fill(1),
   });
 }
@@ -27,7 +27,7 @@ const failure = (call: Promise<unknown>) => call.then(() => 'no error', messageO
 
 const detector = await addon.createDetector({ ...options, imageSize: size, threads: 2 });
 await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
-const [small, large] = [await batchOf(1), await batchOf(24)];
+const [small, large] = [await batchOf(1), await batchOf(96)];
 await oneStep(detector, small, 1e-4);
 const before = await oneStep(detector, small, 0);
 const tiny = await addon.createDetector({ ...options, backbone: 'convnext_tiny', seed: 1 }); // 340 MB with the optimizer's
