@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kHeader = 64;         // before each block: its size. Keeps the alignment of LibTorch's own blocks
 constexpr size_t kSmall = 64 * 1024;   // below this malloc is as good
 constexpr size_t kStepsPerDouble = 8;  // sizes are rounded up to one of so many between powers of two
+constexpr size_t kLargestFit = 2;      // a block serves tensors down to this part of its size
 
 size_t rounded(size_t bytes) {
   const size_t step = std::bit_floor(bytes) / kStepsPerDouble;
@@ -73,15 +74,9 @@ class CachingAllocator final : public c10::Allocator {
   char* take(size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
+      if (char* block = take_cached(bytes)) return block;
       live_ += bytes;
       peak_ = std::max(peak_, live_);
-      const auto found = cache_.find(bytes);
-      if (found != cache_.end() && !found->second.empty()) {
-        char* block = found->second.back();
-        found->second.pop_back();
-        cached_ -= bytes;
-        return block;
-      }
       shrink_cache(peak_ - live_);
     }
     try {
@@ -91,6 +86,20 @@ class CachingAllocator final : public c10::Allocator {
       live_ -= bytes;
       throw;
     }
+  }
+
+  // The smallest that is large enough, and not too large: maps halve from stage to stage of a network. Null where there
+  // is none.
+  char* take_cached(size_t bytes) {
+    auto found = cache_.lower_bound(bytes);
+    while (found != cache_.end() && found->second.empty()) ++found;
+    if (found == cache_.end() || found->first > kLargestFit * bytes) return nullptr;
+    char* block = found->second.back();
+    found->second.pop_back();
+    cached_ -= found->first;
+    live_ += found->first;
+    peak_ = std::max(peak_, live_);
+    return block;
   }
 
   // Cached blocks are given up before memory is said to be short.

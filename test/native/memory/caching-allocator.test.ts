@@ -16,6 +16,17 @@ describe('the caching allocator', () => {
     expect(second).toEqual([live, 0, live, 0, live, 3]);
   });
 
+  it('serves smaller ones too, down to half the size, from the smallest block that is large enough', () => {
+    const liveAfter = (kept: number[], size: number) => {
+      addon.releaseCachedMemory();
+      return addon.cachedTensors([kept, [size]])[1]![0];
+    };
+    expect(liveAfter([16 * MB], 8 * MB)).toBe(16 * MB);
+    expect(liveAfter([16 * MB], 7 * MB)).toBe(7 * MB);
+    expect(liveAfter([16 * MB, 12 * MB], 9 * MB)).toBe(12 * MB);
+    addon.releaseCachedMemory();
+  });
+
   it('rounds up by at most an eighth', () => {
     for (const size of [65_536, 65_537, 100_000, 1_000_001, 8_388_607, 8_388_609]) {
       const live = addon.cachedTensors([[size]])[0]![0];
