@@ -123,18 +123,12 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
   default_boxes_.boxes = default_boxes_.boxes.to(device_);
   mean_ = per_channel(config.mean, device_);
   std_ = per_channel(config.std, device_);
+  pixel_values_ = PixelValues(mean_, std_, compute_type_);
   for (const NamedTensor& entry : state()) {
     entry.tensor.set_data(entry.tensor.to(device_));
     entry.tensor.set_requires_grad(false);
   }
   set_training(false);
-}
-
-at::Tensor DetectorModel::normalise(const at::Tensor& pixels) const {
-  const at::Tensor images = pixels.to(device_, /*non_blocking=*/true)
-                                .permute({0, 3, 1, 2})  // [N, 3, H, W], channels_last
-                                .to(at::kFloat);
-  return (images / 255).sub_(mean_).div_(std_).to(compute_type_);
 }
 
 HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
@@ -143,7 +137,7 @@ HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
   std::vector<at::Tensor> maps;
   {
     const c10::AutoGradMode grad_mode(fine_tune_backbone_ && c10::GradMode::is_enabled());
-    maps = backbone_->forward(normalise(pixels));
+    maps = backbone_->forward(pixel_values_.of(pixels));
   }
   if (neck_) {
     for (at::Tensor& map : maps) map = map.to(compute_type_);

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "data/pixel_values.h"
 #include "image_size.h"
 #include "models/backbone.h"
 #include "models/detection_head.h"
@@ -82,8 +83,6 @@ class DetectorModel {
   const std::vector<MapShape>& maps() const { return maps_; }                 // that the head looks at
 
  private:
-  at::Tensor normalise(const at::Tensor& pixels) const;
-
   std::unique_ptr<Backbone> backbone_;
   std::unique_ptr<FeaturePyramid> neck_;  // null: the head looks at the backbone's maps
   std::vector<MapShape> maps_;
@@ -93,6 +92,7 @@ class DetectorModel {
   int64_t num_classes_;
   at::Tensor mean_;  // [1, 3, 1, 1]
   at::Tensor std_;   // [1, 3, 1, 1]
+  PixelValues pixel_values_;
   ImageSize image_size_;
   at::Device device_;
   std::string precision_;

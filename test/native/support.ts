@@ -152,6 +152,8 @@ export interface TestAddon {
     maps: Tensor[],
   ): { clsLogits: Tensor; bboxRegression: Tensor };
   /** [output, gradient of each input] for inputs [x, weight, bias], computed in a type. */
+  /** (pixel / 255 - mean) / std: mean and std [1, 3, 1, 1], pixels [N, H, W, 3] -> [N, 3, H, W]. */
+  pixelValues(dtype: Dtype, mean: Tensor, std: Tensor, pixels: Tensor): Tensor;
   depthwiseConv(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
   /** The same for inputs [x, y, norm weight, norm bias, expand weight, bias, reduce weight, bias, gamma]. */
   residualMlp(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "data/batch.h"
+#include "data/pixel_values.h"
 #include "data/resize.h"
 #include "error.h"
 #include "io/tensor_file.h"
@@ -531,6 +532,12 @@ std::vector<at::Tensor> typed_inputs(const Napi::Value& values, at::ScalarType t
   return inputs;
 }
 
+// pixelValues(dtype, mean [1, 3, 1, 1], std, pixels [N, H, W, 3])
+Napi::Value pixel_values_js(const CallbackInfo& info) {
+  const PixelValues values(to_tensor(info[1]), to_tensor(info[2]), dtype(info[0]));
+  return from_tensor(info.Env(), values.of(to_tensor(info[3])));
+}
+
 Napi::Value depthwise_conv_js(const CallbackInfo& info) {
   const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 1);
   return with_gradients(info, in, [&] { return depthwise_conv(in[0], in[1], in[2]); }, to_tensor(info[2]));
@@ -730,6 +737,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("ssdHead", guarded<ssd_head_js>);
   add("retinaNetParameters", guarded<retinanet_parameters_js>);
   add("retinaNetHead", guarded<retinanet_head_js>);
+  add("pixelValues", guarded<pixel_values_js>);
   add("depthwiseConv", guarded<depthwise_conv_js>);
   add("residualMlp", guarded<residual_mlp_js>);
   add("residualMlpForward", guarded<residual_mlp_forward_js>);
