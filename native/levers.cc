@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "cpu.h"
-#include "kernels/packed_linear.h"
+#include "kernels/onednn_operators.h"
 
 namespace dinov3_det {
 
@@ -44,7 +44,7 @@ std::vector<Lever> levers() {
       lever("depthwise", kKernelsMissing),
       lever("fused-mlp", at::hasMKLDNN() ? "" : "this LibTorch has no oneDNN"),
       lever("mlp-rows", kKernelsMissing),
-      lever("packed-weights", packed_linear_available() ? "" : "this LibTorch does not have oneDNN's operators for it"),
+      lever("packed-weights", onednn_operators().all() ? "" : "this LibTorch does not have oneDNN's operators for it"),
       lever("avx2", isa(Isa::kAvx2)),
       lever("avx512", isa(Isa::kAvx512)),
       lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware")};

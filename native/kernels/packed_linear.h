@@ -5,7 +5,7 @@
 namespace dinov3_det {
 
 // A linear layer on a CPU, float32 or bfloat16, whose weight is kept in the order in which oneDNN's kernels read it,
-// with what follows the layer done on the way out. Without oneDNN's internal operators it keeps the weight as it is and
+// with what follows the layer done on the way out. Where weights are not packed it keeps the weight as it is and
 // gives the same.
 class PackedLinear {
  public:
@@ -18,10 +18,8 @@ class PackedLinear {
   at::Tensor add(const at::Tensor& x, const at::Tensor& residual) const;  // residual + linear(x)
 
  private:
+  bool packed_;
   at::Tensor weight_, bias_;
 };
-
-// Whether this LibTorch has these operators.
-bool packed_linear_available();
 
 }  // namespace dinov3_det

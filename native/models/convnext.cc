@@ -25,9 +25,9 @@ Affine make_affine(at::IntArrayRef weight_shape, at::Generator& generator) {
   return {weight, at::zeros({weight_shape[0]})};
 }
 
-at::Tensor strided_conv(const at::Tensor& x, const Affine& conv) {
-  const int64_t stride = conv.weight.size(2);
-  return at::conv2d(x, conv.weight.to(x.scalar_type()), conv.bias.to(x.scalar_type()), stride);
+// A convolution whose steps are as wide as its kernel.
+at::Tensor strided_conv(WeightCache& weights, const at::Tensor& x, const Affine& conv) {
+  return conv2d(weights, x, conv, conv.weight.size(2));
 }
 
 }  // namespace
@@ -103,8 +103,8 @@ std::vector<at::Tensor> ConvNext::forward(const at::Tensor& images) {
   std::vector<at::Tensor> maps;
   for (size_t i = 0; i < stages_.size(); i++) {
     Stage& stage = stages_[i];
-    x = i == 0 ? layer_norm_channels_first(strided_conv(x, stage.downsample_conv), stage.downsample_norm)
-               : strided_conv(layer_norm_channels_first(x, stage.downsample_norm), stage.downsample_conv);
+    x = i == 0 ? layer_norm_channels_first(strided_conv(weights_, x, stage.downsample_conv), stage.downsample_norm)
+               : strided_conv(weights_, layer_norm_channels_first(x, stage.downsample_norm), stage.downsample_conv);
     for (Block& block : stage.blocks) x = forward_block(block, x);
     if (stage.norm) maps.push_back(layer_norm_channels_first(x, *stage.norm));
   }

@@ -1,9 +1,12 @@
 #include "models/layers.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cmath>
 
+#include "kernels/onednn_operators.h"
+#include "kernels/packed_conv.h"
 #include "models/weight_cache.h"
 
 namespace dinov3_det {
@@ -33,6 +36,10 @@ Affine make_kaiming_conv(int64_t in_channels, int64_t out_channels, int64_t kern
 
 at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride, int64_t padding) {
   const at::ScalarType type = x.scalar_type();
+  if (x.is_cpu() && !c10::GradMode::is_enabled() && weights_are_packed(type)) {
+    const at::Tensor packed = weights.get_packed(conv.weight, x, stride, padding);
+    return packed_conv(x, packed, conv.bias.to(type), stride, padding);
+  }
   return at::conv2d(x, weights.get(conv.weight, type).to(type), conv.bias.to(type), stride, padding);
 }
 

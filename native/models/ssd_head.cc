@@ -20,8 +20,8 @@ SsdHead::SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int6
 
 HeadOutput SsdHead::forward(const std::vector<at::Tensor>& maps) {
   std::vector<at::Tensor> logits, regression;
-  const auto flatten = [](const at::Tensor& map, const Affine& conv, int64_t columns) {
-    const at::Tensor out = at::conv2d(map, conv.weight, conv.bias, 1, 1);  // [N, anchors * columns, h, w]
+  const auto flatten = [this](const at::Tensor& map, const Affine& conv, int64_t columns) {
+    const at::Tensor out = conv2d(weights_, map, conv, 1, 1);              // [N, anchors * columns, h, w]
     return out.permute({0, 2, 3, 1}).reshape({map.size(0), -1, columns});  // [N, h * w * anchors, columns]
   };
   for (size_t k = 0; k < maps.size(); k++) {

@@ -7,6 +7,7 @@
 
 #include "models/detection_head.h"
 #include "models/layers.h"
+#include "models/weight_cache.h"
 
 namespace dinov3_det {
 
@@ -29,6 +30,7 @@ class SsdHead : public DetectionHead {
   std::vector<Affine> classification_;
   std::vector<Affine> regression_;
   int64_t num_classes_;
+  WeightCache weights_;
 };
 
 }  // namespace dinov3_det

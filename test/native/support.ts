@@ -153,10 +153,12 @@ export interface TestAddon {
   ): { clsLogits: Tensor; bboxRegression: Tensor };
   /** [output, gradient of each input] for inputs [x, weight, bias], computed in a type. */
   /** (pixel / 255 - mean) / std: mean and std [1, 3, 1, 1], pixels [N, H, W, 3] -> [N, 3, H, W]. */
-  pixelValues(dtype: Dtype, mean: Tensor, std: Tensor, pixels: Tensor): Tensor;
+  pixelValues(dtype: Dtype, mean: Tensor, std: Tensor, pixels: { data: Uint8Array; shape: number[] }): Tensor;
   depthwiseConv(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
   /** The same for inputs [x, y, norm weight, norm bias, expand weight, bias, reduce weight, bias, gamma]. */
   residualMlp(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
+  /** For each x the convolution, then that with the weight doubled for good: one cache of weights, no gradients. */
+  convForwards(dtype: Dtype, weight: Tensor, bias: Tensor, xs: Tensor[], stride: number, padding: number): Tensor[];
   residualMlpForward(dtype: Dtype, inputs: Tensor[]): Tensor;
   /** The residual MLP of x alone (inputs without y) as a block that is dropped for some samples. */
   dropPath(dtype: Dtype, inputs: Tensor[], gradient: Tensor, rate: number, seed: number): Tensor[];

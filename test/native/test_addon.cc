@@ -32,9 +32,11 @@
 #include "models/convnext.h"
 #include "models/drop_path.h"
 #include "models/feature_pyramid.h"
+#include "models/layers.h"
 #include "models/precision.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
+#include "models/weight_cache.h"
 #include "ops/anchors.h"
 #include "ops/box_coder.h"
 #include "ops/boxes.h"
@@ -543,6 +545,24 @@ Napi::Value depthwise_conv_js(const CallbackInfo& info) {
   return with_gradients(info, in, [&] { return depthwise_conv(in[0], in[1], in[2]); }, to_tensor(info[2]));
 }
 
+// convForwards(dtype, weight, bias, xs, stride, padding): for each x of xs the convolution with the weight, then with
+// the weight doubled in place, through one cache and without gradients.
+Napi::Value conv_forwards_js(const CallbackInfo& info) {
+  const c10::NoGradGuard no_grad;
+  const at::ScalarType type = dtype(info[0]);
+  const at::ScalarType kept = type == at::kDouble ? type : at::kFloat;
+  const Affine conv{to_tensor(info[1]).to(kept), to_tensor(info[2]).to(kept)};
+  WeightCache weights;
+  std::vector<at::Tensor> results;
+  for (const at::Tensor& x : list(info[3], to_tensor)) {
+    const at::Tensor map = x.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+    results.push_back(conv2d(weights, map, conv, integer(info[4]), integer(info[5])));
+    conv.weight.mul_(2);
+    results.push_back(conv2d(weights, map, conv, integer(info[4]), integer(info[5])));
+  }
+  return to_list(info.Env(), results, from_tensor);
+}
+
 Napi::Value residual_mlp_js(const CallbackInfo& info) {
   const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 2);
   const ResidualMlp mlp{in[2], in[3], in[4], in[5], in[6], in[7], in[8]};
@@ -740,6 +760,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("pixelValues", guarded<pixel_values_js>);
   add("depthwiseConv", guarded<depthwise_conv_js>);
   add("residualMlp", guarded<residual_mlp_js>);
+  add("convForwards", guarded<conv_forwards_js>);
   add("residualMlpForward", guarded<residual_mlp_forward_js>);
   add("dropPath", guarded<drop_path_js>);
   add("maskedBlock", guarded<masked_block_js>);

@@ -52,6 +52,16 @@ export function residualMlpForward(
   return addon.residualMlpForward(dtype, inputs);
 }
 
+/** Convolutions without gradients of maps of two sizes, each with two weights in turn. */
+export function convForwards(
+  dtype: Dtype,
+  { kernel, stride, padding }: { kernel: number; stride: number; padding: number },
+): Tensor[] {
+  const [weight, bias] = [make(['weight', [24, 20, kernel, kernel]]), make(['bias', [24]])];
+  const xs = [make(['x', [2, 20, 16, 12]]), make(['x', [1, 20, 8, 20]])];
+  return addon.convForwards(dtype, weight, bias, xs, stride, padding);
+}
+
 /** The residual MLP of x alone, dropped for the samples that a seed chooses, or left for those of a mask. */
 export function dropPath(dtype: Dtype, shape: MapShape, rate: number, which: number | Tensor): Map<string, Tensor> {
   const compute = (inputs: Tensor[], gradient: Tensor) =>
