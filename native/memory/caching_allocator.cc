@@ -11,18 +11,42 @@
 #include <mutex>
 #include <vector>
 
+#include "memory/pages.h"
+
 namespace dinov3_det {
 
 namespace {
 
-constexpr size_t kHeader = 64;         // before each block: its size. Keeps the alignment of LibTorch's own blocks
-constexpr size_t kSmall = 64 * 1024;   // below this malloc is as good
-constexpr size_t kStepsPerDouble = 8;  // sizes are rounded up to one of so many between powers of two
-constexpr size_t kLargestFit = 2;      // a block serves tensors down to this part of its size
+constexpr size_t kHeader = 64;          // before each block: its size. Keeps the alignment of LibTorch's own blocks
+constexpr size_t kSmall = 64 * 1024;    // below this malloc is as good
+constexpr size_t kLarge = 1024 * 1024;  // from here on the system is asked, not malloc
+constexpr size_t kStepsPerDouble = 8;   // sizes are rounded up to one of so many between powers of two
+constexpr size_t kSpare = 8;            // so much of the most that was in use may be held beyond it
+constexpr size_t kLargestFit = 2;       // a block serves tensors down to this part of its size
 
 size_t rounded(size_t bytes) {
   const size_t step = std::bit_floor(bytes) / kStepsPerDouble;
   return (bytes + step - 1) / step * step;
+}
+
+bool in_pages(size_t bytes) { return pages_available() && bytes >= kLarge; }
+
+char* new_block(size_t bytes) {
+  const size_t whole = kHeader + bytes;
+  char* block = in_pages(bytes) ? map_pages(whole) : static_cast<char*>(c10::alloc_cpu(whole));
+  *reinterpret_cast<size_t*>(block) = bytes;
+  return block;
+}
+
+size_t size_of(const char* block) { return *reinterpret_cast<const size_t*>(block); }
+
+void free_block(char* block) {
+  const size_t bytes = size_of(block);
+  if (in_pages(bytes)) {
+    unmap_pages(block, kHeader + bytes);
+  } else {
+    c10::free_cpu(block);
+  }
 }
 
 // Never destroyed: tensors in static variables outlive everything.
@@ -54,18 +78,12 @@ class CachingAllocator final : public c10::Allocator {
   }
 
  private:
-  static char* new_block(size_t bytes) {
-    char* block = static_cast<char*>(c10::alloc_cpu(kHeader + bytes));
-    *reinterpret_cast<size_t*>(block) = bytes;
-    return block;
-  }
-
   static void give_back(void* data) {
     if (data == nullptr) return;
     char* block = static_cast<char*>(data) - kHeader;
-    const size_t bytes = *reinterpret_cast<size_t*>(block);
+    const size_t bytes = size_of(block);
     if (bytes < kSmall) {
-      c10::free_cpu(block);
+      free_block(block);
     } else {
       instance().keep(block, bytes);
     }
@@ -77,7 +95,7 @@ class CachingAllocator final : public c10::Allocator {
       if (char* block = take_cached(bytes)) return block;
       live_ += bytes;
       peak_ = std::max(peak_, live_);
-      shrink_cache(peak_ - live_);
+      shrink_cache(peak_ + peak_ / kSpare - live_);
     }
     try {
       return new_block_or_cached(bytes);
@@ -123,7 +141,7 @@ class CachingAllocator final : public c10::Allocator {
   void shrink_cache(size_t limit) {
     for (auto entry = cache_.rbegin(); entry != cache_.rend() && cached_ > limit; ++entry) {
       while (!entry->second.empty() && cached_ > limit) {
-        c10::free_cpu(entry->second.back());
+        free_block(entry->second.back());
         entry->second.pop_back();
         cached_ -= entry->first;
       }

