@@ -35,6 +35,7 @@ import { readState, readWeights, type WeightReport, writeState } from './model-s
 import { type ModelSummary, summarize } from './summary.ts';
 import { version } from './version.ts';
 import type { VideoFrame, VideoOptions } from './video/options.ts';
+import { readSafetensorsHeader } from './weights/safetensors.ts';
 import { vetTorchScript } from './weights/torchscript.ts';
 import { allowedNodes } from './weights/torchscript-operators.ts';
 import { withFileModel } from './weights-metadata.ts';
@@ -203,8 +204,10 @@ export class Detector {
     const { config, classes } = readModel(dir, checkpoint.manifest);
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
+    const weights = checkpoint.path('model.safetensors');
+    const header = await readSafetensorsHeader(weights);
     const own = await build(config, classes, compute, {}, program);
-    await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
+    await orDispose(own, readState(own.addon, own.handle, 'model', weights, header));
     const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
     return new Detector(description, { ...own, trainedEpochs, pretrained: true });
