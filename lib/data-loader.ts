@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
-import { planSample } from './augment/plan.ts';
 import { decideFlip, flipBox, scaleBox } from './augment.ts';
 import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
 import type { GroundTruth } from './detection.ts';
@@ -142,6 +141,7 @@ export class DataLoader {
     const { samples } = this.#dataset;
     const { seed, flipProbability } = this.#options.shuffle!;
     const options = { augmentation: transforms, flipProbability, size: this.#options.size };
+    const { planSample } = await import('./augment/plan.ts');
     await setImmediate(); // a crop among thousands of objects takes its time
     const plan = planSample(samples, { seed, epoch, sample: index }, options);
     const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, hooks))));

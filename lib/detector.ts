@@ -26,19 +26,16 @@ import {
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import type { Detection } from './detection.ts';
 import type { HeadName } from './detection-head.ts';
-import { type AnnotateOptions, annotateImage } from './draw.ts';
+import type { AnnotateOptions } from './draw.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import type { Features, Fusion } from './feature-pyramid.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
-import { type ModelSummary, summarize } from './summary.ts';
+import type { ModelSummary } from './summary.ts';
 import { version } from './version.ts';
 import type { VideoFrame, VideoOptions } from './video/options.ts';
 import { readSafetensorsHeader } from './weights/safetensors.ts';
-import { vetTorchScript } from './weights/torchscript.ts';
-import { allowedNodes } from './weights/torchscript-operators.ts';
-import { withFileModel } from './weights-metadata.ts';
 
 /** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
@@ -243,6 +240,7 @@ export class Detector {
    * `detections` the picture is looked at first, with the defaults of `detect`. Boxes are clipped to the picture. Rejects as `detect`.
    */
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
+    const { annotateImage } = await import('./draw.ts');
     const decoded = await decodeImage(image, { autoOrient: true });
     return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
   }
@@ -261,6 +259,7 @@ export class Detector {
   /** The layer table; `fineTune` (default false: the backbone is frozen) says which parameters count as trainable. */
   async summary({ fineTune = false }: { fineTune?: boolean } = {}): Promise<ModelSummary> {
     const { addon, handle } = internalsOf(this);
+    const { summarize } = await import('./summary.ts');
     const tensors = await addon.describeState(handle, 'model');
     return summarize(
       this.config,
@@ -316,6 +315,7 @@ async function resolveOptions(options: DetectorOptions) {
   const own = checkKeys('options', options, [...createKeys, ...computeKeys]) as unknown as DetectorOptions;
   const classes = checkClasses('classes', own.classes);
   const weights = own.weights === undefined ? undefined : checkString('weights', own.weights);
+  const { withFileModel } = await import('./weights-metadata.ts');
   const given = await withFileModel(own);
   const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
@@ -390,6 +390,8 @@ async function readTorchScript(path: string, trusted: boolean): Promise<Program>
     });
   }
   if (trusted) return { torchscript };
+  const { vetTorchScript } = await import('./weights/torchscript.ts');
+  const { allowedNodes } = await import('./weights/torchscript-operators.ts');
   await vetTorchScript(torchscript, path);
   return { torchscript, allowedNodes: [...allowedNodes] };
 }

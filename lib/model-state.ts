@@ -1,7 +1,7 @@
 import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
 import { DetectorError } from './errors.ts';
 import { backboneOf, isTapNorm } from './weights/key-maps.ts';
-import { type OpenedWeights, openWeights } from './weights/open-weights.ts';
+import type { OpenedWeights } from './weights/open-weights.ts';
 import {
   readSafetensorsHeader,
   type SafetensorsHeader,
@@ -60,6 +60,7 @@ export async function readState(
  * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`; `WEIGHTS_MISMATCH` for another backbone, which it names if it knows it
  */
 export async function readWeights(addon: NativeAddon, handle: DetectorHandle, path: string): Promise<WeightReport> {
+  const { openWeights } = await import('./weights/open-weights.ts');
   const opened = await openWeights(path);
   if (opened.source === undefined) throw mismatch(path, describeUnknown(opened));
   const wanted = await addon.describeState(handle, 'model');
