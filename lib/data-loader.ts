@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
 import { decideFlip, flipBox, scaleBox } from './augment.ts';
+import { makeBatch } from './batch.ts';
 import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
 import type { GroundTruth } from './detection.ts';
 import { DetectorError, messageOf } from './errors.ts';
@@ -107,7 +108,7 @@ export class DataLoader {
     const loaded = all.filter((sample) => sample !== undefined);
     if (loaded.length === 0) return undefined;
     const objects = loaded.flatMap((sample) => sample.objects);
-    const handle = await this.#addon.createBatch({
+    const handle = await makeBatch(this.#addon, {
       size: this.#options.size,
       images: loaded.map(({ image }) => image),
       counts: Int32Array.from(loaded, ({ objects }) => objects.length),

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { makeBatch } from './batch.ts';
 import {
   type BoxOptions,
   type DetectorHandle,
@@ -294,7 +295,7 @@ export class Detector {
 
   async #detectDecoded(images: RgbImage[], limits: Required<Pick<DetectOptions, 'scoreThreshold' | 'maxDetections'>>) {
     const { addon, handle } = internalsOf(this);
-    const batch = await addon.createBatch({
+    const batch = await makeBatch(addon, {
       size: this.config.imageSize,
       images: images.map((image) => ({ ...image, flip: false })),
       counts: new Int32Array(images.length),
