@@ -224,6 +224,11 @@ export interface NativeAddon {
   writeDetectorScript(detector: DetectorHandle, path: string, options: DetectorScriptOptions): Promise<void>;
   writeBackboneScript(detector: DetectorHandle, path: string): Promise<void>;
   createBatch(spec: BatchSpec): Promise<BatchHandle>;
+  /**
+   * Gives a picture's memory back now, in the place of when its array is collected; the array is empty afterwards. No work may be
+   * under way on it. An array that shares its buffer with others is left alone.
+   */
+  freePixels(pixels: Uint8Array): void;
   /** A copy of its pixels, picture after picture: RGB, rows packed. */
   readBatch(batch: BatchHandle): Uint8Array;
   disposeBatch(batch: BatchHandle): void;

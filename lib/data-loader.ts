@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
-import { planSample } from './augment/plan.ts';
 import { decideFlip, flipBox, scaleBox } from './augment.ts';
+import { makeBatch } from './batch.ts';
 import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
 import type { GroundTruth } from './detection.ts';
 import { DetectorError, messageOf } from './errors.ts';
@@ -108,7 +108,7 @@ export class DataLoader {
     const loaded = all.filter((sample) => sample !== undefined);
     if (loaded.length === 0) return undefined;
     const objects = loaded.flatMap((sample) => sample.objects);
-    const handle = await this.#addon.createBatch({
+    const handle = await makeBatch(this.#addon, {
       size: this.#options.size,
       images: loaded.map(({ image }) => image),
       counts: Int32Array.from(loaded, ({ objects }) => objects.length),
@@ -142,6 +142,7 @@ export class DataLoader {
     const { samples } = this.#dataset;
     const { seed, flipProbability } = this.#options.shuffle!;
     const options = { augmentation: transforms, flipProbability, size: this.#options.size };
+    const { planSample } = await import('./augment/plan.ts');
     await setImmediate(); // a crop among thousands of objects takes its time
     const plan = planSample(samples, { seed, epoch, sample: index }, options);
     const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, hooks))));

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { makeBatch } from './batch.ts';
 import {
   type BoxOptions,
   type DetectorHandle,
@@ -26,18 +27,16 @@ import {
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import type { Detection } from './detection.ts';
 import type { HeadName } from './detection-head.ts';
-import { type AnnotateOptions, annotateImage } from './draw.ts';
+import type { AnnotateOptions } from './draw.ts';
 import { DetectorError, messageOf } from './errors.ts';
 import type { Features, Fusion } from './feature-pyramid.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
-import { type ModelSummary, summarize } from './summary.ts';
+import type { ModelSummary } from './summary.ts';
 import { version } from './version.ts';
 import type { VideoFrame, VideoOptions } from './video/options.ts';
-import { vetTorchScript } from './weights/torchscript.ts';
-import { allowedNodes } from './weights/torchscript-operators.ts';
-import { withFileModel } from './weights-metadata.ts';
+import { readSafetensorsHeader } from './weights/safetensors.ts';
 
 /** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
@@ -203,8 +202,10 @@ export class Detector {
     const { config, classes } = readModel(dir, checkpoint.manifest);
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
+    const weights = checkpoint.path('model.safetensors');
+    const header = await readSafetensorsHeader(weights);
     const own = await build(config, classes, compute, {}, program);
-    await orDispose(own, readState(own.addon, own.handle, 'model', checkpoint.path('model.safetensors')));
+    await orDispose(own, readState(own.addon, own.handle, 'model', weights, header));
     const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
     return new Detector(description, { ...own, trainedEpochs, pretrained: true });
@@ -240,6 +241,7 @@ export class Detector {
    * `detections` the picture is looked at first, with the defaults of `detect`. Boxes are clipped to the picture. Rejects as `detect`.
    */
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
+    const { annotateImage } = await import('./draw.ts');
     const decoded = await decodeImage(image, { autoOrient: true });
     return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
   }
@@ -258,6 +260,7 @@ export class Detector {
   /** The layer table; `fineTune` (default false: the backbone is frozen) says which parameters count as trainable. */
   async summary({ fineTune = false }: { fineTune?: boolean } = {}): Promise<ModelSummary> {
     const { addon, handle } = internalsOf(this);
+    const { summarize } = await import('./summary.ts');
     const tensors = await addon.describeState(handle, 'model');
     return summarize(
       this.config,
@@ -292,7 +295,7 @@ export class Detector {
 
   async #detectDecoded(images: RgbImage[], limits: Required<Pick<DetectOptions, 'scoreThreshold' | 'maxDetections'>>) {
     const { addon, handle } = internalsOf(this);
-    const batch = await addon.createBatch({
+    const batch = await makeBatch(addon, {
       size: this.config.imageSize,
       images: images.map((image) => ({ ...image, flip: false })),
       counts: new Int32Array(images.length),
@@ -313,6 +316,7 @@ async function resolveOptions(options: DetectorOptions) {
   const own = checkKeys('options', options, [...createKeys, ...computeKeys]) as unknown as DetectorOptions;
   const classes = checkClasses('classes', own.classes);
   const weights = own.weights === undefined ? undefined : checkString('weights', own.weights);
+  const { withFileModel } = await import('./weights-metadata.ts');
   const given = await withFileModel(own);
   const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
@@ -387,6 +391,8 @@ async function readTorchScript(path: string, trusted: boolean): Promise<Program>
     });
   }
   if (trusted) return { torchscript };
+  const { vetTorchScript } = await import('./weights/torchscript.ts');
+  const { allowedNodes } = await import('./weights/torchscript-operators.ts');
   await vetTorchScript(torchscript, path);
   return { torchscript, allowedNodes: [...allowedNodes] };
 }

@@ -5,9 +5,8 @@ import { checkInteger, checkKeys, checkOneOf, checkString } from './check.ts';
 import type { DetectorConfig } from './config.ts';
 import { type Detector, internalsOf } from './detector.ts';
 import { articleNames, releasedNames } from './weights/key-maps.ts';
-import { type TorchFileTensor, writeTorchFile } from './weights/pth-writer.ts';
+import type { TorchFileTensor } from './weights/pth-writer.ts';
 import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
-import { describeWeights } from './weights-metadata.ts';
 
 /** What a detector can be written as; `ExportOptions.format` says what is in each. */
 export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
@@ -58,6 +57,8 @@ export async function exportDetector(detector: Detector, path: string, options: 
   const { format, part, epoch } = checkOptions(options, trainedEpochs);
   checkString('path', path);
   checkExportable(detector, format, part);
+  const { writeTorchFile } = await import('./weights/pth-writer.ts');
+  const { describeWeights } = await import('./weights-metadata.ts');
   const namesOf = namesIn(format, part);
   const state = await addon.describeState(handle, 'model');
   const tensors = state

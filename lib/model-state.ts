@@ -1,8 +1,14 @@
 import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
 import { DetectorError } from './errors.ts';
 import { backboneOf, isTapNorm } from './weights/key-maps.ts';
-import { type OpenedWeights, openWeights } from './weights/open-weights.ts';
-import { readSafetensorsHeader, type TensorInfo, type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
+import type { OpenedWeights } from './weights/open-weights.ts';
+import {
+  readSafetensorsHeader,
+  type SafetensorsHeader,
+  type TensorInfo,
+  type TensorSpan,
+  writeSafetensors,
+} from './weights/safetensors.ts';
 
 /** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
@@ -33,9 +39,15 @@ export async function writeState(addon: NativeAddon, handle: DetectorHandle, par
   await writeSafetensors(path, tensors, {}, (spans) => addon.writeState(handle, part, path, spans));
 }
 
-/** Reads one part of the state, all of it: a file of another model is refused before anything changes. */
-export async function readState(addon: NativeAddon, handle: DetectorHandle, part: StatePart, path: string) {
-  const { tensors } = await readSafetensorsHeader(path);
+/** Reads one part of the state, all of it: a file of another model is refused before anything changes. `header` is the file's, if it is known. */
+export async function readState(
+  addon: NativeAddon,
+  handle: DetectorHandle,
+  part: StatePart,
+  path: string,
+  header?: SafetensorsHeader,
+) {
+  const { tensors } = header ?? (await readSafetensorsHeader(path));
   const wanted = await addon.describeState(handle, part);
   checkComplete(path, compare(wanted, tensors));
   await addon.readState(handle, part, path, tensors);
@@ -48,6 +60,7 @@ export async function readState(addon: NativeAddon, handle: DetectorHandle, part
  * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`; `WEIGHTS_MISMATCH` for another backbone, which it names if it knows it
  */
 export async function readWeights(addon: NativeAddon, handle: DetectorHandle, path: string): Promise<WeightReport> {
+  const { openWeights } = await import('./weights/open-weights.ts');
   const opened = await openWeights(path);
   if (opened.source === undefined) throw mismatch(path, describeUnknown(opened));
   const wanted = await addon.describeState(handle, 'model');

@@ -5,7 +5,6 @@ import { checkInteger, checkKeys, checkNumber, wrongArgument } from './check.ts'
 import { checkImageSize, presetConfig } from './config.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
 import type { GroundTruth } from './detection.ts';
-import { annotateImage } from './draw.ts';
 import { DetectorError } from './errors.ts';
 import type { RgbImage } from './image.ts';
 import { VocDataset } from './voc-dataset.ts';
@@ -118,5 +117,6 @@ async function drawTile({ data, width, height, objects }: Tile, tile: Size): Pro
     label,
     box: scaleBox(box, tile.width / width, tile.height / height),
   }));
+  const { annotateImage } = await import('./draw.ts');
   return annotateImage({ data: resized, ...tile }, boxes, { format: 'png' });
 }

@@ -2,20 +2,14 @@ import type { BoxOptions, Size } from '../binding.ts';
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../check.ts';
 import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../config.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
-import { countMaps, isAnchors } from '../default-box-options.ts';
+import { countMaps } from '../default-box-options.ts';
 import type { HeadName } from '../detection-head.ts';
-import { relativeSide } from '../relative-side.ts';
-import { runInSlices } from '../time-slices.ts';
-import { type Sample, VocDataset } from '../voc-dataset.ts';
-import { analysisWarnings } from './analysis-warnings.ts';
-import { proposeAnchors } from './anchor-proposal.ts';
-import { type AnalysedObject, analysedObjects, type Coverage, measureCoverage } from './coverage.ts';
-import { proposeDefaultBoxes } from './default-box-proposal.ts';
-import { type Distribution, distributionOf, evenEdges } from './distribution.ts';
-import { findDuplicateImages } from './duplicate-images.ts';
+import { VocDataset } from '../voc-dataset.ts';
+import type { Coverage } from './coverage.ts';
+import type { Distribution } from './distribution.ts';
 import type { Shape } from './k-means.ts';
-import { spread } from './spread.ts';
-import { findSuspiciousBoxes, type SuspiciousBox } from './suspicious-boxes.ts';
+import type { ResolvedAnalysis } from './measure-dataset.ts';
+import type { SuspiciousBox } from './suspicious-boxes.ts';
 
 /** Which model the data set is looked at for; a model of its own needs `defaultBoxes` and `maps`. */
 export interface AnalysisOptions {
@@ -93,13 +87,6 @@ export interface DatasetAnalysis {
   warnings: string[];
 }
 
-const POSITIONS = 10;
-const SIDE_EDGES = evenEdges(0, 1, 20);
-/** From 1:8 to 8:1, in quarters of a doubling. */
-const ASPECT_EDGES = evenEdges(-3, 3, 24).map((exponent) => 2 ** exponent);
-const MAX_COUNTED = 30;
-const MAX_SHAPES = 500;
-
 /**
  * Looks at a data set before a training: what is in it, what looks wrong, and whether the default boxes of the model fit its
  * objects. Needs no LibTorch and no weights. The event loop is never held long.
@@ -113,43 +100,14 @@ export async function analyzeDataset(
   hooks: AnalysisHooks = {},
 ): Promise<DatasetAnalysis> {
   if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
-  const { layout, defaultBoxes, proposal } = resolveOptions(options);
-  const { onProgress, signal } = checkKeys('hooks', hooks, ['onProgress', 'signal']) as AnalysisHooks;
-  if (onProgress !== undefined) checkFunction('onProgress', onProgress);
-  const inSlices = <T>(work: Generator<void, T>) => runInSlices(work, undefined, signal);
-
-  const { samples, classes, issues } = dataset;
-  const duplicateImages = await findDuplicateImages(samples, { onProgress, signal });
-  const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout.imageSize));
-  const pictures = await inSlices(analysedObjects(samples));
-  const objects = pictures.flat();
-  const measure = async (boxes: BoxOptions): Promise<DefaultBoxFit> => ({
-    defaultBoxes: boxes,
-    coverage: await inSlices(measureCoverage(pictures, classes, boxes, layout)),
-  });
-  const analysis = {
-    images: samples.length,
-    objects: objects.length,
-    classes: countClasses(samples, classes),
-    ...describeImages(samples),
-    ...(await inSlices(describeBoxes(objects))),
-    duplicateImages,
-    suspiciousBoxes,
-    issues,
-    ...layout,
-    configured: await measure(defaultBoxes),
-    proposed: await measure(
-      await inSlices<BoxOptions>(
-        isAnchors(defaultBoxes)
-          ? proposeAnchors(objects, defaultBoxes, layout, proposal)
-          : proposeDefaultBoxes(objects, defaultBoxes, layout, proposal),
-      ),
-    ),
-  };
-  return { ...analysis, warnings: analysisWarnings(analysis) };
+  const resolved = resolveOptions(options);
+  const given = checkKeys('hooks', hooks, ['onProgress', 'signal']) as AnalysisHooks;
+  if (given.onProgress !== undefined) checkFunction('onProgress', given.onProgress);
+  const { measureDataset } = await import('./measure-dataset.ts');
+  return await measureDataset(dataset, resolved, given);
 }
 
-function resolveOptions(value: AnalysisOptions) {
+function resolveOptions(value: AnalysisOptions): ResolvedAnalysis {
   const keys = ['preset', 'head', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed'];
   const options = checkKeys('options', value, keys) as AnalysisOptions;
   const size = options.imageSize ?? { width: 640, height: 640 };
@@ -171,44 +129,4 @@ function checkMaps(value: unknown, entries: number): Size[] {
       height: checkInteger(`maps[${k}].height`, height, 1, 1024),
     };
   });
-}
-
-function countClasses(samples: readonly Sample[], classes: readonly string[]): ClassCount[] {
-  const counts = classes.map((label) => ({ label, objects: 0, images: 0, difficult: 0 }));
-  for (const { objects } of samples) {
-    for (const { labelIndex, difficult } of objects) {
-      counts[labelIndex]!.objects++;
-      if (difficult) counts[labelIndex]!.difficult++;
-    }
-    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label]!.images++;
-  }
-  return counts.slice(1);
-}
-
-function describeImages(samples: readonly Sample[]) {
-  const numbers = samples.map(({ objects }) => objects.length);
-  const top = numbers.reduce((max, number) => Math.max(max, number), 0);
-  const bins = Math.min(MAX_COUNTED, top) + 1;
-  return {
-    objectsPerImage: distributionOf(numbers, evenEdges(0, bins, bins)),
-    imagesWithoutObjects: samples.flatMap(({ id, objects }) => (objects.length === 0 ? [id] : [])),
-  };
-}
-
-function* describeBoxes(objects: readonly AnalysedObject[]) {
-  const positions = Array.from({ length: POSITIONS }, () => new Array<number>(POSITIONS).fill(0));
-  const part = (centre: number) => Math.min(POSITIONS - 1, Math.floor(centre * POSITIONS));
-  for (const { x, y } of objects) positions[part(y)]![part(x)]!++;
-  function* describe(measure: (object: AnalysedObject) => number, edges: number[]) {
-    yield;
-    return distributionOf(objects.map(measure), edges);
-  }
-  return {
-    width: yield* describe(({ width }) => width, SIDE_EDGES),
-    height: yield* describe(({ height }) => height, SIDE_EDGES),
-    side: yield* describe(relativeSide, SIDE_EDGES),
-    aspectRatio: yield* describe(({ width, height }) => width / height, ASPECT_EDGES),
-    shapes: spread(objects, MAX_SHAPES).map(({ width, height }) => ({ width, height })),
-    positions,
-  };
 }

@@ -3,7 +3,6 @@ import { ensureWritableDirectory, writeFileAtomic } from '../atomic-file.ts';
 import { loadPlots } from '../load-plots.ts';
 import type { DatasetAnalysis } from './analyze-dataset.ts';
 import type { AnalysisChart } from './charts.ts';
-import { analysisPage } from './page.ts';
 
 /** The page among the files of a report. */
 export const REPORT_PAGE = 'report.html';
@@ -16,6 +15,7 @@ export async function writeAnalysisReport(dir: string, title: string, analysis: 
   await ensureWritableDirectory(dir);
   const { renderSvg } = await loadPlots();
   const { analysisCharts } = await import('./charts.ts');
+  const { analysisPage } = await import('./page.ts');
   const charts: AnalysisChart[] = [];
   for await (const chart of analysisCharts(analysis)) {
     await writeFileAtomic(join(dir, `${chart.name}.png`), await renderSvg(chart.svg));

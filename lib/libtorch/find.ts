@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { DetectorError } from '../errors.ts';
 import { cacheRoot, type InstallMarker, markerFile } from './cache.ts';
 import { type Inspection, inspectLibtorch, type LibtorchLocation, type LibtorchSource } from './inspect.ts';
-import { python, runProgram } from './program.ts';
 import { bundlePaths, findBundle } from './resources.ts';
 import { supportedVersions } from './version.ts';
 
@@ -89,6 +88,7 @@ const askForTorch = [
 
 /** The folder of the torch that `python3` would import, without importing it. */
 async function folderOfPytorch(): Promise<string> {
+  const { python, runProgram } = await import('./program.ts');
   const refuse = (found: string) =>
     new DetectorError(
       'LIBTORCH_NOT_FOUND',

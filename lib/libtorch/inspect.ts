@@ -32,9 +32,10 @@ export async function inspectLibtorch(folder: string, source: LibtorchSource): P
   if (dir === undefined) return { reason: `no lib/${libraryFile('c10')} in ${folder}` };
   const lib = join(dir, 'lib');
   const variant = (await exists(join(lib, libraryFile('torch_cuda')))) ? 'cuda' : 'cpu';
-  for (const file of requiredLibraries(variant)) {
-    if (!(await exists(join(lib, file)))) return { reason: `library ${file} is missing from ${lib}` };
-  }
+  const files = requiredLibraries(variant);
+  const present = await Promise.all(files.map((file) => exists(join(lib, file))));
+  const missing = files.find((_, i) => !present[i]);
+  if (missing !== undefined) return { reason: `library ${missing} is missing from ${lib}` };
   const version = await readVersionOfFolder(dir);
   if (version === undefined) return { reason: `no version is stated in ${dir} (version.py, build-version or headers)` };
   if (!isSupportedVersion(version)) return { reason: `version ${version} in ${dir} is not ${supportedVersions}` };
@@ -45,11 +46,11 @@ export async function inspectLibtorch(folder: string, source: LibtorchSource): P
 async function whyWrongBuild(lib: string, variant: LibtorchVariant): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined;
   const host = currentHost();
-  for (const file of requiredLibraries(variant)) {
-    const reason = await whyNotLoadable(join(lib, file), host);
-    if (reason !== undefined) return reason;
-  }
-  return whyWrongLibc(join(lib, libraryFile('c10')), host);
+  const reasons = await Promise.all([
+    ...requiredLibraries(variant).map((file) => whyNotLoadable(join(lib, file), host)),
+    whyWrongLibc(join(lib, libraryFile('c10')), host),
+  ]);
+  return reasons.find((reason) => reason !== undefined);
 }
 
 /** The folder, or the one in it, that holds `lib/` with the libraries of a platform. */

@@ -186,6 +186,15 @@ Napi::Value write_backbone_script(const CallbackInfo& info) {
 // createBatch(spec: BatchSpec): Promise<BatchHandle>
 Napi::Value create_batch(const CallbackInfo& info) { return start_batch_worker(info.Env(), object_argument(info, 0)); }
 
+// freePixels(pixels: Uint8Array): void
+Napi::Value free_pixels(const CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) throw Napi::TypeError::New(info.Env(), "Expected Uint8Array for native pixels");
+  const Napi::TypedArray pixels = info[0].As<Napi::TypedArray>();
+  Napi::ArrayBuffer buffer = pixels.ArrayBuffer();
+  if (pixels.ByteLength() == buffer.ByteLength() && !buffer.IsDetached()) buffer.Detach();
+  return info.Env().Undefined();
+}
+
 // readBatch(batch: BatchHandle): Uint8Array
 Napi::Value read_batch(const CallbackInfo& info) {
   const at::Tensor pixels = Handle<BatchHandle>::get(info[0])->batch.pixels.cpu().contiguous();
@@ -311,6 +320,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("writeDetectorScript", write_detector_script);
   add("writeBackboneScript", write_backbone_script);
   add("createBatch", create_batch);
+  add("freePixels", free_pixels);
   add("readBatch", read_batch);
   add("disposeBatch", dispose_batch);
   add("startTraining", start_training);

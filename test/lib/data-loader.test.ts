@@ -16,6 +16,7 @@ function recordingAddon() {
       live.add(handle);
       return handle;
     },
+    freePixels: () => {}, // they are looked at
     disposeBatch: (handle: BatchHandle) => void live.delete(handle),
   } as unknown as NativeAddon;
   return { addon, live };

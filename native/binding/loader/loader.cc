@@ -3,6 +3,8 @@
 // run path.
 #include <napi.h>
 
+#include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -65,6 +67,17 @@ std::string Open(const fs::path& path) {
 #endif
 }
 
+// LibTorch's constructors take some 50 MB piece by piece. On any thread but the first glibc would ask the system for
+// each 4 KB of them, 11,000 times; but what a heap has grown to once it keeps, and here it grows in 470 steps.
+void ExtendHeap() {
+#ifdef __GLIBC__
+  constexpr size_t kPiece = 112 << 10;  // from 128 KB on a piece would be a mapping of its own
+  std::array<void*, 470> pieces;
+  for (void*& piece : pieces) piece = std::malloc(kPiece);
+  for (void* piece : pieces) std::free(piece);
+#endif
+}
+
 // On one of libuv's threads: the constructors of LibTorch take some tenths of a second.
 class Opening : public Napi::AsyncWorker {
  public:
@@ -79,6 +92,8 @@ class Opening : public Napi::AsyncWorker {
   void Execute() override {
     static std::mutex mutex;  // threads may come at once, and looking and loading are two steps
     const std::lock_guard<std::mutex> lock(mutex);
+    static const bool extended = (ExtendHeap(), true);  // once: LibTorch stays loaded
+    static_cast<void>(extended);
     for (const fs::path& path : paths_) {
       const std::string error = Open(path);
       if (!error.empty()) return SetError(error);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { cocoAveragePrecision } from '../../../lib/average-precision.ts';
+import { makeBatch } from '../../../lib/batch.ts';
 import { native, type Size } from '../../../lib/binding.ts';
 import { defaultBoxScales } from '../../../lib/config.ts';
 import { DataLoader } from '../../../lib/data-loader.ts';
@@ -25,7 +26,7 @@ export async function data({ paths, side }: { paths: string[]; side: number }): 
     for (const path of paths) {
       const images = [{ ...(await decodeImage(path)), flip: false }];
       const none = { counts: new Int32Array(1), boxes: new Float32Array(0), labels: new Int32Array(0) };
-      addon.disposeBatch(await addon.createBatch({ size, images, ...none }));
+      addon.disposeBatch(await makeBatch(addon, { size, images, ...none }));
     }
     return {};
   };

@@ -129,6 +129,12 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     for (const value of notObjects) await expect(call(name, value)).rejects.toThrow(TypeError);
   });
 
+  it('freePixels without a typed array', async () => {
+    for (const value of [...notObjects, {}, [], new ArrayBuffer(8), new DataView(new ArrayBuffer(8))]) {
+      await expect(call('freePixels', value), describeValue(value)).rejects.toThrow(TypeError);
+    }
+  });
+
   const boxes = options.defaultBoxes;
   const anchors = { sizes: [[32]], aspectRatios: [1] };
   it.each([

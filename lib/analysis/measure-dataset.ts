@@ -1,0 +1,107 @@
+import type { BoxOptions, Size } from '../binding.ts';
+import { isAnchors } from '../default-box-options.ts';
+import { relativeSide } from '../relative-side.ts';
+import { runInSlices } from '../time-slices.ts';
+import type { Sample, VocDataset } from '../voc-dataset.ts';
+import { analysisWarnings } from './analysis-warnings.ts';
+import type { AnalysisHooks, ClassCount, DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
+import { proposeAnchors } from './anchor-proposal.ts';
+import { type AnalysedObject, analysedObjects, measureCoverage } from './coverage.ts';
+import { proposeDefaultBoxes } from './default-box-proposal.ts';
+import { distributionOf, evenEdges } from './distribution.ts';
+import { findDuplicateImages } from './duplicate-images.ts';
+import { spread } from './spread.ts';
+import { findSuspiciousBoxes } from './suspicious-boxes.ts';
+
+/** The options of `analyzeDataset`, with their defaults. */
+export interface ResolvedAnalysis {
+  layout: { imageSize: Size; maps: Size[] };
+  defaultBoxes: BoxOptions;
+  proposal: { ratios: number | undefined; seed: number };
+}
+
+const POSITIONS = 10;
+const SIDE_EDGES = evenEdges(0, 1, 20);
+/** From 1:8 to 8:1, in quarters of a doubling. */
+const ASPECT_EDGES = evenEdges(-3, 3, 24).map((exponent) => 2 ** exponent);
+const MAX_COUNTED = 30;
+const MAX_SHAPES = 500;
+
+/** What `analyzeDataset` finds, in slices. */
+export async function measureDataset(
+  dataset: VocDataset,
+  { layout, defaultBoxes, proposal }: ResolvedAnalysis,
+  { onProgress, signal }: AnalysisHooks,
+): Promise<DatasetAnalysis> {
+  const inSlices = <T>(work: Generator<void, T>) => runInSlices(work, undefined, signal);
+
+  const { samples, classes, issues } = dataset;
+  const duplicateImages = await findDuplicateImages(samples, { onProgress, signal });
+  const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout.imageSize));
+  const pictures = await inSlices(analysedObjects(samples));
+  const objects = pictures.flat();
+  const measure = async (boxes: BoxOptions): Promise<DefaultBoxFit> => ({
+    defaultBoxes: boxes,
+    coverage: await inSlices(measureCoverage(pictures, classes, boxes, layout)),
+  });
+  const analysis = {
+    images: samples.length,
+    objects: objects.length,
+    classes: countClasses(samples, classes),
+    ...describeImages(samples),
+    ...(await inSlices(describeBoxes(objects))),
+    duplicateImages,
+    suspiciousBoxes,
+    issues,
+    ...layout,
+    configured: await measure(defaultBoxes),
+    proposed: await measure(
+      await inSlices<BoxOptions>(
+        isAnchors(defaultBoxes)
+          ? proposeAnchors(objects, defaultBoxes, layout, proposal)
+          : proposeDefaultBoxes(objects, defaultBoxes, layout, proposal),
+      ),
+    ),
+  };
+  return { ...analysis, warnings: analysisWarnings(analysis) };
+}
+
+function countClasses(samples: readonly Sample[], classes: readonly string[]): ClassCount[] {
+  const counts = classes.map((label) => ({ label, objects: 0, images: 0, difficult: 0 }));
+  for (const { objects } of samples) {
+    for (const { labelIndex, difficult } of objects) {
+      counts[labelIndex]!.objects++;
+      if (difficult) counts[labelIndex]!.difficult++;
+    }
+    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label]!.images++;
+  }
+  return counts.slice(1);
+}
+
+function describeImages(samples: readonly Sample[]) {
+  const numbers = samples.map(({ objects }) => objects.length);
+  const top = numbers.reduce((max, number) => Math.max(max, number), 0);
+  const bins = Math.min(MAX_COUNTED, top) + 1;
+  return {
+    objectsPerImage: distributionOf(numbers, evenEdges(0, bins, bins)),
+    imagesWithoutObjects: samples.flatMap(({ id, objects }) => (objects.length === 0 ? [id] : [])),
+  };
+}
+
+function* describeBoxes(objects: readonly AnalysedObject[]) {
+  const positions = Array.from({ length: POSITIONS }, () => new Array<number>(POSITIONS).fill(0));
+  const part = (centre: number) => Math.min(POSITIONS - 1, Math.floor(centre * POSITIONS));
+  for (const { x, y } of objects) positions[part(y)]![part(x)]!++;
+  function* describe(measure: (object: AnalysedObject) => number, edges: number[]) {
+    yield;
+    return distributionOf(objects.map(measure), edges);
+  }
+  return {
+    width: yield* describe(({ width }) => width, SIDE_EDGES),
+    height: yield* describe(({ height }) => height, SIDE_EDGES),
+    side: yield* describe(relativeSide, SIDE_EDGES),
+    aspectRatio: yield* describe(({ width, height }) => width / height, ASPECT_EDGES),
+    shapes: spread(objects, MAX_SHAPES).map(({ width, height }) => ({ width, height })),
+    positions,
+  };
+}
