@@ -29,6 +29,7 @@ describe('DINOV3_DET_DISABLE', () => {
       'avx2',
       'avx512',
       'bf16',
+      'graph',
     ]);
     expect(reasons.allocator).toBe('');
     expect(reasons.depthwise).toBe('switched off by DINOV3_DET_DISABLE');
