@@ -191,7 +191,8 @@ export interface TestAddon {
 export interface GraphStep {
   objects: TypedObjects;
   learningRate: number;
-  before?: 'detect' | 'load' | 'snapshot';
+  /** `cut`: its pictures are of a wrong size. */
+  before?: 'detect' | 'load' | 'snapshot' | 'cut';
 }
 
 /** What is wrong with them: nothing by default. */
@@ -207,7 +208,7 @@ export interface SimulatedGraphs {
 export interface GraphSteps {
   /** What each step told, and the look at the end. */
   results: StepResult[][];
-  /** Codes. */
+  /** Codes, or messages of those that have none. */
   errors: string[];
   /** `logits` before a step that `detect` or `snapshot` comes before. */
   detected: Record<string, Float32Array>[];

@@ -185,8 +185,9 @@ Napi::Value graph_steps_js(const Napi::CallbackInfo& info) {
       std::vector<StepResult> told;
       if (i < steps.Length()) {
         const auto step = steps.Get(i).As<Napi::Object>();
-        const Batch batch = batch_of_step(config.image_size, step, i);
+        Batch batch = batch_of_step(config.image_size, step, i);
         const std::string before = step.Has("before") ? step.Get("before").ToString().Utf8Value() : "";
+        if (before == "cut") batch.pixels = batch.pixels.narrow(1, 0, 1);
         detected.Set(i, values_of(env, interlude(before, *model, training, batch.pixels)));
         told = training.run(batch, step.Get("learningRate").ToNumber(), i);
       } else {
@@ -195,6 +196,8 @@ Napi::Value graph_steps_js(const Napi::CallbackInfo& info) {
       results.Set(results.Length(), to_js(env, told));
     } catch (const Error& error) {
       errors.Set(errors.Length(), error.code());
+    } catch (const c10::Error& error) {
+      errors.Set(errors.Length(), error.what_without_backtrace());
     }
   }
 

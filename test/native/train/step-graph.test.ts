@@ -47,6 +47,7 @@ const grouped = {
 const pyramid: NativeDetectorOptions = {
   ...options,
   features: 'pyramid',
+  fusion: 'fpn',
   precision: 'bf16',
   defaultBoxes: { ...options.defaultBoxes, aspectRatios: [[2], [2], [2]], scales: [0.15, 0.35, 0.55, 0.75] },
 };
@@ -203,6 +204,17 @@ describe('steps are plain ones, and the reason is kept,', () => {
     expect(rest.replayed).toBe(replayed);
     expect(numbers).toEqual(plain.numbers);
   });
+});
+
+it('a plain step that fails gets the memory of a graph, for good', () => {
+  const given = steps(1, 2, 3, 4, 5, 6, 7, 8).map((given, i) =>
+    i === 6 ? { ...step(1, 1), before: 'cut' as const } : given,
+  );
+  const cut = { name: '', training: adamw, given, replayed: 3 };
+  const { numbers, ...rest } = run(cut, {});
+  expect(numbers).toEqual(run(cut).numbers);
+  expect(numbers.errors).toEqual(['expected pictures of 64x64 but the batch holds 64x1']);
+  expect(rest).toMatchObject({ recorded: 1, replayed: 3, refusal: numbers.errors[0] });
 });
 
 describe('steps are not recorded', () => {
