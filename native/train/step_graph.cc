@@ -106,7 +106,11 @@ at::Tensor StepGraph::run_here(const Batch& batch, double learning_rate) {
     return {};
   }
   const at::Tensor measured = step_(batch, learning_rate);
-  judge(trial, measured);
+  try {
+    judge(trial, measured);
+  } catch (const std::exception& error) {  // the step is done, whatever becomes of the graph
+    refuse(words(error));
+  }
   return measured;
 }
 
