@@ -237,6 +237,8 @@ export interface NativeAddon {
   trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult[]>;
   /** The results that `trainStep` has not given yet; to be called before weights or optimizer are read. */
   finishSteps(detector: DetectorHandle): Promise<StepResult[]>;
+  /** Why a GPU is not given steps as graphs although it was to be; empty otherwise, as on the CPU. */
+  graphRefusal(detector: DetectorHandle): Promise<string>;
   /**
    * A detector with the weights and the optimizer's state that this one has now, which is trained on. To detect and to write its
    * state; all but what is trained is the same memory.

@@ -87,7 +87,7 @@ export interface TrainingHooks {
   onEpoch?: (event: EpochEvent) => void | Promise<void>;
   /** Progress of the evaluation after an epoch, in pictures. */
   onEvaluate?: (event: { epoch: number; done: number; total: number }) => void;
-  /** Told of every picture that could not be read and is left out. */
+  /** Told of every picture that could not be read and is left out, and of what a run has to do without. */
   onWarning?: (message: string) => void;
   /**
    * Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. While an epoch is evaluated
@@ -161,6 +161,7 @@ export class Trainer {
     };
     const goesOn = () => state.epoch < epochs && !isExhausted(state, patience);
     const { overlapEvaluation: overlap = this.#detector.device !== 'cpu' } = this.#options;
+    let told = '';
     const evaluations = new OverlappedEvaluation(this.#detector, { overlap, onWarning });
 
     try {
@@ -182,6 +183,10 @@ export class Trainer {
           evaluations.throwIfFailed();
         }
         while (pending.length > 0) await tell(await addon.finishSteps(handle));
+        const refusal = await addon.graphRefusal(handle);
+        if (refusal !== told)
+          onWarning?.(`Steps are not given to the GPU as one graph, which changes no result: ${refusal}`);
+        told = refusal;
 
         const means = meanLosses(state);
         await evaluations.finish(); // of the epoch before, which says what is the best so far

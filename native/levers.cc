@@ -8,6 +8,8 @@
 
 #include "cpu.h"
 #include "kernels/onednn_operators.h"
+#include "models/device.h"
+#include "train/device_graph.h"
 
 namespace dinov3_det {
 
@@ -47,7 +49,8 @@ std::vector<Lever> levers() {
       lever("packed-weights", onednn_operators().all() ? "" : "this LibTorch does not have oneDNN's operators for it"),
       lever("avx2", isa(Isa::kAvx2)),
       lever("avx512", isa(Isa::kAvx512)),
-      lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware")};
+      lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware"),
+      lever("graph", cuda_device_count() > 0 ? graph_missing(c10::kCUDA) : "there is no GPU")};
 }
 
 }  // namespace dinov3_det

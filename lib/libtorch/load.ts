@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -5,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { DetectorError, messageOf } from '../errors.ts';
 import { type FindOptions, findLibtorch, type LibtorchLocation } from './find.ts';
-import { requiredLibraries } from './libraries.ts';
+import { libraryFile, requiredLibraries } from './libraries.ts';
 import { bundlePaths, findBundle, outsideAsar } from './resources.ts';
 import { minorVersion } from './version.ts';
 
@@ -62,6 +63,8 @@ export async function loadLibtorch({ lib, variant, version }: LibtorchLocation):
       { cause: error },
     );
   }
+  const graphs = graphsPath();
+  if (variant === 'cuda' && existsSync(graphs)) await loader.open([graphs]).catch(() => undefined);
 }
 
 /**
@@ -98,6 +101,14 @@ export function addonPath(): string {
 /** Beside the addon, in a folder of its own: node-gyp-build would take it for the addon. */
 function loaderPath(): string {
   return join(dirname(addonPath()), 'loader', 'libtorch_loader.node');
+}
+
+/**
+ * What needs CUDA's headers to be built and CUDA to be loaded: a training step as a graph. It tells LibTorch of itself. Without it, or
+ * where it does not load, steps are done without, and `levers` has the reason.
+ */
+function graphsPath(): string {
+  return join(dirname(addonPath()), 'cuda', libraryFile('dinov3_det_cuda'));
 }
 
 /** `require` binds lazily: a symbol that a wrong LibTorch lacks would end the process at its first use. */

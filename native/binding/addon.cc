@@ -246,6 +246,13 @@ Napi::Value finish_steps(const CallbackInfo& info) {
       step_results);
 }
 
+// graphRefusal(detector: DetectorHandle): Promise<string>
+Napi::Value graph_refusal(const CallbackInfo& info) {
+  return on_lane(
+      info, [detector = Detector::get(info[0])] { return training_of(*detector, "graphRefusal").graph_refusal(); },
+      [](Napi::Env env, const std::string& reason) { return Napi::String::New(env, reason); });
+}
+
 // takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>
 Napi::Value take_snapshot(const CallbackInfo& info) {
   return on_lane(
@@ -326,6 +333,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("startTraining", start_training);
   add("trainStep", train_step);
   add("finishSteps", finish_steps);
+  add("graphRefusal", graph_refusal);
   add("takeSnapshot", take_snapshot);
   add("detect", detect);
   return exports;

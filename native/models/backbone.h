@@ -33,6 +33,10 @@ class Backbone {
   // The maps that forward gives for pictures of this size.
   virtual std::vector<MapShape> map_shapes(int64_t height, int64_t width) = 0;
 
+  // Whether a forward pass in training tells the device the same whatever the pictures hold, so that it may be
+  // recorded.
+  virtual bool is_replayable() const { return true; }
+
   // What an optimizer may step, each tensor once, under its state_dict name.
   virtual NamedTensors parameters() const = 0;
 

@@ -62,6 +62,8 @@ class DetectorModel {
   // Of the backbone, as Backbone::set_drop_path.
   void set_drop_path(double rate, uint64_t seed) { backbone_->set_drop_path(rate, seed); }
 
+  bool is_replayable() const { return backbone_->is_replayable(); }
+
   NamedTensors parameters() const;  // what an optimizer may step
   NamedTensors buffers() const;     // what a forward pass in training may change
   NamedTensors state() const;       // both

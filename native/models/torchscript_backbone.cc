@@ -110,6 +110,7 @@ class TorchScriptBackbone : public Backbone {
     return named;
   }
 
+  bool is_replayable() const override { return false; }
   void train(bool on) override { module_.train(on); }
 
   torch::jit::Module script(ScriptBuilder&) const override {

@@ -33,6 +33,10 @@ std::vector<at::Tensor> select(const std::vector<at::Tensor>& tensors, const std
   return chosen;
 }
 
+LearningRate times(const LearningRate& learning_rate, double factor) {
+  return std::visit([&](const auto& rate) -> LearningRate { return rate * factor; }, learning_rate);
+}
+
 class AdamW : public Optimizer {
  public:
   AdamW(NamedTensors parameters, const std::vector<ParameterOptions>& options)
@@ -51,15 +55,18 @@ class AdamW : public Optimizer {
   }
 
  private:
-  void step_members(const Members& members, double learning_rate, double weight_decay,
+  void step_members(const Members& members, const LearningRate& learning_rate, double weight_decay,
                     const at::Tensor& found_inf) override {
     std::vector<at::Tensor> parameters = parameters_of(members), gradients = gradients_of(members);
     std::vector<at::Tensor> exp_avg = select(exp_avg_, members), exp_avg_sq = select(exp_avg_sq_, members);
     const std::vector<at::Tensor> steps = select(step_, members);
     at::_foreach_add_(steps, 1 - found_inf);
-    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
-                      /*beta1=*/0.9, /*beta2=*/0.999, weight_decay, /*eps=*/1e-8, /*amsgrad=*/false,
-                      /*maximize=*/false, /*grad_scale=*/{}, found_inf);
+    const auto step = [&](const auto& rate) {
+      at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, rate, /*beta1=*/0.9,
+                        /*beta2=*/0.999, weight_decay, /*eps=*/1e-8, /*amsgrad=*/false, /*maximize=*/false,
+                        /*grad_scale=*/{}, found_inf);
+    };
+    std::visit(step, learning_rate);
   }
 
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_, step_;
@@ -77,12 +84,15 @@ class Sgd : public Optimizer {
   }
 
  private:
-  void step_members(const Members& members, double learning_rate, double weight_decay,
+  void step_members(const Members& members, const LearningRate& learning_rate, double weight_decay,
                     const at::Tensor& found_inf) override {
     // With a buffer of zeros the first step is the same as PyTorch's, which starts from the gradient.
-    at::_fused_sgd_(parameters_of(members), gradients_of(members), select(momentum_buffer_, members), weight_decay,
-                    /*momentum=*/0.9, learning_rate, /*dampening=*/0, /*nesterov=*/true, /*maximize=*/false,
-                    /*is_first_step=*/false, /*grad_scale=*/{}, found_inf);
+    const auto step = [&](const auto& rate) {
+      at::_fused_sgd_(parameters_of(members), gradients_of(members), select(momentum_buffer_, members), weight_decay,
+                      /*momentum=*/0.9, rate, /*dampening=*/0, /*nesterov=*/true, /*maximize=*/false,
+                      /*is_first_step=*/false, /*grad_scale=*/{}, found_inf);
+    };
+    std::visit(step, learning_rate);
   }
 
   std::vector<at::Tensor> momentum_buffer_;
@@ -101,7 +111,7 @@ Optimizer::Optimizer(NamedTensors parameters, const std::vector<ParameterOptions
   }
 }
 
-void Optimizer::step(double learning_rate, const at::Tensor& found_inf) {
+void Optimizer::step(const LearningRate& learning_rate, const at::Tensor& found_inf) {
   const c10::NoGradGuard no_grad;
   for (const Group& group : groups_) {
     Members members;
@@ -109,7 +119,7 @@ void Optimizer::step(double learning_rate, const at::Tensor& found_inf) {
       if (parameters_[i].tensor.grad().defined()) members.push_back(i);
     }
     if (members.empty()) continue;
-    step_members(members, learning_rate * group.options.learning_rate_factor,
+    step_members(members, times(learning_rate, group.options.learning_rate_factor),
                  group.options.weight_decay.value_or(weight_decay_), found_inf);
     mark_changed(parameters_of(members));
   }
@@ -133,6 +143,10 @@ std::vector<at::Tensor> Optimizer::gradients() const {
     if (parameter.tensor.grad().defined()) gradients.push_back(parameter.tensor.grad());
   }
   return gradients;
+}
+
+void Optimizer::mark_all_changed() const {
+  for (const NamedTensor& parameter : parameters_) mark_changed({parameter.tensor});
 }
 
 void Optimizer::zero_grad() {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "models/named_tensor.h"
@@ -19,13 +20,16 @@ struct ParameterOptions {
   bool operator==(const ParameterOptions&) const = default;
 };
 
+// A number, or a float32 scalar on the parameters' device: what a graph reads anew at every replay.
+using LearningRate = std::variant<double, at::Tensor>;
+
 // Steps every parameter that has a gradient; the others are left alone (no weight decay either), as torch.optim does.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
   // found_inf: float32 scalar on the parameters' device; where it is 1 nothing changes, which the host need not know.
-  void step(double learning_rate, const at::Tensor& found_inf);
+  void step(const LearningRate& learning_rate, const at::Tensor& found_inf);
 
   // Everything that must be saved to go on as if never interrupted, named "<parameter>.<what>".
   virtual NamedTensors state() const = 0;
@@ -33,6 +37,7 @@ class Optimizer {
   const NamedTensors& parameters() const { return parameters_; }
   std::vector<at::Tensor> gradients() const;  // of the parameters that have one
   void zero_grad();                           // drops the gradients
+  void mark_all_changed() const;              // what step() does by itself, and a replay of it does not
 
  protected:
   using Members = std::vector<size_t>;  // places of parameters
@@ -41,7 +46,7 @@ class Optimizer {
   Optimizer(NamedTensors parameters, const std::vector<ParameterOptions>& options, double weight_decay);
 
   // Steps these parameters, each of which has a gradient.
-  virtual void step_members(const Members& members, double learning_rate, double weight_decay,
+  virtual void step_members(const Members& members, const LearningRate& learning_rate, double weight_decay,
                             const at::Tensor& found_inf) = 0;
 
   std::vector<at::Tensor> parameters_of(const Members& members) const;

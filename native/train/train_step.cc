@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "levers.h"
 #include "memory/out_of_memory.h"
 #include "train/multibox_loss.h"
 
@@ -40,6 +41,12 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
 
 // What the multibox loss divides the sum of so many terms by.
 at::Tensor divisor(const at::Tensor& terms, at::ScalarType type) { return terms.clamp_min(1).to(type); }
+
+// Whether the device can do a step as a graph, which is the same every time.
+bool is_replayable(const DetectorModel& model, const TrainOptions& options) {
+  return !lever_disabled("graph") && options.drop_path == 0 && model.is_replayable() &&
+         graph_missing(model.device().type()).empty();
+}
 
 // The model's buffers as they were before a step.
 class KeptBuffers {
@@ -77,6 +84,12 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
     append(averaged, "", model_->buffers());
     ema_ = std::make_unique<Ema>(std::move(averaged), *options.ema_decay);
   }
+  if (is_replayable(*model_, options)) {
+    parameters_ = model_->parameters();
+    graph_ = std::make_unique<StepGraph>(
+        model_->device(), [this](const Batch& batch, const LearningRate& rate) { return step(batch, rate); },
+        [this] { return changing(); });
+  }
 }
 
 std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
@@ -86,8 +99,9 @@ std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate,
   const TrainedWeights trained(ema_.get());
   with_enough_memory("a training step " + describe(batch), [&] {
     model_->set_drop_path(drop_path_, seed);
-    results_.add(step(batch, learning_rate));
+    results_.add(graph_ ? graph_->run(batch, learning_rate, places()) : step(batch, learning_rate));
   });
+  if (graph_) optimizer_->mark_all_changed();
   return results_.due() ? finish() : std::vector<StepResult>{};
 }
 
@@ -104,7 +118,7 @@ NamedTensors TrainStep::state() const {
 }
 
 // -> what was measured, float64 [5] in the order of a StepResult.
-at::Tensor TrainStep::step(const Batch& batch, double learning_rate) {
+at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate) {
   const Float32Products float32_products = model_->float32_products();
   const KeptBuffers kept(*model_);
   try {
@@ -159,6 +173,27 @@ at::Tensor TrainStep::clip_gradients() {
     at::_foreach_mul_(gradients, factor.to(at::kFloat));
   }
   return norm;
+}
+
+// All that a step changes.
+std::vector<at::Tensor> TrainStep::changing() const {
+  NamedTensors named = optimizer_->parameters();
+  append(named, "", model_->buffers());
+  append(named, "", state());
+  std::vector<at::Tensor> tensors = {results_.found_inf()};
+  for (const NamedTensor& entry : named) tensors.push_back(entry.tensor);
+  return tensors;
+}
+
+// Where the weights lie, and the versions of those that are not trained: the model may keep copies of these.
+std::vector<uint64_t> TrainStep::places() const {
+  std::vector<uint64_t> places;
+  for (const NamedTensor& parameter : parameters_) {
+    const bool trained = parameter.tensor.requires_grad();
+    places.push_back(reinterpret_cast<uintptr_t>(parameter.tensor.const_data_ptr()));
+    places.push_back(trained ? 0 : parameter.tensor.unsafeGetTensorImpl()->version_counter().current_version());
+  }
+  return places;
 }
 
 }  // namespace dinov3_det

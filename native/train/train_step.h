@@ -9,6 +9,7 @@
 #include "models/detector_model.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
+#include "train/step_graph.h"
 #include "train/step_results.h"
 
 namespace dinov3_det {
@@ -48,6 +49,9 @@ class TrainStep {
 
   NamedTensors state() const;
 
+  // Why steps are not replayed as a graph, although they were to be; empty otherwise.
+  std::string graph_refusal() const { return graph_ ? graph_->refusal() : ""; }
+
  private:
   // What a forward pass measured: loss, box loss and class loss, float64 [3], and what these are a mean over, scalar.
   struct Losses {
@@ -56,15 +60,19 @@ class TrainStep {
     at::Tensor terms;
   };
 
-  at::Tensor step(const Batch& batch, double learning_rate);
+  at::Tensor step(const Batch& batch, const LearningRate& learning_rate);
   Losses add_gradients(const Batch& batch, bool whole);
   Losses add_gradients_in_parts(const Batch& batch);
   at::Tensor clip_gradients();
+  std::vector<at::Tensor> changing() const;
+  std::vector<uint64_t> places() const;
 
   std::shared_ptr<DetectorModel> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Ema> ema_;  // none without ema_decay
   StepResults results_;
+  NamedTensors parameters_;           // of the model, those that are not trained too
+  std::unique_ptr<StepGraph> graph_;  // null where a step is not recorded
   std::optional<double> clip_grad_norm_;
   std::optional<int64_t> micro_batch_size_;
   double drop_path_;

@@ -9,6 +9,7 @@ import type {
   NativeDetectorOptions,
   PostprocessOptions,
   Size,
+  StepResult,
   TrainingOptions,
 } from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
@@ -179,6 +180,49 @@ export interface TestAddon {
   float32Products(precision: string, device: string): [matrices: number, convolutions: number][];
   /** Names of the operators that a training step runs, forward, backward and optimizer, without a look at its results. */
   stepOperators(detector: NativeDetectorOptions, training: TrainingOptions, objects: TypedObjects): string[];
+  /** Plain steps, or with graphs as a GPU has them, simulated on the CPU. */
+  graphSteps(
+    detector: NativeDetectorOptions,
+    training: TrainingOptions,
+    steps: readonly GraphStep[],
+    graphs?: SimulatedGraphs,
+  ): GraphSteps;
+  /** From now on training in this process has such graphs on the CPU, or none. */
+  simulateGraphs(graphs?: SimulatedGraphs): void;
+}
+
+/** A step on pictures of its own, and what is done before it. */
+export interface GraphStep {
+  objects: TypedObjects;
+  learningRate: number;
+  /** `cut`: its pictures are of a wrong size. */
+  before?: 'detect' | 'load' | 'snapshot' | 'cut';
+}
+
+/** What is wrong with them: nothing by default. */
+export interface SimulatedGraphs {
+  /** An operator whose calls they lose. */
+  without?: string;
+  /** Where they throw: an operator while it is recorded, too. */
+  failure?: 'begin' | 'end' | 'replay' | `aten::${string}`;
+  /** They read the pictures of the step that was recorded. */
+  keepsPictures?: boolean;
+}
+
+export interface GraphSteps {
+  /** What each step told, and the look at the end. */
+  results: StepResult[][];
+  /** Codes, or messages of those that have none. */
+  errors: string[];
+  /** `logits` before a step that `detect` or `snapshot` comes before. */
+  detected: Record<string, Float32Array>[];
+  model: Record<string, Float32Array>;
+  optimizer: Record<string, Float32Array>;
+  recorded: number;
+  replayed: number;
+  refusal: string;
+  /** What the last graph read and had not made itself. */
+  read: string[];
 }
 
 /** As in a `BatchSpec`. */

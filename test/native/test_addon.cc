@@ -772,6 +772,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("runScript", guarded<run_script_js>);
   add("float32Products", guarded<float32_products_js>);
   add("stepOperators", guarded<step_operators_js>);
+  add("graphSteps", guarded<graph_steps_js>);
+  add("simulateGraphs", guarded<simulate_graphs_js>);
   return exports;
 }
 

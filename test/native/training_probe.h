@@ -8,4 +8,10 @@ namespace dinov3_det {
 // those of its backward pass included.
 Napi::Value step_operators_js(const Napi::CallbackInfo& info);
 
+// graphSteps(detector, training, steps, graphs?): what steps come to, plain or with simulated graphs.
+Napi::Value graph_steps_js(const Napi::CallbackInfo& info);
+
+// simulateGraphs(graphs?): the process has simulated graphs from now on, or none.
+Napi::Value simulate_graphs_js(const Napi::CallbackInfo& info);
+
 }  // namespace dinov3_det

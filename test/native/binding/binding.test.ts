@@ -74,6 +74,7 @@ describe('handles', () => {
     ['startTraining', [{ optimizer: 'sgd', fineTune: false }]],
     ['trainStep', [batch, 1e-3]],
     ['finishSteps', []],
+    ['graphRefusal', []],
     ['detect', [batch, allDetections]],
   ];
   const batchCalls: [keyof NativeAddon, unknown[], unknown[]][] = [
