@@ -390,9 +390,9 @@ async function readTorchScript(path: string, trusted: boolean): Promise<Program>
       cause: error,
     });
   }
-  if (trusted) return { torchscript };
   const { vetTorchScript } = await import('./weights/torchscript.ts');
   const { allowedNodes } = await import('./weights/torchscript-operators.ts');
+  if (trusted) return { torchscript };
   await vetTorchScript(torchscript, path);
   return { torchscript, allowedNodes: [...allowedNodes] };
 }

@@ -47,6 +47,7 @@ std::vector<Lever> levers() {
       lever("fused-mlp", at::hasMKLDNN() ? "" : "this LibTorch has no oneDNN"),
       lever("mlp-rows", kKernelsMissing),
       lever("packed-weights", onednn_operators().all() ? "" : "this LibTorch does not have oneDNN's operators for it"),
+      lever("pixel-table", ""),
       lever("avx2", isa(Isa::kAvx2)),
       lever("avx512", isa(Isa::kAvx512)),
       lever("bf16", cpu_has_bf16() ? "" : "this processor does not multiply bfloat16 in hardware"),

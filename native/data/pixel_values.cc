@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "levers.h"
+
 namespace dinov3_det {
 
 namespace {
@@ -25,7 +27,7 @@ void look_up(const uint8_t* pixels, const T* table, int64_t count, T* out) {
 
 PixelValues::PixelValues(at::Tensor mean, at::Tensor std, at::ScalarType type)
     : mean_(std::move(mean)), std_(std::move(std)), type_(type) {
-  if (!mean_.is_cpu()) return;
+  if (!mean_.is_cpu() || lever_disabled("pixel-table")) return;
   const at::Tensor every = at::arange(256, at::kByte).reshape({256, 1, 1, 1}).expand({256, 1, 1, kChannels});
   table_ = compute(every).reshape({256, kChannels}).contiguous();
 }

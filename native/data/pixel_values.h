@@ -20,7 +20,7 @@ class PixelValues {
 
   at::Tensor mean_, std_;
   at::ScalarType type_ = at::kFloat;
-  at::Tensor table_;  // [256, 3]; none on a GPU
+  at::Tensor table_;  // [256, 3]; none on a GPU or with "pixel-table" disabled
 };
 
 }  // namespace dinov3_det

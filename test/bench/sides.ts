@@ -24,7 +24,7 @@ const ourWorker = fileURLToPath(new URL('ours/worker.ts', import.meta.url));
 const theirWorker = fileURLToPath(new URL('reference/worker.py', import.meta.url));
 
 /** Levers that `DINOV3_DET_DISABLE` switches off. */
-export type Lever = 'allocator' | 'depthwise' | 'fused-mlp' | 'mlp-rows' | 'packed-weights';
+export type Lever = 'allocator' | 'depthwise' | 'fused-mlp' | 'mlp-rows' | 'packed-weights' | 'pixel-table';
 
 /** Whether levers make a difference there: all of them are the processor's. */
 export const hasLevers = (device: string): boolean => device === 'cpu';

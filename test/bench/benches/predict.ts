@@ -10,7 +10,7 @@ import { articleWorkload, type Workload } from '../workload.ts';
 const allVariants: readonly { name: string; precision: Precision; disable: readonly Lever[] }[] = [
   { name: 'float32', precision: 'fp32', disable: [] },
   { name: 'bf16', precision: 'bf16', disable: [] },
-  ...(['allocator', 'depthwise', 'fused-mlp', 'packed-weights'] as const).map((lever) => {
+  ...(['allocator', 'depthwise', 'fused-mlp', 'packed-weights', 'pixel-table'] as const).map((lever) => {
     return { name: `bf16 without ${lever}`, precision: 'bf16' as const, disable: [lever] };
   }),
 ];

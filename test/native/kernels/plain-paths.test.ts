@@ -35,6 +35,7 @@ describe('DINOV3_DET_DISABLE', () => {
       'fused-mlp',
       'mlp-rows',
       'packed-weights',
+      'pixel-table',
       'avx2',
       'avx512',
       'bf16',

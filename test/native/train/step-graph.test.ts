@@ -7,7 +7,7 @@ import { fixture } from '../../support/shared.ts';
 import type { GraphStep, TypedObjects } from '../support.ts';
 
 // All that a step does has to be an operator of LibTorch's for a simulated graph to see it: this file has a process of its own.
-process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp';
+process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp,packed-weights,pixel-table';
 const { options } = await import('../detectors.ts');
 const { graphSteps } = await (await import('../support.ts')).loadTestAddon();
 
