@@ -93,17 +93,13 @@ class CachingAllocator final : public c10::Allocator {
     {
       const std::lock_guard lock(mutex_);
       if (char* block = take_cached(bytes)) return block;
-      live_ += bytes;
-      peak_ = std::max(peak_, live_);
-      shrink_cache(peak_ + peak_ / kSpare - live_);
+      const size_t most = std::max(peak_, live_ + bytes);
+      shrink_cache(most + most / kSpare - live_ - bytes);
     }
-    try {
-      return new_block_or_cached(bytes);
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      live_ -= bytes;
-      throw;
-    }
+    char* block = new_block_or_cached(bytes);
+    const std::lock_guard lock(mutex_);
+    add_live(bytes);
+    return block;
   }
 
   // The smallest that is large enough, and not too large: maps halve from stage to stage of a network. Null where there
@@ -115,9 +111,13 @@ class CachingAllocator final : public c10::Allocator {
     char* block = found->second.back();
     found->second.pop_back();
     cached_ -= found->first;
-    live_ += found->first;
-    peak_ = std::max(peak_, live_);
+    add_live(found->first);
     return block;
+  }
+
+  void add_live(size_t bytes) {
+    live_ += bytes;
+    peak_ = std::max(peak_, live_);
   }
 
   // Cached blocks are given up before memory is said to be short.

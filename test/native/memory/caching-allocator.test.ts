@@ -43,6 +43,13 @@ describe('the caching allocator', () => {
     }
   });
 
+  it('does not count what it could not have as once needed', () => {
+    const peak = () => addon.cachedTensors([[MB]])[0]![2];
+    const before = peak();
+    expect(() => addon.cachedTensors([[2 ** 50]])).toThrow(/can't allocate memory/);
+    expect(peak()).toBe(before);
+  });
+
   it('keeps nothing from the system once everything is given back', () => {
     const resident = () => process.memoryUsage.rss() / MB;
     const before = resident();
