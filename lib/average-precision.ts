@@ -1,8 +1,8 @@
-import { checkInteger, checkKeys, checkNumber, wrongArgument } from './check.ts';
+import { checkInteger, checkKeys, checkNumber, wrongArgument } from './base/check.ts';
+import { runInSlices } from './base/time-slices.ts';
 import { type ClassTable, classTables } from './class-table.ts';
 import { type AreaRange, type ClassMatches, HIT, type MatchSettings, MISS, matchClass } from './coco-matching.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
-import { runInSlices } from './time-slices.ts';
 
 export type { EvaluatedImage } from './evaluated-image.ts';
 

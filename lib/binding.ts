@@ -1,6 +1,6 @@
+import { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 import type { NmsName } from './config.ts';
 import type { HeadName } from './detection-head.ts';
-import { DetectorError, type DetectorErrorCode } from './errors.ts';
 import { loadAddon } from './libtorch/load.ts';
 import type { AssignerName, LossOptions } from './loss-options.ts';
 import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';

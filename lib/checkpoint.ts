@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from './atomic-file.ts';
-import { DetectorError, messageOf } from './errors.ts';
+import { DetectorError, messageOf } from './base/errors.ts';
 import { isTrainingState, type TrainingState } from './training-state.ts';
 
 const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';

@@ -1,4 +1,3 @@
-import type { BoxOptions, DefaultBoxOptions, PostprocessOptions, Size } from './binding.ts';
 import {
   checkInteger,
   checkKeys,
@@ -7,7 +6,8 @@ import {
   checkOneOf,
   checkPositive,
   wrongArgument,
-} from './check.ts';
+} from './base/check.ts';
+import type { BoxOptions, DefaultBoxOptions, PostprocessOptions, Size } from './binding.ts';
 import { checkDefaultBoxes, checkOrderedBoxes, countMaps, isAnchors } from './default-box-options.ts';
 import { type HeadName, headNames, retinaNet } from './detection-head.ts';
 import {

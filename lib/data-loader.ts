@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
 import { decideFlip, flipBox, scaleBox } from './augment.ts';
+import { DetectorError, messageOf } from './base/errors.ts';
+import { permutation } from './base/random.ts';
 import { makeBatch } from './batch.ts';
 import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
 import type { GroundTruth } from './detection.ts';
-import { DetectorError, messageOf } from './errors.ts';
 import { decodeImage, type RgbImage } from './image.ts';
-import { permutation } from './random.ts';
 import type { Sample, VocDataset } from './voc-dataset.ts';
 
 export interface DataLoaderOptions {

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { checkBoolean, checkKeys, checkString } from './base/check.ts';
+import { DetectorError, messageOf } from './base/errors.ts';
 import type { BoxOptions } from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
-import { checkBoolean, checkKeys, checkString } from './check.ts';
 import { checkClasses } from './class-list.ts';
 import { checkOrderedBoxes } from './default-box-options.ts';
-import { DetectorError, messageOf } from './errors.ts';
 import type { VocSource } from './voc-files.ts';
 
 /** What a data set's YAML file says. Paths are absolute; whether they exist shows when the data set is opened. */

@@ -1,4 +1,7 @@
 import { writeFile } from 'node:fs/promises';
+import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from './base/check.ts';
+import { DetectorError, messageOf } from './base/errors.ts';
+import { version } from './base/version.ts';
 import { makeBatch } from './batch.ts';
 import {
   type BoxOptions,
@@ -9,7 +12,6 @@ import {
   type Size,
 } from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
-import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from './check.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
 import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
@@ -28,13 +30,11 @@ import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import type { Detection } from './detection.ts';
 import type { HeadName } from './detection-head.ts';
 import type { AnnotateOptions } from './draw.ts';
-import { DetectorError, messageOf } from './errors.ts';
 import type { Features, Fusion } from './feature-pyramid.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
 import type { ModelSummary } from './summary.ts';
-import { version } from './version.ts';
 import type { VideoFrame, VideoOptions } from './video/options.ts';
 import { readSafetensorsHeader } from './weights/safetensors.ts';
 

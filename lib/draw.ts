@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp';
-import { checkInteger, checkKeys, checkOneOf } from './check.ts';
+import { checkInteger, checkKeys, checkOneOf } from './base/check.ts';
 import type { Detection } from './detection.ts';
 import { centredBaseline, svgText, textWidth } from './font.ts';
 import type { RgbImage } from './image.ts';

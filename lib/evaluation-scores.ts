@@ -1,7 +1,7 @@
 import { type CocoResult, cocoOfTables, type TorchmetricsResult, torchmetricsOfTables } from './average-precision.ts';
+import { runInSlices } from './base/time-slices.ts';
 import { classTables } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
-import { runInSlices } from './time-slices.ts';
 import { type VocResult, vocOfTables } from './voc-average-precision.ts';
 
 export interface EvaluationScores {

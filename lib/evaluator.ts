@@ -1,8 +1,8 @@
 import { averagePrecisionByArea, type CocoResult } from './average-precision.ts';
-import { checkFunction, checkInteger, checkKeys, wrongArgument } from './check.ts';
+import { checkFunction, checkInteger, checkKeys, wrongArgument } from './base/check.ts';
+import { DetectorError } from './base/errors.ts';
 import { DataLoader } from './data-loader.ts';
 import { type Detector, internalsOf } from './detector.ts';
-import { DetectorError } from './errors.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
 import { type DetectionRows, splitDetections } from './flat-detections.ts';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ensureWritableDirectory, replaceFile } from './atomic-file.ts';
-import { checkInteger, checkKeys, checkOneOf, checkString } from './check.ts';
+import { checkInteger, checkKeys, checkOneOf, checkString } from './base/check.ts';
 import type { DetectorConfig } from './config.ts';
 import { type Detector, internalsOf } from './detector.ts';
 import { articleNames, releasedNames } from './weights/key-maps.ts';

@@ -24,6 +24,7 @@ export {
   type EvaluatedImage,
   torchmetricsMeanAveragePrecision,
 } from './average-precision.ts';
+export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { ComputeOptions, Precision } from './compute-options.ts';
 export {
   type BackboneName,
@@ -40,7 +41,6 @@ export type { Box, Detection, GroundTruth } from './detection.ts';
 export type { HeadName } from './detection-head.ts';
 export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';
-export { DetectorError, type DetectorErrorCode } from './errors.ts';
 export {
   type ClassEvaluation,
   type EvaluationHooks,

@@ -1,5 +1,5 @@
+import { DetectorError } from './base/errors.ts';
 import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
-import { DetectorError } from './errors.ts';
 import { backboneOf, isTapNorm } from './weights/key-maps.ts';
 import type { OpenedWeights } from './weights/open-weights.ts';
 import {

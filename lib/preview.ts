@@ -1,11 +1,11 @@
 import { type AugmentationName, type AugmentationOptions, resolveAugmentation } from './augment/options.ts';
 import { scaleBox } from './augment.ts';
+import { checkInteger, checkKeys, checkNumber, wrongArgument } from './base/check.ts';
+import { DetectorError } from './base/errors.ts';
 import { native, type Size } from './binding.ts';
-import { checkInteger, checkKeys, checkNumber, wrongArgument } from './check.ts';
 import { checkImageSize, presetConfig } from './config.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
 import type { GroundTruth } from './detection.ts';
-import { DetectorError } from './errors.ts';
 import type { RgbImage } from './image.ts';
 import { VocDataset } from './voc-dataset.ts';
 

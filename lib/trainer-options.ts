@@ -14,7 +14,7 @@ import {
   checkString,
   withoutUndefined,
   wrongArgument,
-} from './check.ts';
+} from './base/check.ts';
 import { defaultPreset, type PresetName } from './config.ts';
 import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
 import { trainingDefaults } from './training-defaults.ts';

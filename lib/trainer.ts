@@ -1,18 +1,18 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './base/check.ts';
+import { DetectorError, messageOf } from './base/errors.ts';
+import { PURPOSE, random } from './base/random.ts';
 import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
-import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './check.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data-loader.ts';
 import { type Detector, describeModel, filesOf, internalsOf } from './detector.ts';
-import { DetectorError, messageOf } from './errors.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { readState, writeState } from './model-state.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
 import { PendingSteps } from './pending-steps.ts';
-import { PURPOSE, random } from './random.ts';
 import { type EpochRecord, RunDirectory, type StepRecord } from './run-directory.ts';
 import {
   type ResolvedTrainerOptions,

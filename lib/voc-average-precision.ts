@@ -1,7 +1,7 @@
-import { checkKeys, checkNumber } from './check.ts';
+import { checkKeys, checkNumber } from './base/check.ts';
+import { runInSlices } from './base/time-slices.ts';
 import { type ClassTable, classTables, groupByImage } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
-import { runInSlices } from './time-slices.ts';
 
 /** Of the PASCAL VOC metric. */
 export interface VocOptions {

@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { checkBoolean, checkFunction, checkKeys, checkString, suggestion, wrongArgument } from './check.ts';
+import { checkBoolean, checkFunction, checkKeys, checkString, suggestion, wrongArgument } from './base/check.ts';
+import { DetectorError, messageOf } from './base/errors.ts';
+import { runInSlices } from './base/time-slices.ts';
 import { checkClasses } from './class-list.ts';
 import { type DatasetIssue, type DatasetIssueKind, formatIssues } from './dataset-issue.ts';
 import type { Box, GroundTruth } from './detection.ts';
-import { DetectorError, messageOf } from './errors.ts';
 import { decodeImage, readImageSize } from './image.ts';
-import { runInSlices } from './time-slices.ts';
 import type { VocAnnotation, VocObject } from './voc-annotation.ts';
 import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
 

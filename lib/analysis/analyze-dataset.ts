@@ -1,5 +1,5 @@
+import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
 import type { BoxOptions, Size } from '../binding.ts';
-import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../check.ts';
 import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../config.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import { countMaps } from '../default-box-options.ts';

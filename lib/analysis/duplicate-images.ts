@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { DetectorError, messageOf } from '../errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Sample } from '../voc-dataset.ts';
 
 export interface DuplicateHooks {

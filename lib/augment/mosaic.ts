@@ -1,5 +1,5 @@
+import type { Draw } from '../base/random.ts';
 import type { Rectangle, Size } from '../binding.ts';
-import type { Draw } from '../random.ts';
 import { crop, type View, within } from './view.ts';
 
 export interface Mosaic {

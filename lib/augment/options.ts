@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, checkNumber, checkOneOf, wrongArgument } from '../check.ts';
+import { checkInteger, checkKeys, checkNumber, checkOneOf, wrongArgument } from '../base/check.ts';
 import type { IouCrop } from './iou-crop.ts';
 import type { Mixup } from './mixup.ts';
 import type { Mosaic } from './mosaic.ts';

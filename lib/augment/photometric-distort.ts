@@ -1,5 +1,5 @@
+import type { Draw } from '../base/random.ts';
 import type { Photometric } from '../binding.ts';
-import type { Draw } from '../random.ts';
 import { within } from './view.ts';
 
 export interface PhotometricDistort {

@@ -1,4 +1,4 @@
-import type { Draw } from '../random.ts';
+import type { Draw } from '../base/random.ts';
 import { type View, within } from './view.ts';
 
 export interface ZoomOut {

@@ -4,10 +4,10 @@ import {
   augmentationNames,
   resolveAugmentation,
 } from '../augment/options.ts';
+import { checkKeys } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import { readBoundedFile } from '../bounded-file.ts';
-import { checkKeys } from '../check.ts';
 import { parseYaml } from '../dataset-config.ts';
-import { DetectorError, messageOf } from '../errors.ts';
 
 const MAX_FILE_BYTES = 64 * 1024;
 

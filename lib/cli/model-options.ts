@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { suggestion } from '../check.ts';
+import { suggestion } from '../base/check.ts';
+import { messageOf } from '../base/errors.ts';
 import {
   type BackboneName,
   backboneNames,
@@ -13,7 +14,6 @@ import {
 } from '../config.ts';
 import { type HeadName, headNames } from '../detection-head.ts';
 import type { DetectorOptions, LoadOptions } from '../detector.ts';
-import { messageOf } from '../errors.ts';
 import { type Fusion, fusionNames } from '../feature-pyramid.ts';
 import {
   type AssignerName,

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { withoutUndefined } from '../check.ts';
+import { withoutUndefined } from '../base/check.ts';
 import { type ScheduleName, scheduleNames } from '../learning-rate.ts';
 import type { TrainerOptions } from '../trainer-options.ts';
 import { fraction, integer, nonNegativeNumber, oneOf, positiveNumber } from './option-values.ts';

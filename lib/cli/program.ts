@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { messageOf } from '../errors.ts';
-import { version } from '../version.ts';
+import { messageOf } from '../base/errors.ts';
+import { version } from '../base/version.ts';
 import { analyzeCommand } from './analyze.ts';
 import { buildCommand } from './build.ts';
 import { bundleCommand } from './bundle.ts';

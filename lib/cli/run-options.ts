@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DetectorError, messageOf } from '../errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import type { TrainerOptions } from '../trainer-options.ts';
 
 type RunOptions = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'>;

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import dotenv from 'dotenv';
-import { DetectorError, messageOf } from '../errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import { type WeightsFormat, weightsFormat } from '../weights/open-weights.ts';
 
 export interface WeightsFile {

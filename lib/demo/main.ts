@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { makeDirectory } from '../atomic-file.ts';
 import { scaleBox } from '../augment.ts';
+import { messageOf } from '../base/errors.ts';
 import { formatEvaluation } from '../cli/evaluation-text.ts';
 import { Interrupted, interruptible } from '../cli/interruption.ts';
 import { integer } from '../cli/option-values.ts';
@@ -10,7 +11,6 @@ import { freshDirectory } from '../cli/out-dir.ts';
 import { createProgress } from '../cli/progress.ts';
 import { textLog } from '../cli/training-log.ts';
 import { UsageError } from '../cli/usage-error.ts';
-import { messageOf } from '../errors.ts';
 import { Detector, type EvaluationResult, Evaluator, loadDatasetConfig, Trainer, VocDataset } from '../index.ts';
 import { writeDrawnScenes } from './drawn-scenes.ts';
 

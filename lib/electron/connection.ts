@@ -1,4 +1,4 @@
-import { DetectorError, messageOf } from '../errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import type { ImageInput } from '../image.ts';
 import { type Call, type Method, type Methods, type Reply, unpackError } from './protocol.ts';
 import type { ServiceProcess } from './service-process.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { checkInteger, checkKeys, checkOneOf } from '../check.ts';
+import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
+import { DetectorError } from '../base/errors.ts';
 import type { DetectorOptions, LoadOptions } from '../detector.ts';
-import { DetectorError } from '../errors.ts';
 import { Connection } from './connection.ts';
 import { type ElectronMain, electronMain } from './electron.ts';
 import { HostedDetector } from './hosted-detector.ts';

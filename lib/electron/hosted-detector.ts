@@ -1,8 +1,8 @@
-import { wrongArgument } from '../check.ts';
+import { wrongArgument } from '../base/check.ts';
+import { DetectorError } from '../base/errors.ts';
 import { checkDetectOptions, type DetectOptions } from '../detect-options.ts';
 import type { Detection } from '../detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
-import { DetectorError } from '../errors.ts';
 import type { ImageInput } from '../image.ts';
 import type { ModelSummary } from '../summary.ts';
 import type { CallOptions, Connection } from './connection.ts';

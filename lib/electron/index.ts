@@ -1,8 +1,8 @@
+export { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
 export type { DetectOptions } from '../detect-options.ts';
 export type { Detection } from '../detection.ts';
 export type { DetectorOptions, LoadOptions } from '../detector.ts';
 export type { AnnotateOptions } from '../draw.ts';
-export { DetectorError, type DetectorErrorCode } from '../errors.ts';
 export type { ImageInput } from '../image.ts';
 export type { CallOptions } from './connection.ts';
 export {

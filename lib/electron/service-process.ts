@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../base/errors.ts';
 import type { ElectronMain } from './electron.ts';
 import type { Reply, Request } from './protocol.ts';
 

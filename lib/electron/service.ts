@@ -1,5 +1,5 @@
+import { DetectorError } from '../base/errors.ts';
 import { Detector } from '../detector.ts';
-import { DetectorError } from '../errors.ts';
 import type { ImageInput } from '../image.ts';
 import {
   type Call,

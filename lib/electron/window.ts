@@ -1,6 +1,6 @@
+import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
-import { DetectorError } from '../errors.ts';
 import type { ImageInput } from '../image.ts';
 import type { BridgeReply, DetectorBridge, PageDescription, PageDetectOptions } from './bridge.ts';
 

@@ -1,9 +1,9 @@
 import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { checkFunction, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from '../check.ts';
+import { checkFunction, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
+import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
-import { DetectorError } from '../errors.ts';
 import type { ImageInput } from '../image.ts';
 import type { BridgeReply, BridgeRequest, PageDescription, PageDetectOptions } from './bridge.ts';
 import { type ElectronMain, electronMain, type IpcMainInvokeEvent } from './electron.ts';

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { DetectorError, messageOf } from '../errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import { findLibtorch, type LibtorchLocation } from './find.ts';
 import { exists } from './inspect.ts';
 import { runProgram } from './program.ts';

@@ -4,9 +4,9 @@ import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { makeDirectory, writing } from '../atomic-file.ts';
-import { checkOneOf } from '../check.ts';
-import { DetectorError, messageOf } from '../errors.ts';
-import { version } from '../version.ts';
+import { checkOneOf } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { version } from '../base/version.ts';
 import { markerFile } from './cache.ts';
 import { architectureOf } from './elf.ts';
 import { neededLibraries } from './elf-dependencies.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../base/errors.ts';
 import { currentHost } from './elf.ts';
 import { findLibtorch } from './find.ts';
 import { addonPath, loadAddon } from './load.ts';

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import { cacheRoot, type InstallMarker, markerFile } from './cache.ts';
 import { type Inspection, inspectLibtorch, type LibtorchLocation, type LibtorchSource } from './inspect.ts';
 import { bundlePaths, findBundle } from './resources.ts';

@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-import { checkOneOf } from '../check.ts';
-import { DetectorError, messageOf } from '../errors.ts';
+import { checkOneOf } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import { cacheFolder, cacheRoot, type InstallMarker, markerFile } from './cache.ts';
 import { sha256Of } from './download.ts';
 import { inspectInstalled } from './find.ts';

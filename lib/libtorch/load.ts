@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { DetectorError, messageOf } from '../errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import { type FindOptions, findLibtorch, type LibtorchLocation } from './find.ts';
 import { libraryFile, requiredLibraries } from './libraries.ts';
 import { bundlePaths, findBundle, outsideAsar } from './resources.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { DetectorError, messageOf } from '../errors.ts';
-import { version } from '../version.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { version } from '../base/version.ts';
 
 /** What `dinov3-det bundle` makes, by path below its folder. */
 export const bundlePaths = {

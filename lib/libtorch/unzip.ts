@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
-
+import { messageOf } from '../base/errors.ts';
 import { type ByteSource, fileSource } from '../byte-source.ts';
-import { messageOf } from '../errors.ts';
 import { type CentralRecord, LOCAL, ZipError } from '../zip-format.ts';
 import { readZipDirectory } from './zip-directory.ts';
 

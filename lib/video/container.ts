@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 
 /** A kind of video file that is written. */
 export interface Container {

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { checkString } from '../check.ts';
+import { checkString } from '../base/check.ts';
+import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../detection.ts';
 import type { Detector } from '../detector.ts';
 import { drawDetections } from '../draw.ts';
-import { DetectorError } from '../errors.ts';
 import { containerOf } from './container.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';
 import { FrameReader, type RawFrame } from './frame-reader.ts';

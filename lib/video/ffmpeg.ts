@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import { runToEnd } from './child-program.ts';
 
 /** An ffmpeg that works, with the ffprobe beside it. */

@@ -1,4 +1,4 @@
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import type { RgbImage } from '../image.ts';
 import { ChildProgram, within } from './child-program.ts';
 import type { Ffmpeg } from './ffmpeg.ts';

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { replaceFile } from '../atomic-file.ts';
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import type { RgbImage } from '../image.ts';
 import { ChildProgram, runToEnd, within } from './child-program.ts';
 import { type Container, containerOf, videoEncoderArgs } from './container.ts';

@@ -6,7 +6,7 @@ import {
   checkNumber,
   checkString,
   wrongArgument,
-} from '../check.ts';
+} from '../base/check.ts';
 import type { RgbImage } from '../image.ts';
 import type { VideoInfo } from './probe.ts';
 import type { VideoDetection } from './tracker.ts';

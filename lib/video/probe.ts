@@ -1,4 +1,4 @@
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import { MAX_IMAGE_PIXELS } from '../image.ts';
 import { runToEnd } from './child-program.ts';
 import type { Ffmpeg } from './ffmpeg.ts';

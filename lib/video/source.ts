@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { wrongArgument } from '../check.ts';
-import { DetectorError, messageOf } from '../errors.ts';
+import { wrongArgument } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 
 /** Where a video comes from, as ffmpeg takes it. */
 export interface VideoSource {

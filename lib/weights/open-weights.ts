@@ -1,5 +1,5 @@
+import { DetectorError } from '../base/errors.ts';
 import type { ByteSource } from '../byte-source.ts';
-import { DetectorError } from '../errors.ts';
 import { ZipError } from '../zip-format.ts';
 import { findKeyMap, mapKey } from './key-maps.ts';
 import { readTorchFile } from './pth.ts';

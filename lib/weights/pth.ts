@@ -1,5 +1,5 @@
+import { DetectorError } from '../base/errors.ts';
 import type { ByteSource } from '../byte-source.ts';
-import { DetectorError } from '../errors.ts';
 import { ZipError } from '../zip-format.ts';
 import { isTuple, type PickleDict, PickleError, type PickleGlobal, type PickleMeaning, readPickle } from './pickle.ts';
 import type { TensorSpan } from './safetensors.ts';

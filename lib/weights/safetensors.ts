@@ -1,6 +1,6 @@
 import { truncate, writeFile } from 'node:fs/promises';
-import { DetectorError, messageOf } from '../errors.ts';
-import { runInSlices } from '../time-slices.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { runInSlices } from '../base/time-slices.ts';
 import { withWeightsFile } from './weights-file.ts';
 
 /** Bytes per element, in the reference library's order of alignment: the writer lays tensors out from the last to the first. */

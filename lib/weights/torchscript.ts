@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { DetectorError } from '../errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import { ZipError } from '../zip-format.ts';
 import {
   isList,

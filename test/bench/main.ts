@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-
+import { messageOf } from '../../lib/base/errors.ts';
 import { native } from '../../lib/binding.ts';
-import { messageOf } from '../../lib/errors.ts';
 import { data } from './benches/data.ts';
 import { map } from './benches/map.ts';
 import { memory } from './benches/memory.ts';

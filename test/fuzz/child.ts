@@ -1,7 +1,7 @@
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { DetectorError } from '../../lib/errors.ts';
-import { random } from '../../lib/random.ts';
+import { DetectorError } from '../../lib/base/errors.ts';
+import { random } from '../../lib/base/random.ts';
 import type { Draw } from './mutate.ts';
 import { makeTargets, type Target } from './targets.ts';
 import { makeWriters, type Writer } from './writers.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ensureWritableDirectory, replaceFile, writeFailure, writeFileAtomic } from '../../lib/atomic-file.ts';
-import { DetectorError } from '../../lib/errors.ts';
+import { DetectorError } from '../../lib/base/errors.ts';
 
 let dir: string;
 beforeEach(async () => {

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-
+import { runInSlices } from '../../lib/base/time-slices.ts';
 import { classTables } from '../../lib/class-table.ts';
-import { runInSlices } from '../../lib/time-slices.ts';
 import { type DetectionRow, evaluatedImage, mulberry32 } from '../support/evaluated-images.ts';
 
 /** The xmin of the detections of class 1, in the order of its table. */

@@ -1,10 +1,10 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { version } from '../../lib/base/version.ts';
 import { saveCheckpoint } from '../../lib/checkpoint.ts';
 import { Detector, type DetectorOptions, describeModel, filesOf } from '../../lib/detector.ts';
 import { type ExportOptions, exportDetector, exportFormats } from '../../lib/export.ts';
-import { version } from '../../lib/version.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
 import { readTorchFile } from '../../lib/weights/pth.ts';
 import { readSafetensorsHeader, type TensorSpan } from '../../lib/weights/safetensors.ts';

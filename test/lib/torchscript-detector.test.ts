@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { random } from '../../lib/base/random.ts';
 import { Detector, type DetectorOptions } from '../../lib/detector.ts';
-import { random } from '../../lib/random.ts';
 import { Trainer } from '../../lib/trainer.ts';
 import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
 import { fixture } from '../support/shared.ts';

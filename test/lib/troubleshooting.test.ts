@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFile(join(root, path), 'utf8');
 
 const page = await read('lib/troubleshooting.md');
-const codes = [...(await read('lib/errors.ts')).matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(([, code]) => code!);
+const codes = [...(await read('lib/base/errors.ts')).matchAll(/^ {2}\| '([A-Z_]+)'/gm)].map(([, code]) => code!);
 /** Code and text of each section about one. */
 const sections = page
   .split(/^(?=###? )/m)

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { version } from '../../lib/base/version.ts';
 import { Detector, type DetectorOptions } from '../../lib/detector.ts';
 import { exportDetector } from '../../lib/export.ts';
-import { version } from '../../lib/version.ts';
 import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
 import { describeWeights } from '../../lib/weights-metadata.ts';
 import { expectError, noise, temporaryFolder } from '../support/voc.ts';

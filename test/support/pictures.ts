@@ -1,6 +1,6 @@
 import type { AnalysedObject } from '../../lib/analysis/coverage.ts';
 import type { RelativeBox } from '../../lib/analysis/default-box-grid.ts';
-import { random } from '../../lib/random.ts';
+import { random } from '../../lib/base/random.ts';
 
 const PLACES = 3000;
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { expect, onTestFinished } from 'vitest';
-import type { DetectorErrorCode } from '../../lib/errors.ts';
+import type { DetectorErrorCode } from '../../lib/base/errors.ts';
 
 export { vocObject, vocXml } from './voc-xml.ts';
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../../lib/errors.ts';
+import { messageOf } from '../../../lib/base/errors.ts';
 import { Detector, Evaluator, loadDatasetConfig, Trainer, VocDataset } from '../../../lib/index.ts';
 import { recipes } from './recipes.ts';
 import type { RunResult, RunTask } from './task.ts';

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 
-import { messageOf } from '../../../lib/errors.ts';
+import { messageOf } from '../../../lib/base/errors.ts';
 
 /** Our side of a benchmark, as `Worker` describes it: `node --import tsx test/bench/ours/worker.ts`. */
 

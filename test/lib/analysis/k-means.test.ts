@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { clusterShapes, type Shape, shapeIou } from '../../../lib/analysis/k-means.ts';
-import { random } from '../../../lib/random.ts';
+import { random } from '../../../lib/base/random.ts';
 import { finish } from '../../support/pictures.ts';
 
 const shape = (width: number, height: number): Shape => ({ width, height });

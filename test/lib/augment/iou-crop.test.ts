@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type IouCrop, iouCrop } from '../../../lib/augment/iou-crop.ts';
 import { type View, wholeView } from '../../../lib/augment/view.ts';
-import { PURPOSE, stream } from '../../../lib/random.ts';
+import { PURPOSE, stream } from '../../../lib/base/random.ts';
 import { draws, expectMoments, type Moments, truth } from '../../support/augmentation.ts';
 import { golden } from '../../support/shared.ts';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { photometricDistort } from '../../../lib/augment/photometric-distort.ts';
-import { PURPOSE, stream } from '../../../lib/random.ts';
+import { PURPOSE, stream } from '../../../lib/base/random.ts';
 import { draws, expectMoments } from '../../support/augmentation.ts';
 import { golden } from '../../support/shared.ts';
 

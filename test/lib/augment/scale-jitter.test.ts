@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { scaleJitter } from '../../../lib/augment/scale-jitter.ts';
 import { wholeView } from '../../../lib/augment/view.ts';
-import { PURPOSE, stream } from '../../../lib/random.ts';
+import { PURPOSE, stream } from '../../../lib/base/random.ts';
 import { draws, truth } from '../../support/augmentation.ts';
 
 const options = { p: 1, scaleRange: [0.5, 2] } as const;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { wholeView } from '../../../lib/augment/view.ts';
 import { zoomOut } from '../../../lib/augment/zoom-out.ts';
-import { PURPOSE, stream } from '../../../lib/random.ts';
+import { PURPOSE, stream } from '../../../lib/base/random.ts';
 import { draws, expectMoments, truth } from '../../support/augmentation.ts';
 import { golden } from '../../support/shared.ts';
 

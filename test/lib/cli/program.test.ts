@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { version } from '../../../lib/base/version.ts';
 import { createProgram, runProgram } from '../../../lib/cli/program.ts';
-import { version } from '../../../lib/version.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 
 afterEach(() => {

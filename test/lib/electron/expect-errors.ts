@@ -1,4 +1,4 @@
-import type { DetectorErrorCode } from '../../../lib/errors.ts';
+import type { DetectorErrorCode } from '../../../lib/base/errors.ts';
 import { expectError } from '../../support/voc.ts';
 
 /** Expects all of them to reject with this error, whichever is first. */

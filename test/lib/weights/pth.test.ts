@@ -1,7 +1,7 @@
 import { copyFile, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DetectorError } from '../../../lib/errors.ts';
+import { DetectorError } from '../../../lib/base/errors.ts';
 import { openWeights } from '../../../lib/weights/open-weights.ts';
 import { readTorchFile } from '../../../lib/weights/pth.ts';
 import type { TensorSpan } from '../../../lib/weights/safetensors.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PURPOSE, permutation, random, stream } from '../../lib/random.ts';
+import { PURPOSE, permutation, random, stream } from '../../../lib/base/random.ts';
 
 describe('random', () => {
   // Computed by another implementation (Python integers). These must never change: resumed runs depend on them.

@@ -9,7 +9,7 @@ import {
   checkPositive,
   checkString,
   suggestion,
-} from '../../lib/check.ts';
+} from '../../../lib/base/check.ts';
 
 describe('checkInteger', () => {
   it('says what was expected and what was found', () => {

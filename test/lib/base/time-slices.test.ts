@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runInSlices } from '../../lib/time-slices.ts';
+import { runInSlices } from '../../../lib/base/time-slices.ts';
 
 describe('runInSlices', () => {
   it('gives the event loop its turn between the pieces of work, and returns the result', async () => {
