@@ -1,5 +1,5 @@
 import { PURPOSE, random } from './base/random.ts';
-import type { Box } from './detection.ts';
+import type { Box } from './boxes/detection.ts';
 
 /** The box after the image, `width` pixels wide, was mirrored left to right. */
 export function flipBox(box: Box, width: number): Box {

@@ -5,7 +5,7 @@ import { DetectorError, messageOf } from './base/errors.ts';
 import { permutation } from './base/random.ts';
 import { makeBatch } from './batch.ts';
 import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
-import type { GroundTruth } from './detection.ts';
+import type { GroundTruth } from './boxes/detection.ts';
 import { decodeImage, type RgbImage } from './image.ts';
 import type { Sample, VocDataset } from './voc-dataset.ts';
 

@@ -12,6 +12,7 @@ import {
   type Size,
 } from './binding.ts';
 import { readBoundedFile } from './bounded-file.ts';
+import type { Detection } from './boxes/detection.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
 import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
@@ -27,7 +28,6 @@ import {
   withChoices,
 } from './config.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
-import type { Detection } from './detection.ts';
 import type { HeadName } from './detection-head.ts';
 import type { AnnotateOptions } from './draw.ts';
 import type { Features, Fusion } from './feature-pyramid.ts';

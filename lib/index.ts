@@ -25,6 +25,7 @@ export {
   torchmetricsMeanAveragePrecision,
 } from './average-precision.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
+export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
 export type { ComputeOptions, Precision } from './compute-options.ts';
 export {
   type BackboneName,
@@ -37,7 +38,6 @@ export {
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
 export type { DetectOptions } from './detect-options.ts';
-export type { Box, Detection, GroundTruth } from './detection.ts';
 export type { HeadName } from './detection-head.ts';
 export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';

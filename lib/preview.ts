@@ -3,9 +3,9 @@ import { scaleBox } from './augment.ts';
 import { checkInteger, checkKeys, checkNumber, wrongArgument } from './base/check.ts';
 import { DetectorError } from './base/errors.ts';
 import { native, type Size } from './binding.ts';
+import type { GroundTruth } from './boxes/detection.ts';
 import { checkImageSize, presetConfig } from './config.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
-import type { GroundTruth } from './detection.ts';
 import type { RgbImage } from './image.ts';
 import { VocDataset } from './voc-dataset.ts';
 

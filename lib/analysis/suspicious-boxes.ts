@@ -1,6 +1,6 @@
 import type { Size } from '../binding.ts';
-import { boxIou } from '../box-iou.ts';
-import type { Box } from '../detection.ts';
+import { boxIou } from '../boxes/box.ts';
+import type { Box } from '../boxes/detection.ts';
 import type { Sample } from '../voc-dataset.ts';
 
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';

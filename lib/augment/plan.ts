@@ -1,7 +1,7 @@
 import { flipBox } from '../augment.ts';
 import { type Draw, PURPOSE, type StreamKey, stream } from '../base/random.ts';
 import type { Placement, Rectangle, Size } from '../binding.ts';
-import type { Box, GroundTruth } from '../detection.ts';
+import type { Box, GroundTruth } from '../boxes/detection.ts';
 import { iouCrop } from './iou-crop.ts';
 import { mixup } from './mixup.ts';
 import { fitToArea, mosaicAreas } from './mosaic.ts';

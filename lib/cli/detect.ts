@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { ensureWritableDirectory, writeFileAtomic } from '../atomic-file.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import type { Detection } from '../detection.ts';
+import type { Detection } from '../boxes/detection.ts';
 import type { Detector } from '../detector.ts';
 import { annotateImage } from '../draw.ts';
 import { decodeImage } from '../image.ts';

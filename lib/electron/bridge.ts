@@ -1,5 +1,5 @@
+import type { Detection } from '../boxes/detection.ts';
 import type { DetectOptions } from '../detect-options.ts';
-import type { Detection } from '../detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import type { ImageInput } from '../image.ts';
 import type { DetectorDescription, PlainError } from './protocol.ts';

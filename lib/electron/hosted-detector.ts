@@ -1,7 +1,7 @@
 import { wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import type { Detection } from '../boxes/detection.ts';
 import { checkDetectOptions, type DetectOptions } from '../detect-options.ts';
-import type { Detection } from '../detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import type { ImageInput } from '../image.ts';
 import type { ModelSummary } from '../summary.ts';

@@ -1,6 +1,6 @@
 export { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
+export type { Detection } from '../boxes/detection.ts';
 export type { DetectOptions } from '../detect-options.ts';
-export type { Detection } from '../detection.ts';
 export type { DetectorOptions, LoadOptions } from '../detector.ts';
 export type { AnnotateOptions } from '../draw.ts';
 export type { ImageInput } from '../image.ts';

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
+import type { Detection } from '../boxes/detection.ts';
 import type { DetectOptions } from '../detect-options.ts';
-import type { Detection } from '../detection.ts';
 import type { Detector, DetectorOptions, LoadOptions } from '../detector.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../image.ts';

@@ -1,5 +1,5 @@
 import { DetectorError } from '../base/errors.ts';
-import type { Detection } from '../detection.ts';
+import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import type { ImageInput } from '../image.ts';
 import type { BridgeReply, DetectorBridge, PageDescription, PageDetectOptions } from './bridge.ts';

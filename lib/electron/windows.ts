@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { checkFunction, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
-import type { Detection } from '../detection.ts';
+import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../draw.ts';
 import type { ImageInput } from '../image.ts';
 import type { BridgeReply, BridgeRequest, PageDescription, PageDetectOptions } from './bridge.ts';

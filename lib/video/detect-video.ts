@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { checkString } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
-import type { Detection } from '../detection.ts';
+import type { Detection } from '../boxes/detection.ts';
 import type { Detector } from '../detector.ts';
 import { drawDetections } from '../draw.ts';
 import { containerOf } from './container.ts';

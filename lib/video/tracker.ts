@@ -1,5 +1,5 @@
-import { boxIou } from '../box-iou.ts';
-import type { Box, Detection } from '../detection.ts';
+import { boxIou } from '../boxes/box.ts';
+import type { Box, Detection } from '../boxes/detection.ts';
 
 /** A detection in a video. */
 export interface VideoDetection extends Detection {

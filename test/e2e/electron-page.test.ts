@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Detection } from '../../lib/detection.ts';
+import type { Detection } from '../../lib/boxes/detection.ts';
 import type { IpcMainInvokeEvent } from '../../lib/electron/electron.ts';
 import type { DetectorHost } from '../../lib/electron/host.ts';
 import type { HostedDetector } from '../../lib/electron/hosted-detector.ts';

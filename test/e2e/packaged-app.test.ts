@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Detection } from '../../lib/detection.ts';
+import type { Detection } from '../../lib/boxes/detection.ts';
 import { Detector } from '../../lib/detector.ts';
 import { bundleRuntime } from '../../lib/libtorch/bundle.ts';
 import { findLibtorch } from '../../lib/libtorch/find.ts';

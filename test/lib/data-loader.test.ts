@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { resolveAugmentation } from '../../lib/augment/options.ts';
 import type { BatchHandle, BatchSpec, NativeAddon } from '../../lib/binding.ts';
+import type { GroundTruth } from '../../lib/boxes/detection.ts';
 import { DataLoader, type DataLoaderOptions } from '../../lib/data-loader.ts';
-import type { GroundTruth } from '../../lib/detection.ts';
 import { openSquares } from '../support/squares.ts';
 import { temporaryFolder } from '../support/voc.ts';
 

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../lib/detection.ts';
+import type { Detection } from '../../lib/boxes/detection.ts';
 import { type Annotation, annotateImage, drawDetections } from '../../lib/draw.ts';
 import type { RgbImage } from '../../lib/image.ts';
 

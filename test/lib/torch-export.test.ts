@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../lib/detection.ts';
+import type { Detection } from '../../lib/boxes/detection.ts';
 import { Detector, type DetectorOptions, internalsOf } from '../../lib/detector.ts';
 import { exportDetector } from '../../lib/export.ts';
 import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';

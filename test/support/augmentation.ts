@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Draw } from '../../lib/base/random.ts';
-import type { GroundTruth } from '../../lib/detection.ts';
+import type { GroundTruth } from '../../lib/boxes/detection.ts';
 
 /** Draws these numbers, then fails. */
 export function draws(...numbers: number[]): Draw {

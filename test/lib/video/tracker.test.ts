@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../../lib/detection.ts';
+import type { Detection } from '../../../lib/boxes/detection.ts';
 import { noTracks, type TrackerOptions, type Tracks, updateTracks, visibleTracks } from '../../../lib/video/tracker.ts';
 
 const options: TrackerOptions = { minIou: 0.3, maxAge: 2, smoothing: 0, scoreThreshold: 0.15 };
