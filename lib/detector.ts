@@ -11,7 +11,6 @@ import {
   native,
   type Size,
 } from './binding.ts';
-import { readBoundedFile } from './bounded-file.ts';
 import type { Detection } from './boxes/detection.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkClasses } from './class-list.ts';
@@ -31,6 +30,7 @@ import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import type { HeadName } from './detection-head.ts';
 import type { AnnotateOptions } from './draw.ts';
 import type { Features, Fusion } from './feature-pyramid.ts';
+import { readBoundedFile } from './files/bounded-file.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';

@@ -1,7 +1,7 @@
 import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureWritableDirectory, writeFileAtomic, writing } from './atomic-file.ts';
 import { DetectorError } from './base/errors.ts';
+import { ensureWritableDirectory, writeFileAtomic, writing } from './files/atomic-file.ts';
 import { loadPlots } from './load-plots.ts';
 import type { ChartSeries } from './plot.ts';
 

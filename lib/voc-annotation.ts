@@ -1,6 +1,6 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { DetectorError, messageOf } from './base/errors.ts';
-import { readBoundedFile } from './bounded-file.ts';
+import { readBoundedFile } from './files/bounded-file.ts';
 
 /** One `<object>` as written: nothing is shifted or clipped. A coordinate that is missing or no finite number is NaN. */
 export interface VocObject {

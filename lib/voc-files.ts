@@ -1,8 +1,8 @@
 import { opendir } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { DetectorError, messageOf } from './base/errors.ts';
-import { readBoundedFile } from './bounded-file.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
+import { readBoundedFile } from './files/bounded-file.ts';
 
 /**
  * Where a data set lies: the article's pair of folders, one image and one XML file of the same name each; or a folder as the VOC

@@ -6,8 +6,8 @@ import {
 } from '../augment/options.ts';
 import { checkKeys } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { readBoundedFile } from '../bounded-file.ts';
 import { parseYaml } from '../dataset-config.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
 
 const MAX_FILE_BYTES = 64 * 1024;
 

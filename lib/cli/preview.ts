@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { writeFileAtomic } from '../atomic-file.ts';
 import { loadDatasetConfig } from '../dataset-config.ts';
+import { writeFileAtomic } from '../files/atomic-file.ts';
 import { previewAugmentation } from '../preview.ts';
 import { augmentationHelp, readAugmentation } from './augmentation-option.ts';
 import { interruptible } from './interruption.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { makeDirectory, writeFileAtomic } from '../atomic-file.ts';
 import type { Size } from '../binding.ts';
+import { makeDirectory, writeFileAtomic } from '../files/atomic-file.ts';
 import { previewAugmentation } from '../preview.ts';
 import type { Trainer } from '../trainer.ts';
 import type { VocDataset } from '../voc-dataset.ts';

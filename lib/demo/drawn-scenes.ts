@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { makeDirectory } from '../atomic-file.ts';
 import { random } from '../base/random.ts';
 import type { Size } from '../binding.ts';
 import type { Box } from '../boxes/detection.ts';
 import { BACKGROUND } from '../class-list.ts';
+import { makeDirectory } from '../files/atomic-file.ts';
 import { outline, type ShapeName, shapeNames } from './shapes.ts';
 
 export const sceneClasses: readonly string[] = [BACKGROUND, ...shapeNames];

@@ -2,11 +2,10 @@ import { constants, existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
-import { makeDirectory, writing } from '../atomic-file.ts';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
+import { makeDirectory, writing } from '../files/atomic-file.ts';
 import { markerFile } from './cache.ts';
 import { architectureOf } from './elf.ts';
 import { neededLibraries } from './elf-dependencies.ts';

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { messageOf } from '../base/errors.ts';
-import { type ByteSource, fileSource } from '../byte-source.ts';
-import { type CentralRecord, LOCAL, ZipError } from '../zip-format.ts';
+import { type ByteSource, fileSource } from '../files/byte-source.ts';
+import { type CentralRecord, LOCAL, ZipError } from '../files/zip-format.ts';
 import { readZipDirectory } from './zip-directory.ts';
 
 const blockSize = 256 * 1024;

@@ -1,6 +1,6 @@
 import { DetectorError } from '../base/errors.ts';
-import type { ByteSource } from '../byte-source.ts';
-import { ZipError } from '../zip-format.ts';
+import type { ByteSource } from '../files/byte-source.ts';
+import { ZipError } from '../files/zip-format.ts';
 import { findKeyMap, mapKey } from './key-maps.ts';
 import { readTorchFile } from './pth.ts';
 import { readSafetensorsHeader, type TensorSpan } from './safetensors.ts';

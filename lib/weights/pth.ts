@@ -1,6 +1,6 @@
 import { DetectorError } from '../base/errors.ts';
-import type { ByteSource } from '../byte-source.ts';
-import { ZipError } from '../zip-format.ts';
+import type { ByteSource } from '../files/byte-source.ts';
+import { ZipError } from '../files/zip-format.ts';
 import { isTuple, type PickleDict, PickleError, type PickleGlobal, type PickleMeaning, readPickle } from './pickle.ts';
 import type { TensorSpan } from './safetensors.ts';
 import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { type ByteSource, fileSource } from '../byte-source.ts';
+import { type ByteSource, fileSource } from '../files/byte-source.ts';
 
 /**
  * Opens a weights file for as long as `use` runs.

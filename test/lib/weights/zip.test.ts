@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { ZipError } from '../../../lib/files/zip-format.ts';
 import { checkStored, readEntry, readZip } from '../../../lib/weights/zip.ts';
-import { ZipError } from '../../../lib/zip-format.ts';
 import { fixture } from '../../support/shared.ts';
 import { storedZip, zipWithDeflated } from '../../support/stored-zip.ts';
 

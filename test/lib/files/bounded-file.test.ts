@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readBoundedFile } from '../../lib/bounded-file.ts';
-import { temporaryFolder, writeFiles } from '../support/voc.ts';
+import { readBoundedFile } from '../../../lib/files/bounded-file.ts';
+import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 
 describe('readBoundedFile', () => {
   it('reads a file up to the limit', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { DetectorError, messageOf } from './base/errors.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 
 /** What a failed write means for the one who asked for it, by the operating system's own code. */
 const REMEDIES: Record<string, string> = {

@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ensureWritableDirectory, replaceFile, writeFailure, writeFileAtomic } from '../../lib/atomic-file.ts';
-import { DetectorError } from '../../lib/base/errors.ts';
+import { DetectorError } from '../../../lib/base/errors.ts';
+import { ensureWritableDirectory, replaceFile, writeFailure, writeFileAtomic } from '../../../lib/files/atomic-file.ts';
 
 let dir: string;
 beforeEach(async () => {
