@@ -1,8 +1,8 @@
 import { DetectorError, type DetectorErrorCode } from './base/errors.ts';
-import type { NmsName } from './config.ts';
-import type { HeadName } from './detection-head.ts';
 import { loadAddon } from './libtorch/load.ts';
-import type { AssignerName, LossOptions } from './loss-options.ts';
+import type { NmsName } from './model/config.ts';
+import type { HeadName } from './model/detection-head.ts';
+import type { AssignerName, LossOptions } from './model/loss-options.ts';
 import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 
 /** The only file that knows the addon: its functions, typed. Checking and naming is done by the callers. */

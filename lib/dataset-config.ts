@@ -3,9 +3,9 @@ import { dirname, resolve } from 'node:path';
 import { checkBoolean, checkKeys, checkString } from './base/check.ts';
 import { DetectorError, messageOf } from './base/errors.ts';
 import type { BoxOptions } from './binding.ts';
-import { checkClasses } from './class-list.ts';
-import { checkOrderedBoxes } from './default-box-options.ts';
 import { readBoundedFile } from './files/bounded-file.ts';
+import { checkClasses } from './model/class-list.ts';
+import { checkOrderedBoxes } from './model/default-box-options.ts';
 import type { VocSource } from './voc-files.ts';
 
 /** What a data set's YAML file says. Paths are absolute; whether they exist shows when the data set is opened. */

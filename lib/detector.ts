@@ -13,8 +13,13 @@ import {
 } from './binding.ts';
 import type { Detection } from './boxes/detection.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import { checkClasses } from './class-list.ts';
 import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
+import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
+import type { AnnotateOptions } from './draw.ts';
+import { readBoundedFile } from './files/bounded-file.ts';
+import { unpackDetections } from './flat-detections.ts';
+import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
+import { checkClasses } from './model/class-list.ts';
 import {
   type BackboneName,
   backboneNames,
@@ -25,14 +30,9 @@ import {
   type PresetName,
   presetConfig,
   withChoices,
-} from './config.ts';
-import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
-import type { HeadName } from './detection-head.ts';
-import type { AnnotateOptions } from './draw.ts';
-import type { Features, Fusion } from './feature-pyramid.ts';
-import { readBoundedFile } from './files/bounded-file.ts';
-import { unpackDetections } from './flat-detections.ts';
-import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
+} from './model/config.ts';
+import type { HeadName } from './model/detection-head.ts';
+import type { Features, Fusion } from './model/feature-pyramid.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
 import type { ModelSummary } from './summary.ts';
 import type { VideoFrame, VideoOptions } from './video/options.ts';

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkInteger, checkKeys, checkOneOf, checkString } from './base/check.ts';
-import type { DetectorConfig } from './config.ts';
 import { type Detector, internalsOf } from './detector.ts';
 import { ensureWritableDirectory, replaceFile } from './files/atomic-file.ts';
+import type { DetectorConfig } from './model/config.ts';
 import { articleNames, releasedNames } from './weights/key-maps.ts';
 import type { TorchFileTensor } from './weights/pth-writer.ts';
 import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';

@@ -27,18 +27,9 @@ export {
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
 export type { ComputeOptions, Precision } from './compute-options.ts';
-export {
-  type BackboneName,
-  backboneNames,
-  type DetectorConfig,
-  type NmsName,
-  type PresetName,
-  presetNames,
-} from './config.ts';
 export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
 export type { DetectOptions } from './detect-options.ts';
-export type { HeadName } from './detection-head.ts';
 export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export type { AnnotateOptions } from './draw.ts';
 export {
@@ -50,10 +41,19 @@ export {
   type SizeEvaluation,
 } from './evaluator.ts';
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
-export type { Features, Fusion } from './feature-pyramid.ts';
 export type { ImageInput, RgbImage } from './image.ts';
 export type { ScheduleName } from './learning-rate.ts';
-export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './loss-options.ts';
+export {
+  type BackboneName,
+  backboneNames,
+  type DetectorConfig,
+  type NmsName,
+  type PresetName,
+  presetNames,
+} from './model/config.ts';
+export type { HeadName } from './model/detection-head.ts';
+export type { Features, Fusion } from './model/feature-pyramid.ts';
+export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
 export type { WeightReport } from './model-state.ts';
 export { type PreviewOptions, previewAugmentation } from './preview.ts';
 export type { ModelSummary, SummaryRow } from './summary.ts';

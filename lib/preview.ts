@@ -4,9 +4,9 @@ import { checkInteger, checkKeys, checkNumber, wrongArgument } from './base/chec
 import { DetectorError } from './base/errors.ts';
 import { native, type Size } from './binding.ts';
 import type { GroundTruth } from './boxes/detection.ts';
-import { checkImageSize, presetConfig } from './config.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
 import type { RgbImage } from './image.ts';
+import { checkImageSize, presetConfig } from './model/config.ts';
 import { VocDataset } from './voc-dataset.ts';
 
 /** `augmentation`, `flipProbability`, `seed` and `epochs` are those of the Trainer, with its defaults. */

@@ -15,8 +15,8 @@ import {
   withoutUndefined,
   wrongArgument,
 } from './base/check.ts';
-import { defaultPreset, type PresetName } from './config.ts';
 import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
+import { defaultPreset, type PresetName } from './model/config.ts';
 import { trainingDefaults } from './training-defaults.ts';
 import { VocDataset } from './voc-dataset.ts';
 

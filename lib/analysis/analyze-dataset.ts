@@ -1,9 +1,9 @@
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
 import type { BoxOptions, Size } from '../binding.ts';
-import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../config.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
-import { countMaps } from '../default-box-options.ts';
-import type { HeadName } from '../detection-head.ts';
+import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../model/config.ts';
+import { countMaps } from '../model/default-box-options.ts';
+import type { HeadName } from '../model/detection-head.ts';
 import { VocDataset } from '../voc-dataset.ts';
 import type { Coverage } from './coverage.ts';
 import type { Distribution } from './distribution.ts';

@@ -1,7 +1,7 @@
 import { runInSlices } from '../base/time-slices.ts';
 import type { BoxOptions, Size } from '../binding.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
-import { isAnchors } from '../default-box-options.ts';
+import { isAnchors } from '../model/default-box-options.ts';
 import type { Sample, VocDataset } from '../voc-dataset.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
 import type { AnalysisHooks, ClassCount, DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';

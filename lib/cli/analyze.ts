@@ -6,11 +6,11 @@ import { analyzeDataset, type DatasetAnalysis } from '../analysis/analyze-datase
 import { REPORT_PAGE, writeAnalysisReport } from '../analysis/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../analysis/tables.ts';
 import type { Size } from '../binding.ts';
-import { defaultPreset, type PresetName, presetNames } from '../config.ts';
 import { loadDatasetConfig, withDefaultBoxes } from '../dataset-config.ts';
-import { isAnchors } from '../default-box-options.ts';
-import { type HeadName, headNames } from '../detection-head.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
+import { defaultPreset, type PresetName, presetNames } from '../model/config.ts';
+import { isAnchors } from '../model/default-box-options.ts';
+import { type HeadName, headNames } from '../model/detection-head.ts';
 import { interruptible } from './interruption.ts';
 import { imageSize, presetHelp } from './model-options.ts';
 import { openDataset } from './open-dataset.ts';

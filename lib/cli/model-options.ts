@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { suggestion } from '../base/check.ts';
 import { messageOf } from '../base/errors.ts';
+import type { DetectorOptions, LoadOptions } from '../detector.ts';
 import {
   type BackboneName,
   backboneNames,
@@ -11,10 +12,9 @@ import {
   nmsNames,
   type PresetName,
   presetNames,
-} from '../config.ts';
-import { type HeadName, headNames } from '../detection-head.ts';
-import type { DetectorOptions, LoadOptions } from '../detector.ts';
-import { type Fusion, fusionNames } from '../feature-pyramid.ts';
+} from '../model/config.ts';
+import { type HeadName, headNames } from '../model/detection-head.ts';
+import { type Fusion, fusionNames } from '../model/feature-pyramid.ts';
 import {
   type AssignerName,
   assignerNames,
@@ -23,7 +23,7 @@ import {
   type ClassLossName,
   checkLoss,
   classLossNames,
-} from '../loss-options.ts';
+} from '../model/loss-options.ts';
 import { integers, oneOf } from './option-values.ts';
 import { UsageError } from './usage-error.ts';
 import { findWeights } from './weights-file.ts';

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { defaultPreset } from '../config.ts';
 import { loadDatasetConfig } from '../dataset-config.ts';
 import { Detector } from '../detector.ts';
+import { defaultPreset } from '../model/config.ts';
 import { Trainer } from '../trainer.ts';
 import { type OptimizerName, resolveRun, type TrainerOptions } from '../trainer-options.ts';
 import { augmentationHelp, readAugmentation } from './augmentation-option.ts';

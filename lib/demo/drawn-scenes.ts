@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { random } from '../base/random.ts';
 import type { Size } from '../binding.ts';
 import type { Box } from '../boxes/detection.ts';
-import { BACKGROUND } from '../class-list.ts';
 import { makeDirectory } from '../files/atomic-file.ts';
+import { BACKGROUND } from '../model/class-list.ts';
 import { outline, type ShapeName, shapeNames } from './shapes.ts';
 
 export const sceneClasses: readonly string[] = [BACKGROUND, ...shapeNames];

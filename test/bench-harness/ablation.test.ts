@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { presetConfig, withChoices } from '../../lib/config.ts';
+import { presetConfig, withChoices } from '../../lib/model/config.ts';
 import { resolveRun } from '../../lib/trainer-options.ts';
 import { recipes } from '../bench/ablation/recipes.ts';
 import { formatResults } from '../bench/ablation/table.ts';

@@ -1,4 +1,4 @@
-import type { BackboneName } from '../../lib/config.ts';
+import type { BackboneName } from '../../lib/model/config.ts';
 
 /** What the train and predict benches run, in fields that both sides take as they are. */
 export interface Workload {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { presetConfig } from '../../lib/config.ts';
 import { Detector } from '../../lib/detector.ts';
+import { presetConfig } from '../../lib/model/config.ts';
 import { summarize } from '../../lib/summary.ts';
 import { fixture } from '../support/shared.ts';
 

@@ -13,7 +13,7 @@ import type {
   TrainingOptions,
 } from '../../lib/binding.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
-import type { AssignerName, LossOptions } from '../../lib/loss-options.ts';
+import type { AssignerName, LossOptions } from '../../lib/model/loss-options.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
 import { numbersOf, type Tensor, tensor, uniform } from '../support/named-values.ts';
 

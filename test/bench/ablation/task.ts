@@ -1,4 +1,4 @@
-import type { BackboneName } from '../../../lib/config.ts';
+import type { BackboneName } from '../../../lib/model/config.ts';
 
 /** One training, in a process of its own. */
 export interface RunTask {

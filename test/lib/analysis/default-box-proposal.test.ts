@@ -4,8 +4,8 @@ import { defaultBoxShapes } from '../../../lib/analysis/default-box-grid.ts';
 import { proposeDefaultBoxes } from '../../../lib/analysis/default-box-proposal.ts';
 import { shapeIou } from '../../../lib/analysis/k-means.ts';
 import type { DefaultBoxOptions } from '../../../lib/binding.ts';
-import { presetConfig } from '../../../lib/config.ts';
-import { checkDefaultBoxes } from '../../../lib/default-box-options.ts';
+import { presetConfig } from '../../../lib/model/config.ts';
+import { checkDefaultBoxes } from '../../../lib/model/default-box-options.ts';
 import { finish, randomBox, vocLikePictures } from '../../support/pictures.ts';
 
 const imageSize = { width: 640, height: 640 };

@@ -9,7 +9,7 @@ import {
   trustTorchScript,
 } from '../../../lib/cli/model-options.ts';
 import { UsageError } from '../../../lib/cli/usage-error.ts';
-import { presetConfig } from '../../../lib/config.ts';
+import { presetConfig } from '../../../lib/model/config.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
 import { storedZip } from '../../support/stored-zip.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle, NativeDetectorOptions, PostprocessOptions } from '../../../lib/binding.ts';
-import { presetConfig } from '../../../lib/config.ts';
-import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/feature-pyramid.ts';
+import { presetConfig } from '../../../lib/model/config.ts';
+import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/model/feature-pyramid.ts';
 import { vetTorchScript } from '../../../lib/weights/torchscript.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';

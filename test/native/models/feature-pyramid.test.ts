@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
-import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/feature-pyramid.ts';
+import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/model/feature-pyramid.ts';
 import { fixture, golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
@@ -152,7 +152,7 @@ describe('a detector on a pyramid', () => {
     [96, 64],
     [320, 224],
     [64, 1024],
-  ])('has the maps that lib/feature-pyramid.ts says: %i x %i', async (width, height) => {
+  ])('has the maps that lib/model/feature-pyramid.ts says: %i x %i', async (width, height) => {
     const imageSize = { width, height };
     const detector = await addon.createDetector(pyramid({ imageSize }));
     const maps = pyramidMaps(imageSize);

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
 import type { NativeDetectorOptions } from '../../../lib/binding.ts';
-import { presetConfig } from '../../../lib/config.ts';
-import { retinaNetMaps } from '../../../lib/feature-pyramid.ts';
+import { presetConfig } from '../../../lib/model/config.ts';
+import { retinaNetMaps } from '../../../lib/model/feature-pyramid.ts';
 import { fixture, golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, batchOf, changed, gradientsOf, oneStep, readBytes, weighted } from '../detectors.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { BoxLossName, ClassLossName } from '../../../lib/loss-options.ts';
+import type { BoxLossName, ClassLossName } from '../../../lib/model/loss-options.ts';
 import { golden } from '../../support/shared.ts';
 import { expectClose, loadTestAddon, matrix, padTargets, pattern, rowsOf, tensor } from '../support.ts';
 

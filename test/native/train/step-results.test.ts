@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 
 import type { BatchHandle, DetectorHandle, StatePart, StepResult, TrainingOptions } from '../../../lib/binding.ts';
-import type { AssignerName, BoxLossName, ClassLossName } from '../../../lib/loss-options.ts';
+import type { AssignerName, BoxLossName, ClassLossName } from '../../../lib/model/loss-options.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, batchOf, changed, objects, options, readBytes } from '../detectors.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { StepResult } from '../../../lib/binding.ts';
-import type { LossOptions } from '../../../lib/loss-options.ts';
+import type { LossOptions } from '../../../lib/model/loss-options.ts';
 import { golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DefaultBoxOptions } from '../../lib/binding.ts';
+import type { DefaultBoxOptions } from '../../../lib/binding.ts';
 import {
   checkDetectorConfig,
   checkImageSize,
@@ -8,8 +8,8 @@ import {
   presetConfig,
   presetMaps,
   withChoices,
-} from '../../lib/config.ts';
-import { golden } from '../support/shared.ts';
+} from '../../../lib/model/config.ts';
+import { golden } from '../../support/shared.ts';
 
 const size = { width: 640, height: 640 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkLoss } from '../../lib/loss-options.ts';
+import { checkLoss } from '../../../lib/model/loss-options.ts';
 
 describe('checkLoss', () => {
   it("fills in torchvision's SSD", () => {

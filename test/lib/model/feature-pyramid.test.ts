@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { bestDefaultBox, defaultBoxGrids } from '../../lib/analysis/default-box-grid.ts';
-import { random } from '../../lib/base/random.ts';
-import { pyramidDefaultBoxes, pyramidMaps } from '../../lib/feature-pyramid.ts';
+import { bestDefaultBox, defaultBoxGrids } from '../../../lib/analysis/default-box-grid.ts';
+import { random } from '../../../lib/base/random.ts';
+import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/model/feature-pyramid.ts';
 
 describe('pyramidMaps', () => {
   it.each([

@@ -1,4 +1,4 @@
-import { checkBoolean, checkKeys, checkOneOf, wrongArgument } from './base/check.ts';
+import { checkBoolean, checkKeys, checkOneOf, wrongArgument } from '../base/check.ts';
 
 /**
  * `hard-negative`: softmax cross entropy of the positives and, image by image, three times as many hardest negatives (SSD);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkClasses } from '../../lib/class-list.ts';
+import { checkClasses } from '../../../lib/model/class-list.ts';
 
 describe('checkClasses', () => {
   it('gives a copy of a good list', () => {

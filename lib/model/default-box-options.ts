@@ -1,5 +1,5 @@
-import { checkBoolean, checkKeys, checkNumbers, checkPositive, checkSequence, wrongArgument } from './base/check.ts';
-import type { AnchorOptions, BoxOptions, DefaultBoxOptions } from './binding.ts';
+import { checkBoolean, checkKeys, checkNumbers, checkPositive, checkSequence, wrongArgument } from '../base/check.ts';
+import type { AnchorOptions, BoxOptions, DefaultBoxOptions } from '../binding.ts';
 
 const MAX_MAPS = 16;
 const MAX_RATIOS = 16;

@@ -1,4 +1,4 @@
-import { wrongArgument } from './base/check.ts';
+import { wrongArgument } from '../base/check.ts';
 
 /** The first entry of every class list: label 0 of the model. */
 export const BACKGROUND = '__background__';

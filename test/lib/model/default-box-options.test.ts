@@ -5,7 +5,7 @@ import {
   checkOrderedBoxes,
   countMaps,
   isAnchors,
-} from '../../lib/default-box-options.ts';
+} from '../../../lib/model/default-box-options.ts';
 
 const boxes = { aspectRatios: [[2], [2, 3]], scales: [0.1, 0.4, 0.9], steps: [], clip: true };
 const anchors = { sizes: [[32, 40], [64, 80], [128, 161]], aspectRatios: [0.5, 1, 2] }; // biome-ignore format: one line

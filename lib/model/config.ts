@@ -6,8 +6,8 @@ import {
   checkOneOf,
   checkPositive,
   wrongArgument,
-} from './base/check.ts';
-import type { BoxOptions, DefaultBoxOptions, PostprocessOptions, Size } from './binding.ts';
+} from '../base/check.ts';
+import type { BoxOptions, DefaultBoxOptions, PostprocessOptions, Size } from '../binding.ts';
 import { checkDefaultBoxes, checkOrderedBoxes, countMaps, isAnchors } from './default-box-options.ts';
 import { type HeadName, headNames, retinaNet } from './detection-head.ts';
 import {

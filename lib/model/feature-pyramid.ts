@@ -1,4 +1,4 @@
-import type { DefaultBoxOptions, Size } from './binding.ts';
+import type { DefaultBoxOptions, Size } from '../binding.ts';
 
 /** What the head looks at: the backbone's own maps (of a ConvNeXt the last, stride 32), or a pyramid from stride 8 upwards. */
 export const featuresNames = ['last', 'pyramid'] as const;

@@ -1,4 +1,4 @@
-import type { AnchorOptions, PostprocessOptions } from './binding.ts';
+import type { AnchorOptions, PostprocessOptions } from '../binding.ts';
 import { type Features, type Fusion, RETINANET_MAPS } from './feature-pyramid.ts';
 import type { AssignerName, LossOptions } from './loss-options.ts';
 
