@@ -6,7 +6,7 @@ import { permutation } from './base/random.ts';
 import { makeBatch } from './batch.ts';
 import type { BatchHandle, BatchSpec, NativeAddon, Size } from './binding.ts';
 import type { GroundTruth } from './boxes/detection.ts';
-import { decodeImage, type RgbImage } from './image.ts';
+import { decodeImage, type RgbImage } from './images/image.ts';
 import type { Sample, VocDataset } from './voc-dataset.ts';
 
 export interface DataLoaderOptions {

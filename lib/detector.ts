@@ -15,10 +15,10 @@ import type { Detection } from './boxes/detection.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
-import type { AnnotateOptions } from './draw.ts';
 import { readBoundedFile } from './files/bounded-file.ts';
 import { unpackDetections } from './flat-detections.ts';
-import { decodeImage, type ImageInput, type RgbImage } from './image.ts';
+import type { AnnotateOptions } from './images/draw.ts';
+import { decodeImage, type ImageInput, type RgbImage } from './images/image.ts';
 import { checkClasses } from './model/class-list.ts';
 import {
   type BackboneName,
@@ -241,7 +241,7 @@ export class Detector {
    * `detections` the picture is looked at first, with the defaults of `detect`. Boxes are clipped to the picture. Rejects as `detect`.
    */
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
-    const { annotateImage } = await import('./draw.ts');
+    const { annotateImage } = await import('./images/draw.ts');
     const decoded = await decodeImage(image, { autoOrient: true });
     return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
   }

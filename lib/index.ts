@@ -31,7 +31,6 @@ export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
 export type { DetectOptions } from './detect-options.ts';
 export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
-export type { AnnotateOptions } from './draw.ts';
 export {
   type ClassEvaluation,
   type EvaluationHooks,
@@ -41,7 +40,8 @@ export {
   type SizeEvaluation,
 } from './evaluator.ts';
 export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
-export type { ImageInput, RgbImage } from './image.ts';
+export type { AnnotateOptions } from './images/draw.ts';
+export type { ImageInput, RgbImage } from './images/image.ts';
 export type { ScheduleName } from './learning-rate.ts';
 export {
   type BackboneName,

@@ -5,7 +5,7 @@ import { DetectorError } from './base/errors.ts';
 import { native, type Size } from './binding.ts';
 import type { GroundTruth } from './boxes/detection.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
-import type { RgbImage } from './image.ts';
+import type { RgbImage } from './images/image.ts';
 import { checkImageSize, presetConfig } from './model/config.ts';
 import { VocDataset } from './voc-dataset.ts';
 
@@ -117,6 +117,6 @@ async function drawTile({ data, width, height, objects }: Tile, tile: Size): Pro
     label,
     box: scaleBox(box, tile.width / width, tile.height / height),
   }));
-  const { annotateImage } = await import('./draw.ts');
+  const { annotateImage } = await import('./images/draw.ts');
   return annotateImage({ data: resized, ...tile }, boxes, { format: 'png' });
 }

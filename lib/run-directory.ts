@@ -2,8 +2,8 @@ import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DetectorError } from './base/errors.ts';
 import { ensureWritableDirectory, writeFileAtomic, writing } from './files/atomic-file.ts';
-import { loadPlots } from './load-plots.ts';
-import type { ChartSeries } from './plot.ts';
+import { loadPlots } from './images/load-plots.ts';
+import type { ChartSeries } from './images/plot.ts';
 
 /** One training step. */
 export interface StepRecord {

@@ -4,7 +4,7 @@ import { DetectorError, messageOf } from './base/errors.ts';
 import { runInSlices } from './base/time-slices.ts';
 import type { Box, GroundTruth } from './boxes/detection.ts';
 import { type DatasetIssue, type DatasetIssueKind, formatIssues } from './dataset-issue.ts';
-import { decodeImage, readImageSize } from './image.ts';
+import { decodeImage, readImageSize } from './images/image.ts';
 import { checkClasses } from './model/class-list.ts';
 import type { VocAnnotation, VocObject } from './voc-annotation.ts';
 import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';

@@ -2,7 +2,7 @@ import 'echarts/lib/chart/bar.js';
 import 'echarts/lib/chart/heatmap.js';
 import 'echarts/lib/chart/scatter.js';
 import 'echarts/lib/component/visualMap.js';
-import { chartSvg } from '../plot.ts';
+import { chartSvg } from '../images/plot.ts';
 import type { DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
 import type { CoverageRow } from './coverage.ts';
 import { defaultBoxGrids } from './default-box-grid.ts';

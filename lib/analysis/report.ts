@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ensureWritableDirectory, writeFileAtomic } from '../files/atomic-file.ts';
-import { loadPlots } from '../load-plots.ts';
+import { loadPlots } from '../images/load-plots.ts';
 import type { DatasetAnalysis } from './analyze-dataset.ts';
 import type { AnalysisChart } from './charts.ts';
 

@@ -1,7 +1,7 @@
 import type { Detection } from '../boxes/detection.ts';
 import type { DetectOptions } from '../detect-options.ts';
-import type { AnnotateOptions } from '../draw.ts';
-import type { ImageInput } from '../image.ts';
+import type { AnnotateOptions } from '../images/draw.ts';
+import type { ImageInput } from '../images/image.ts';
 import type { DetectorDescription, PlainError } from './protocol.ts';
 
 /** What a page can ask for, and no more: nothing is loaded, saved or freed from a page. */

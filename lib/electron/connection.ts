@@ -1,5 +1,5 @@
 import { DetectorError, messageOf } from '../base/errors.ts';
-import type { ImageInput } from '../image.ts';
+import type { ImageInput } from '../images/image.ts';
 import { type Call, type Method, type Methods, type Reply, unpackError } from './protocol.ts';
 import type { ServiceProcess } from './service-process.ts';
 

@@ -2,8 +2,8 @@ export { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
 export type { Detection } from '../boxes/detection.ts';
 export type { DetectOptions } from '../detect-options.ts';
 export type { DetectorOptions, LoadOptions } from '../detector.ts';
-export type { AnnotateOptions } from '../draw.ts';
-export type { ImageInput } from '../image.ts';
+export type { AnnotateOptions } from '../images/draw.ts';
+export type { ImageInput } from '../images/image.ts';
 export type { CallOptions } from './connection.ts';
 export {
   createDetectorHost,

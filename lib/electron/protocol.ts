@@ -3,8 +3,8 @@ import { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { DetectOptions } from '../detect-options.ts';
 import type { Detector, DetectorOptions, LoadOptions } from '../detector.ts';
-import type { AnnotateOptions } from '../draw.ts';
-import { checkImageBytes, type ImageInput, type RgbImage } from '../image.ts';
+import type { AnnotateOptions } from '../images/draw.ts';
+import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image.ts';
 import type { ModelSummary } from '../summary.ts';
 
 /**

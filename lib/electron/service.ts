@@ -1,6 +1,6 @@
 import { DetectorError } from '../base/errors.ts';
 import { Detector } from '../detector.ts';
-import type { ImageInput } from '../image.ts';
+import type { ImageInput } from '../images/image.ts';
 import {
   type Call,
   type DetectorSource,

@@ -1,7 +1,7 @@
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { AnnotateOptions } from '../draw.ts';
-import type { ImageInput } from '../image.ts';
+import type { AnnotateOptions } from '../images/draw.ts';
+import type { ImageInput } from '../images/image.ts';
 import type { BridgeReply, DetectorBridge, PageDescription, PageDetectOptions } from './bridge.ts';
 
 export type { BridgeReply, DetectorBridge, PageDescription, PageDetectOptions } from './bridge.ts';

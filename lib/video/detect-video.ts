@@ -3,7 +3,7 @@ import { checkString } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { Detector } from '../detector.ts';
-import { drawDetections } from '../draw.ts';
+import { drawDetections } from '../images/draw.ts';
 import { containerOf } from './container.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';
 import { FrameReader, type RawFrame } from './frame-reader.ts';

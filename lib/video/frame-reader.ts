@@ -1,5 +1,5 @@
 import { DetectorError } from '../base/errors.ts';
-import type { RgbImage } from '../image.ts';
+import type { RgbImage } from '../images/image.ts';
 import { ChildProgram, within } from './child-program.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import { FrameClock } from './frame-clock.ts';

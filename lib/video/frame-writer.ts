@@ -4,7 +4,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import { replaceFile } from '../files/atomic-file.ts';
-import type { RgbImage } from '../image.ts';
+import type { RgbImage } from '../images/image.ts';
 import { ChildProgram, runToEnd, within } from './child-program.ts';
 import { type Container, containerOf, videoEncoderArgs } from './container.ts';
 import { type Ffmpeg, listEncoders } from './ffmpeg.ts';

@@ -7,7 +7,7 @@ import {
   checkString,
   wrongArgument,
 } from '../base/check.ts';
-import type { RgbImage } from '../image.ts';
+import type { RgbImage } from '../images/image.ts';
 import type { VideoInfo } from './probe.ts';
 import type { VideoDetection } from './tracker.ts';
 

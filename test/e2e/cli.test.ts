@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
 import { Detector } from '../../lib/detector.ts';
-import { decodeImage } from '../../lib/image.ts';
+import { decodeImage } from '../../lib/images/image.ts';
 import { cli, type Run } from '../support/cli.ts';
 
 let folder: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
-import { decodeImage } from '../../lib/image.ts';
+import { decodeImage } from '../../lib/images/image.ts';
 import { node } from '../support/cli.ts';
 
 let folder: string;

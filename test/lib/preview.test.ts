@@ -1,6 +1,6 @@
 import { unlink } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { decodeImage } from '../../lib/image.ts';
+import { decodeImage } from '../../lib/images/image.ts';
 import { type PreviewOptions, previewAugmentation } from '../../lib/preview.ts';
 import { openSquares } from '../support/squares.ts';
 import { expectError, temporaryFolder } from '../support/voc.ts';

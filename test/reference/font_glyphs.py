@@ -1,4 +1,4 @@
-"""Writes lib/font-glyphs.ts from DejaVuSans.ttf and its LICENSE: python font_glyphs.py DejaVuSans.ttf LICENSE (needs fonttools)"""
+"""Writes lib/images/font-glyphs.ts from DejaVuSans.ttf and its LICENSE: python font_glyphs.py DejaVuSans.ttf LICENSE (needs fonttools)"""
 
 import pathlib
 import sys

@@ -7,7 +7,7 @@ import { native, type Size } from '../../../lib/binding.ts';
 import { DataLoader } from '../../../lib/data-loader.ts';
 import { internalsOf } from '../../../lib/detector.ts';
 import { scoreImages } from '../../../lib/evaluation-scores.ts';
-import { decodeImage } from '../../../lib/image.ts';
+import { decodeImage } from '../../../lib/images/image.ts';
 import { addonPath, loadAddonFile } from '../../../lib/libtorch/load.ts';
 import { defaultBoxScales } from '../../../lib/model/config.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/voc-dataset.ts';

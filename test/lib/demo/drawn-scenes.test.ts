@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadDatasetConfig } from '../../../lib/dataset-config.ts';
 import { sceneClasses, writeDrawnScenes } from '../../../lib/demo/drawn-scenes.ts';
-import { decodeImage } from '../../../lib/image.ts';
+import { decodeImage } from '../../../lib/images/image.ts';
 import { VocDataset } from '../../../lib/voc-dataset.ts';
 import { temporaryFolder } from '../../support/voc.ts';
 

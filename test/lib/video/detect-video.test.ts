@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Detector } from '../../../lib/detector.ts';
-import { decodeImage } from '../../../lib/image.ts';
+import { decodeImage } from '../../../lib/images/image.ts';
 import type { VideoFrame, VideoOptions } from '../../../lib/video/options.ts';
 import { squareClasses } from '../../support/squares.ts';
 import { ffmpeg, hasFfmpeg, needsFfmpeg, probeFile, type Watched, watchVideo, writeClip } from '../../support/video.ts';

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { lineChartSvg, renderSvg } from '../../lib/plot.ts';
+import { lineChartSvg, renderSvg } from '../../../lib/images/plot.ts';
 
 const chart = { title: 'T', xLabel: 'x', yLabel: 'y' };
 

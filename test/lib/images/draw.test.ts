@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../lib/boxes/detection.ts';
-import { type Annotation, annotateImage, drawDetections } from '../../lib/draw.ts';
-import type { RgbImage } from '../../lib/image.ts';
+import type { Detection } from '../../../lib/boxes/detection.ts';
+import { type Annotation, annotateImage, drawDetections } from '../../../lib/images/draw.ts';
+import type { RgbImage } from '../../../lib/images/image.ts';
 
 const grey = (width: number, height: number): RgbImage => ({
   data: new Uint8Array(width * height * 3).fill(128),

@@ -1,7 +1,7 @@
 import type { Sharp, SharpOptions } from 'sharp';
-import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from './base/check.ts';
-import { DetectorError, messageOf } from './base/errors.ts';
-import { readBoundedFile } from './files/bounded-file.ts';
+import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
 export interface RgbImage {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { escapeXml, outlineChartText, svgText, textWidth } from '../../lib/font.ts';
+import { escapeXml, outlineChartText, svgText, textWidth } from '../../../lib/images/font.ts';
 
 describe('textWidth', () => {
   // Advances of DejaVu Sans in units of 2048 per em: A 1401, space 651.

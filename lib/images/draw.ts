@@ -1,6 +1,6 @@
 import type { Sharp } from 'sharp';
-import { checkInteger, checkKeys, checkOneOf } from './base/check.ts';
-import type { Detection } from './boxes/detection.ts';
+import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
+import type { Detection } from '../boxes/detection.ts';
 import { centredBaseline, svgText, textWidth } from './font.ts';
 import type { RgbImage } from './image.ts';
 
