@@ -68,7 +68,7 @@ async function provideLibtorch() {
     if (error.code !== 'LIBTORCH_NOT_FOUND' || isAsked) throw error;
   }
   say('installing LibTorch into the cache of this user');
-  const { installLibtorch } = await import('../dist/libtorch/install.js');
+  const { installLibtorch } = await import('../dist/libtorch/install/install.js');
   const { showInstallProgress } = await import('../dist/cli/install-progress.js');
   const progress = showInstallProgress();
   const interruption = new AbortController();

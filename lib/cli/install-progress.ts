@@ -1,4 +1,4 @@
-import type { InstallProgress } from '../libtorch/install.ts';
+import type { InstallProgress } from '../libtorch/install/install.ts';
 import { createProgress, type Progress } from './progress.ts';
 
 const labels: Readonly<Record<InstallProgress['phase'], string>> = {

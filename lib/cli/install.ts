@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 
-import { type InstallOptions, installLibtorch, planInstall } from '../libtorch/install.ts';
-import { gigabytes } from '../libtorch/unpack.ts';
+import { type InstallOptions, installLibtorch, planInstall } from '../libtorch/install/install.ts';
+import { gigabytes } from '../libtorch/install/unpack.ts';
 import { showInstallProgress } from './install-progress.ts';
 
 type Flags = { cpu?: true; cuda?: true; from?: string; dryRun?: true };

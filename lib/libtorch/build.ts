@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { findLibtorch, type LibtorchLocation } from './find.ts';
-import { exists } from './inspect.ts';
+import { exists } from './inspect/inspect.ts';
 import { runProgram } from './program.ts';
 
 export type BuildOptions = {

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { LibtorchVariant } from './libraries.ts';
+import type { LibtorchVariant } from './inspect/libraries.ts';
 import { installedVersion } from './version.ts';
 
 /** The file in an installed LibTorch that says it is whole: written last, before the folder gets its name. */

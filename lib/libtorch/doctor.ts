@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 
 import { messageOf } from '../base/errors.ts';
-import { currentHost } from './elf.ts';
 import { findLibtorch } from './find.ts';
+import { currentHost } from './inspect/elf.ts';
+import { loadInChild } from './inspect/prove.ts';
 import { addonPath, loadAddon } from './load.ts';
 import { python, runProgram } from './program.ts';
-import { loadInChild } from './prove.ts';
 
 /** One thing that was looked at. Without `isNeeded` a failure is worth knowing and nothing more. */
 export type DoctorCheck = {

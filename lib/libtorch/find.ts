@@ -3,11 +3,11 @@ import { join } from 'node:path';
 
 import { DetectorError } from '../base/errors.ts';
 import { cacheRoot, type InstallMarker, markerFile } from './cache.ts';
-import { type Inspection, inspectLibtorch, type LibtorchLocation, type LibtorchSource } from './inspect.ts';
+import { type Inspection, inspectLibtorch, type LibtorchLocation, type LibtorchSource } from './inspect/inspect.ts';
 import { bundlePaths, findBundle } from './resources.ts';
 import { supportedVersions } from './version.ts';
 
-export type { LibtorchLocation, LibtorchSource } from './inspect.ts';
+export type { LibtorchLocation, LibtorchSource } from './inspect/inspect.ts';
 
 export type FindOptions = {
   /** The folder of a LibTorch, before any other place. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { type FindOptions, findLibtorch, type LibtorchLocation } from './find.ts';
-import { libraryFile, requiredLibraries } from './libraries.ts';
+import { libraryFile, requiredLibraries } from './inspect/libraries.ts';
 import { bundlePaths, findBundle, outsideAsar } from './resources.ts';
 import { minorVersion } from './version.ts';
 

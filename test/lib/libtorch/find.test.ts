@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { cacheRoot, markerFile } from '../../../lib/libtorch/cache.ts';
-import { currentHost, whyNotLoadable, whyWrongLibc } from '../../../lib/libtorch/elf.ts';
 import { findLibtorch } from '../../../lib/libtorch/find.ts';
-import { isWanted } from '../../../lib/libtorch/libraries.ts';
+import { currentHost, whyNotLoadable, whyWrongLibc } from '../../../lib/libtorch/inspect/elf.ts';
+import { isWanted } from '../../../lib/libtorch/inspect/libraries.ts';
 import { isSupportedVersion, readVersion } from '../../../lib/libtorch/version.ts';
 import { fakeFiles, fakeLibrary, temporaryFolder, writeFiles } from './fake-libtorch.ts';
 

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { doctor, formatReport } from '../../../lib/libtorch/doctor.ts';
-import { requiredLibraries } from '../../../lib/libtorch/libraries.ts';
+import { requiredLibraries } from '../../../lib/libtorch/inspect/libraries.ts';
 import { addonPath, loadAddon, loadAddonFile, loadLibtorch } from '../../../lib/libtorch/load.ts';
 import { fakeFiles, temporaryFolder, writeFiles } from './fake-libtorch.ts';
 

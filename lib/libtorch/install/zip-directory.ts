@@ -1,5 +1,12 @@
-import type { ByteSource } from '../files/byte-source.ts';
-import { type CentralRecord, END_BYTES, isEnd, locateDirectory, readDirectory, ZipError } from '../files/zip-format.ts';
+import type { ByteSource } from '../../files/byte-source.ts';
+import {
+  type CentralRecord,
+  END_BYTES,
+  isEnd,
+  locateDirectory,
+  readDirectory,
+  ZipError,
+} from '../../files/zip-format.ts';
 
 /**
  * The files of a zip archive as programs in general write it, folders left out.

@@ -1,18 +1,18 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-import { checkOneOf } from '../base/check.ts';
-import { DetectorError, messageOf } from '../base/errors.ts';
-import { cacheFolder, cacheRoot, type InstallMarker, markerFile } from './cache.ts';
+import { checkOneOf } from '../../base/check.ts';
+import { DetectorError, messageOf } from '../../base/errors.ts';
+import { cacheFolder, cacheRoot, type InstallMarker, markerFile } from '../cache.ts';
+import { inspectInstalled } from '../find.ts';
+import { inspectLibtorch, type LibtorchLocation } from '../inspect/inspect.ts';
+import type { LibtorchVariant } from '../inspect/libraries.ts';
+import { proveLibtorch } from '../inspect/prove.ts';
+import { installedVersion } from '../version.ts';
 import { sha256Of } from './download.ts';
-import { inspectInstalled } from './find.ts';
-import { inspectLibtorch, type LibtorchLocation } from './inspect.ts';
-import type { LibtorchVariant } from './libraries.ts';
 import { withLock } from './lock.ts';
-import { proveLibtorch } from './prove.ts';
 import { archiveSources, type LibtorchArchiveSource, neededBytes } from './sources.ts';
 import { checkSpace, copyLibtorch, unpackArchive } from './unpack.ts';
-import { installedVersion } from './version.ts';
 
 /** `totalBytes` is undefined while nobody knows it. */
 export type InstallProgress = {

@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-
+import { isSupportedVersion, readVersionOfFolder, supportedVersions } from '../version.ts';
 import { currentHost, whyNotLoadable, whyWrongLibc } from './elf.ts';
 import { type LibtorchVariant, libraryFile, requiredLibraries } from './libraries.ts';
-import { isSupportedVersion, readVersionOfFolder, supportedVersions } from './version.ts';
 
 /** How a LibTorch was found. */
 export type LibtorchSource = 'option' | 'LIBTORCH' | 'LIBTORCH_USE_PYTORCH' | 'resources' | 'cache' | 'install';

@@ -4,8 +4,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-import { messageOf } from '../base/errors.ts';
-import { python, runProgram } from './program.ts';
+import { messageOf } from '../../base/errors.ts';
+import { python, runProgram } from '../program.ts';
 
 /** How long a server may take to begin its answer: an unreachable one must not hold up the next source. */
 const connectTimeout = 5_000;

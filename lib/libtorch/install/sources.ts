@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-
+import type { LibtorchVariant } from '../inspect/libraries.ts';
+import { python } from '../program.ts';
+import { installedVersion } from '../version.ts';
 import { download, fetchText, pipDownload, sha256Of, type TransferOptions } from './download.ts';
-import type { LibtorchVariant } from './libraries.ts';
-import { python } from './program.ts';
-import { installedVersion } from './version.ts';
 
 /** Somewhere an archive (zip or wheel) of LibTorch can be had from. */
 export type LibtorchArchiveSource = {

@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
-import { messageOf } from '../base/errors.ts';
-import { type ByteSource, fileSource } from '../files/byte-source.ts';
-import { type CentralRecord, LOCAL, ZipError } from '../files/zip-format.ts';
+import { messageOf } from '../../base/errors.ts';
+import { type ByteSource, fileSource } from '../../files/byte-source.ts';
+import { type CentralRecord, LOCAL, ZipError } from '../../files/zip-format.ts';
 import { readZipDirectory } from './zip-directory.ts';
 
 const blockSize = 256 * 1024;

@@ -6,12 +6,12 @@ import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { findLibtorch } from '../../../lib/libtorch/find.ts';
-import { type InstallOptions, installLibtorch, planInstall } from '../../../lib/libtorch/install.ts';
-import { proveLibtorch } from '../../../lib/libtorch/prove.ts';
-import type { LibtorchArchiveSource } from '../../../lib/libtorch/sources.ts';
-import { checkSpace } from '../../../lib/libtorch/unpack.ts';
-import { fakeFiles, keptFiles, temporaryFolder, writeFiles, writeZip } from './fake-libtorch.ts';
+import { findLibtorch } from '../../../../lib/libtorch/find.ts';
+import { proveLibtorch } from '../../../../lib/libtorch/inspect/prove.ts';
+import { type InstallOptions, installLibtorch, planInstall } from '../../../../lib/libtorch/install/install.ts';
+import type { LibtorchArchiveSource } from '../../../../lib/libtorch/install/sources.ts';
+import { checkSpace } from '../../../../lib/libtorch/install/unpack.ts';
+import { fakeFiles, keptFiles, temporaryFolder, writeFiles, writeZip } from '../fake-libtorch.ts';
 
 let root: string;
 let cache: string;
@@ -189,7 +189,7 @@ describe('interruption', () => {
   });
 
   test('what a killed install has left is removed by the next one', async () => {
-    const module = fileURLToPath(new URL('../../../lib/libtorch/install.ts', import.meta.url));
+    const module = fileURLToPath(new URL('../../../../lib/libtorch/install/install.ts', import.meta.url));
     const script = `import { installLibtorch } from ${JSON.stringify(module)};
       const fetch = async (folder) => { console.log(folder); await new Promise((r) => setTimeout(r, 1e6)); };
       await installLibtorch({ sources: [{ name: 'endless', fetch }] });`;

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { makeDirectory } from '../files/atomic-file.ts';
+import { makeDirectory } from '../../files/atomic-file.ts';
 
 export type LockOptions = {
   signal?: AbortSignal | undefined;

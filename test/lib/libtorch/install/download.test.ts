@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { download, fetchText, pipDownload, sha256Of } from '../../../lib/libtorch/download.ts';
-import { findWheel } from '../../../lib/libtorch/sources.ts';
-import { temporaryFolder } from './fake-libtorch.ts';
+import { download, fetchText, pipDownload, sha256Of } from '../../../../lib/libtorch/install/download.ts';
+import { findWheel } from '../../../../lib/libtorch/install/sources.ts';
+import { temporaryFolder } from '../fake-libtorch.ts';
 
 const contents = Buffer.alloc(3_000_000, 'libtorch');
 const sha256 = createHash('sha256').update(contents).digest('hex');

@@ -2,12 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-import { neededLibraries } from '../../../lib/libtorch/elf-dependencies.ts';
-import { findLibtorch } from '../../../lib/libtorch/find.ts';
-import { libraryFile } from '../../../lib/libtorch/libraries.ts';
-import { addonPath } from '../../../lib/libtorch/load.ts';
-import { temporaryFolder } from './fake-libtorch.ts';
+import { findLibtorch } from '../../../../lib/libtorch/find.ts';
+import { neededLibraries } from '../../../../lib/libtorch/inspect/elf-dependencies.ts';
+import { libraryFile } from '../../../../lib/libtorch/inspect/libraries.ts';
+import { addonPath } from '../../../../lib/libtorch/load.ts';
+import { temporaryFolder } from '../fake-libtorch.ts';
 
 const hasReadelf = spawnSync('readelf', ['--version']).status === 0;
 

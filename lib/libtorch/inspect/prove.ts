@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-
+import { runProgram } from '../program.ts';
 import type { LibtorchLocation } from './inspect.ts';
 import { requiredLibraries } from './libraries.ts';
-import { runProgram } from './program.ts';
 
 /**
  * Node.js itself opens any shared library: one that is no addon is refused only after the system's loader has resolved

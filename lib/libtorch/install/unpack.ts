@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { copyFile, mkdir, readdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 
-import { isWanted, type LibtorchVariant, libraryFile } from './libraries.ts';
+import { isWanted, type LibtorchVariant, libraryFile } from '../inspect/libraries.ts';
+import { isSupportedVersion, readVersion, supportedVersions } from '../version.ts';
 import { ZipFile } from './unzip.ts';
-import { isSupportedVersion, readVersion, supportedVersions } from './version.ts';
 
 export type UnpackOptions = {
   /** Refuse another variant before anything is unpacked. */

@@ -3,8 +3,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
-import { ZipFile } from '../../../lib/libtorch/unzip.ts';
-import { makeZip, temporaryFolder, type ZipPart } from './fake-libtorch.ts';
+import { ZipFile } from '../../../../lib/libtorch/install/unzip.ts';
+import { makeZip, temporaryFolder, type ZipPart } from '../fake-libtorch.ts';
 
 const noise = randomBytes(1_000_000);
 const zeros = Buffer.alloc(3_000_000);
