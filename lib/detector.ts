@@ -390,8 +390,8 @@ async function readTorchScript(path: string, trusted: boolean): Promise<Program>
       cause: error,
     });
   }
-  const { vetTorchScript } = await import('./weights/torchscript.ts');
-  const { allowedNodes } = await import('./weights/torchscript-operators.ts');
+  const { vetTorchScript } = await import('./weights/torch/torchscript.ts');
+  const { allowedNodes } = await import('./weights/torch/torchscript-operators.ts');
   if (trusted) return { torchscript };
   await vetTorchScript(torchscript, path);
   return { torchscript, allowedNodes: [...allowedNodes] };

@@ -2,10 +2,10 @@ import { DetectorError } from '../base/errors.ts';
 import type { ByteSource } from '../files/byte-source.ts';
 import { ZipError } from '../files/zip-format.ts';
 import { findKeyMap, mapKey } from './key-maps.ts';
-import { readTorchFile } from './pth.ts';
 import { readSafetensorsHeader, type TensorSpan } from './safetensors.ts';
+import { readTorchFile } from './torch/pth.ts';
+import { readZip } from './torch/zip.ts';
 import { withWeightsFile } from './weights-file.ts';
-import { readZip } from './zip.ts';
 
 export type WeightsFormat = 'safetensors' | 'torch' | 'torchscript';
 

@@ -9,7 +9,7 @@ import { presetConfig } from '../../lib/model/config.ts';
 import { readVocAnnotation } from '../../lib/voc-annotation.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
 import { layoutSafetensors, type TensorSpan } from '../../lib/weights/safetensors.ts';
-import { vetTorchScript } from '../../lib/weights/torchscript.ts';
+import { vetTorchScript } from '../../lib/weights/torch/torchscript.ts';
 import { fixture } from '../support/shared.ts';
 import { storedZip } from '../support/stored-zip.ts';
 import { recordsOf } from '../support/torchscript-archive.ts';

@@ -1,15 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isTuple, PickleGlobal, readPickle } from '../../lib/weights/pickle.ts';
-import {
-  PickleCall,
-  PickleOrderedDict,
-  PicklePersistent,
-  type PickleValue,
-  writePickle,
-} from '../../lib/weights/pickle-writer.ts';
-import { readTorchFile } from '../../lib/weights/pth.ts';
-import { writeTorchFile } from '../../lib/weights/pth-writer.ts';
 import {
   layoutSafetensors,
   readSafetensorsHeader,
@@ -18,8 +8,18 @@ import {
   type TensorSpan,
   tensorBytes,
 } from '../../lib/weights/safetensors.ts';
-import { readEntry, readZip } from '../../lib/weights/zip.ts';
-import { type NewEntry, writeStoredZip } from '../../lib/weights/zip-writer.ts';
+import { isTuple, PickleGlobal, readPickle } from '../../lib/weights/torch/pickle.ts';
+import {
+  PickleCall,
+  PickleOrderedDict,
+  PicklePersistent,
+  type PickleValue,
+  writePickle,
+} from '../../lib/weights/torch/pickle-writer.ts';
+import { readTorchFile } from '../../lib/weights/torch/pth.ts';
+import { writeTorchFile } from '../../lib/weights/torch/pth-writer.ts';
+import { readEntry, readZip } from '../../lib/weights/torch/zip.ts';
+import { type NewEntry, writeStoredZip } from '../../lib/weights/torch/zip-writer.ts';
 import type { Draw } from './mutate.ts';
 
 /** A writer of files, and what it must give back: whatever it writes, the reader reads, bit for bit. */

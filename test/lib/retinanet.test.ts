@@ -7,7 +7,7 @@ import { Evaluator } from '../../lib/evaluator.ts';
 import { exportDetector } from '../../lib/export.ts';
 import { Trainer } from '../../lib/trainer.ts';
 import type { VocDataset } from '../../lib/voc-dataset.ts';
-import { vetTorchScript } from '../../lib/weights/torchscript.ts';
+import { vetTorchScript } from '../../lib/weights/torch/torchscript.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 
 /** Anchors of the size of the squares: those of torchvision begin at 32 pixels. */

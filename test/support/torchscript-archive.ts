@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { readEntry, readZip } from '../../lib/weights/zip.ts';
+import { readEntry, readZip } from '../../lib/weights/torch/zip.ts';
 import { fixture } from './shared.ts';
 import { storedZip } from './stored-zip.ts';
 

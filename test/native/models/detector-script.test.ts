@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { DetectorHandle, NativeDetectorOptions, PostprocessOptions } from '../../../lib/binding.ts';
 import { presetConfig } from '../../../lib/model/config.ts';
 import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/model/feature-pyramid.ts';
-import { vetTorchScript } from '../../../lib/weights/torchscript.ts';
+import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, imageSize, options, readBytes, writeFloats } from '../detectors.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle } from '../../../lib/binding.ts';
-import { allowedNodes } from '../../../lib/weights/torchscript-operators.ts';
+import { allowedNodes } from '../../../lib/weights/torch/torchscript-operators.ts';
 import { fixture } from '../../support/shared.ts';
 import { withCode } from '../../support/torchscript-archive.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';

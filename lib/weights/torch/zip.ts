@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { crc32, inflateRaw } from 'node:zlib';
-import { type ByteSource, bufferSource } from '../files/byte-source.ts';
+import { type ByteSource, bufferSource } from '../../files/byte-source.ts';
 import {
   type CentralRecord,
   END_BYTES,
@@ -10,7 +10,7 @@ import {
   locateDirectory,
   readDirectory,
   ZipError,
-} from '../files/zip-format.ts';
+} from '../../files/zip-format.ts';
 
 /** Bit 3: sizes follow the data; bit 11: UTF-8 names. Encryption and patches have other bits. */
 const KNOWN_FLAGS = 0x0808;

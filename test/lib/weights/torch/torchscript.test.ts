@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { vetTorchScript } from '../../../lib/weights/torchscript.ts';
-import { readZip } from '../../../lib/weights/zip.ts';
-import { fixture } from '../../support/shared.ts';
-import { storedZip } from '../../support/stored-zip.ts';
-import { type Change, withRecords } from '../../support/torchscript-archive.ts';
+import { vetTorchScript } from '../../../../lib/weights/torch/torchscript.ts';
+import { readZip } from '../../../../lib/weights/torch/zip.ts';
+import { fixture } from '../../../support/shared.ts';
+import { storedZip } from '../../../support/stored-zip.ts';
+import { type Change, withRecords } from '../../../support/torchscript-archive.ts';
 
 const archive = (name: string) => readFileSync(fixture(`torchscript/${name}.pt`));
 const vet = (bytes: Buffer) => vetTorchScript(bytes, 'backbone.pt');

@@ -1,6 +1,6 @@
+import { type TensorInfo, type TensorSpan, tensorBytes } from '../safetensors.ts';
 import { PickleGlobal } from './pickle.ts';
 import { PickleCall, PickleOrderedDict, PicklePersistent, type PickleValue, writePickle } from './pickle-writer.ts';
-import { type TensorInfo, type TensorSpan, tensorBytes } from './safetensors.ts';
 import { rowMajorStrides, storageType } from './torch-tensor.ts';
 import { writeStoredZip } from './zip-writer.ts';
 

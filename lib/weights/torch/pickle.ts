@@ -1,4 +1,4 @@
-import { runInSlices } from '../base/time-slices.ts';
+import { runInSlices } from '../../base/time-slices.ts';
 
 /** The pickle breaks a rule; the message says which, in words that follow "the pickle". */
 export class PickleError extends Error {

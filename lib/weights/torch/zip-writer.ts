@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { DetectorError } from '../base/errors.ts';
+import { DetectorError } from '../../base/errors.ts';
 
 /** An entry of a new archive: its bytes, or how many there will be. */
 export interface NewEntry {

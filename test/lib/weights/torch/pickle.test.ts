@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isList, isTuple, PickleError, type PickleMeaning, readPickle } from '../../../lib/weights/pickle.ts';
+import { isList, isTuple, PickleError, type PickleMeaning, readPickle } from '../../../../lib/weights/torch/pickle.ts';
 
 /** Takes any name, and shows what it is asked as text. */
 const meaning: PickleMeaning = {

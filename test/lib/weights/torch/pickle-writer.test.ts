@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { isTuple, PickleGlobal, readPickle } from '../../../lib/weights/pickle.ts';
+import { isTuple, PickleGlobal, readPickle } from '../../../../lib/weights/torch/pickle.ts';
 import {
   PickleCall,
   PickleOrderedDict,
   PicklePersistent,
   type PickleValue,
   writePickle,
-} from '../../../lib/weights/pickle-writer.ts';
+} from '../../../../lib/weights/torch/pickle-writer.ts';
 
 const latin1 = (value: PickleValue) => writePickle(value).toString('latin1');
 

@@ -1,5 +1,5 @@
+import type { SafetensorsDtype } from '../safetensors.ts';
 import { isTuple, PickleError, PickleGlobal } from './pickle.ts';
-import type { SafetensorsDtype } from './safetensors.ts';
 import type { ZipEntry } from './zip.ts';
 
 /** How torch's archives describe storages and tensors, `torch.save` and `torch.jit.save` alike: checked, and not loaded. */

@@ -1,12 +1,12 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readTorchFile } from '../../../lib/weights/pth.ts';
-import { type TorchFileTensor, writeTorchFile } from '../../../lib/weights/pth-writer.ts';
-import type { SafetensorsDtype, TensorSpan } from '../../../lib/weights/safetensors.ts';
-import { readEntry, readZip } from '../../../lib/weights/zip.ts';
-import { dict, global, int, tensor } from '../../support/torch-save.ts';
-import { temporaryFolder } from '../../support/voc.ts';
+import type { SafetensorsDtype, TensorSpan } from '../../../../lib/weights/safetensors.ts';
+import { readTorchFile } from '../../../../lib/weights/torch/pth.ts';
+import { type TorchFileTensor, writeTorchFile } from '../../../../lib/weights/torch/pth-writer.ts';
+import { readEntry, readZip } from '../../../../lib/weights/torch/zip.ts';
+import { dict, global, int, tensor } from '../../../support/torch-save.ts';
+import { temporaryFolder } from '../../../support/voc.ts';
 
 const bytesOf: Record<string, Buffer> = {
   a: Buffer.from(new Float32Array([1, 2, 3, 4, 5, 6]).buffer),

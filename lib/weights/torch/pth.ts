@@ -1,10 +1,10 @@
-import { DetectorError } from '../base/errors.ts';
-import type { ByteSource } from '../files/byte-source.ts';
-import { ZipError } from '../files/zip-format.ts';
+import { DetectorError } from '../../base/errors.ts';
+import type { ByteSource } from '../../files/byte-source.ts';
+import { ZipError } from '../../files/zip-format.ts';
+import type { TensorSpan } from '../safetensors.ts';
+import { withWeightsFile } from '../weights-file.ts';
 import { isTuple, type PickleDict, PickleError, type PickleGlobal, type PickleMeaning, readPickle } from './pickle.ts';
-import type { TensorSpan } from './safetensors.ts';
 import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';
-import { withWeightsFile } from './weights-file.ts';
 import { checkStored, readEntry, readZip, type ZipEntry } from './zip.ts';
 
 /** Where training programs keep the state_dict beside other things; the first that is there is taken. */

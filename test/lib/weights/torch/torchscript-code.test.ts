@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkCode, TorchScriptCodeError } from '../../../lib/weights/torchscript-code.ts';
-import { allowedOperators } from '../../../lib/weights/torchscript-operators.ts';
+import { checkCode, TorchScriptCodeError } from '../../../../lib/weights/torch/torchscript-code.ts';
+import { allowedOperators } from '../../../../lib/weights/torch/torchscript-operators.ts';
 
 /** A module with these statements in `forward`, and these members. */
 const file = (statements: string, members = '') => `class M(Module):

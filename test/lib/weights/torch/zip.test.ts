@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ZipError } from '../../../lib/files/zip-format.ts';
-import { checkStored, readEntry, readZip } from '../../../lib/weights/zip.ts';
-import { fixture } from '../../support/shared.ts';
-import { storedZip, zipWithDeflated } from '../../support/stored-zip.ts';
+import { ZipError } from '../../../../lib/files/zip-format.ts';
+import { checkStored, readEntry, readZip } from '../../../../lib/weights/torch/zip.ts';
+import { fixture } from '../../../support/shared.ts';
+import { storedZip, zipWithDeflated } from '../../../support/stored-zip.ts';
 
 const MAX = 1 << 20;
 const a: [string, Buffer] = ['m/a', Buffer.from('alpha')];

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { DetectorError } from '../base/errors.ts';
-import { ZipError } from '../files/zip-format.ts';
+import { DetectorError } from '../../base/errors.ts';
+import { ZipError } from '../../files/zip-format.ts';
 import {
   isList,
   isTuple,

@@ -1,14 +1,14 @@
 import { copyFile, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DetectorError } from '../../../lib/base/errors.ts';
-import { openWeights } from '../../../lib/weights/open-weights.ts';
-import { readTorchFile } from '../../../lib/weights/pth.ts';
-import type { TensorSpan } from '../../../lib/weights/safetensors.ts';
-import { eight, replaced, sound, weight, withValue } from '../../hostile/pth.ts';
-import { fixture } from '../../support/shared.ts';
-import { dict, ordered, saveStateDict, tensor, torchRecords, torchSave } from '../../support/torch-save.ts';
-import { expectError, temporaryFolder } from '../../support/voc.ts';
+import { DetectorError } from '../../../../lib/base/errors.ts';
+import { openWeights } from '../../../../lib/weights/open-weights.ts';
+import type { TensorSpan } from '../../../../lib/weights/safetensors.ts';
+import { readTorchFile } from '../../../../lib/weights/torch/pth.ts';
+import { eight, replaced, sound, weight, withValue } from '../../../hostile/pth.ts';
+import { fixture } from '../../../support/shared.ts';
+import { dict, ordered, saveStateDict, tensor, torchRecords, torchSave } from '../../../support/torch-save.ts';
+import { expectError, temporaryFolder } from '../../../support/voc.ts';
 
 const pth = (name: string) => fixture(`pth/${name}`);
 const floats = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer);

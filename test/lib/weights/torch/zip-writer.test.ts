@@ -2,9 +2,9 @@ import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { checkStored, readEntry, readZip } from '../../../lib/weights/zip.ts';
-import { writeStoredZip } from '../../../lib/weights/zip-writer.ts';
-import { expectError, temporaryFolder } from '../../support/voc.ts';
+import { checkStored, readEntry, readZip } from '../../../../lib/weights/torch/zip.ts';
+import { writeStoredZip } from '../../../../lib/weights/torch/zip-writer.ts';
+import { expectError, temporaryFolder } from '../../../support/voc.ts';
 
 const nothing = async () => {};
 
