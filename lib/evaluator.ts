@@ -2,12 +2,12 @@ import { averagePrecisionByArea, type CocoResult } from './average-precision.ts'
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from './base/check.ts';
 import { DetectorError } from './base/errors.ts';
 import { sideRanges } from './boxes/relative-side.ts';
-import { DataLoader } from './data-loader.ts';
+import { DataLoader } from './data/data-loader.ts';
+import { type Sample, VocDataset } from './data/voc-dataset.ts';
 import { type Detector, internalsOf } from './detector.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
 import { type DetectionRows, splitDetections } from './flat-detections.ts';
-import { type Sample, VocDataset } from './voc-dataset.ts';
 
 /** How much an evaluation does at a time. */
 export interface EvaluatorOptions {

@@ -9,13 +9,6 @@ export {
 } from './analysis/analyze-dataset.ts';
 export { writeAnalysisReport } from './analysis/report.ts';
 export {
-  type Augmentation,
-  type AugmentationName,
-  type AugmentationOptions,
-  augmentationNames,
-  ssdAugmentation,
-} from './augment/options.ts';
-export {
   type AreaScores,
   averagePrecisionByArea,
   type CocoOptions,
@@ -27,8 +20,17 @@ export {
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
 export type { ComputeOptions, Precision } from './compute-options.ts';
-export { type DatasetConfig, loadDatasetConfig } from './dataset-config.ts';
-export { type DatasetIssue, formatIssues } from './dataset-issue.ts';
+export {
+  type Augmentation,
+  type AugmentationName,
+  type AugmentationOptions,
+  augmentationNames,
+  ssdAugmentation,
+} from './data/augment/options.ts';
+export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts';
+export { type DatasetIssue, formatIssues } from './data/dataset-issue.ts';
+export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
+export { type Sample, VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
 export type { DetectOptions } from './detect-options.ts';
 export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
 export {
@@ -55,7 +57,6 @@ export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
 export type { WeightReport } from './model-state.ts';
-export { type PreviewOptions, previewAugmentation } from './preview.ts';
 export type { ModelSummary, SummaryRow } from './summary.ts';
 export { type EpochEvent, type StepEvent, Trainer, type TrainingHooks, type TrainingResult } from './trainer.ts';
 export type { OptimizerName, TrainerOptions } from './trainer-options.ts';
@@ -63,4 +64,3 @@ export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts'
 export type { VideoInfo } from './video/probe.ts';
 export type { VideoDetection } from './video/tracker.ts';
 export { type VocOptions, type VocResult, vocAveragePrecision } from './voc-average-precision.ts';
-export { type Sample, VocDataset, type VocDatasetOptions } from './voc-dataset.ts';

@@ -1,10 +1,4 @@
 import {
-  type Augmentation,
-  type AugmentationName,
-  type AugmentationOptions,
-  resolveAugmentation,
-} from './augment/options.ts';
-import {
   checkBoolean,
   checkInteger,
   checkKeys,
@@ -15,10 +9,16 @@ import {
   withoutUndefined,
   wrongArgument,
 } from './base/check.ts';
+import {
+  type Augmentation,
+  type AugmentationName,
+  type AugmentationOptions,
+  resolveAugmentation,
+} from './data/augment/options.ts';
+import { VocDataset } from './data/voc-dataset.ts';
 import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
 import { defaultPreset, type PresetName } from './model/config.ts';
 import { trainingDefaults } from './training-defaults.ts';
-import { VocDataset } from './voc-dataset.ts';
 
 /** torch.optim's AdamW, and SGD with momentum .9 and Nesterov. */
 const optimizerNames = ['adamw', 'sgd'] as const;

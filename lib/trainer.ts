@@ -5,7 +5,7 @@ import { DetectorError, messageOf } from './base/errors.ts';
 import { PURPOSE, random } from './base/random.ts';
 import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import { DataLoader, meanColour } from './data-loader.ts';
+import { DataLoader, meanColour } from './data/data-loader.ts';
 import { type Detector, describeModel, filesOf, internalsOf } from './detector.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
 import { learningRateAt } from './learning-rate.ts';

@@ -1,10 +1,10 @@
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
 import type { BoxOptions, Size } from '../binding.ts';
-import type { DatasetIssue } from '../dataset-issue.ts';
+import type { DatasetIssue } from '../data/dataset-issue.ts';
+import { VocDataset } from '../data/voc-dataset.ts';
 import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../model/config.ts';
 import { countMaps } from '../model/default-box-options.ts';
 import type { HeadName } from '../model/detection-head.ts';
-import { VocDataset } from '../voc-dataset.ts';
 import type { Coverage } from './coverage.ts';
 import type { Distribution } from './distribution.ts';
 import type { Shape } from './k-means.ts';

@@ -1,8 +1,8 @@
 import { runInSlices } from '../base/time-slices.ts';
 import type { BoxOptions, Size } from '../binding.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
+import type { Sample, VocDataset } from '../data/voc-dataset.ts';
 import { isAnchors } from '../model/default-box-options.ts';
-import type { Sample, VocDataset } from '../voc-dataset.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
 import type { AnalysisHooks, ClassCount, DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
 import { proposeAnchors } from './anchor-proposal.ts';

@@ -1,7 +1,7 @@
 import type { Size } from '../binding.ts';
 import { boxIou } from '../boxes/box.ts';
 import type { Box } from '../boxes/detection.ts';
-import type { Sample } from '../voc-dataset.ts';
+import type { Sample } from '../data/voc-dataset.ts';
 
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';
 

@@ -6,7 +6,7 @@ import { analyzeDataset, type DatasetAnalysis } from '../analysis/analyze-datase
 import { REPORT_PAGE, writeAnalysisReport } from '../analysis/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../analysis/tables.ts';
 import type { Size } from '../binding.ts';
-import { loadDatasetConfig, withDefaultBoxes } from '../dataset-config.ts';
+import { loadDatasetConfig, withDefaultBoxes } from '../data/dataset-config.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
 import { defaultPreset, type PresetName, presetNames } from '../model/config.ts';
 import { isAnchors } from '../model/default-box-options.ts';

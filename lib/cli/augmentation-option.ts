@@ -1,12 +1,12 @@
+import { checkKeys } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
 import {
   type AugmentationName,
   type AugmentationOptions,
   augmentationNames,
   resolveAugmentation,
-} from '../augment/options.ts';
-import { checkKeys } from '../base/check.ts';
-import { DetectorError, messageOf } from '../base/errors.ts';
-import { parseYaml } from '../dataset-config.ts';
+} from '../data/augment/options.ts';
+import { parseYaml } from '../data/dataset-config.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 
 const MAX_FILE_BYTES = 64 * 1024;

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { loadDatasetConfig } from '../dataset-config.ts';
+import { loadDatasetConfig } from '../data/dataset-config.ts';
 import { type EvaluationResult, Evaluator } from '../evaluator.ts';
 import { formatEvaluation } from './evaluation-text.ts';
 import { interruptible } from './interruption.ts';

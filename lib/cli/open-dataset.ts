@@ -1,5 +1,5 @@
-import { formatIssues } from '../dataset-issue.ts';
-import { VocDataset, type VocDatasetOptions } from '../voc-dataset.ts';
+import { formatIssues } from '../data/dataset-issue.ts';
+import { VocDataset, type VocDatasetOptions } from '../data/voc-dataset.ts';
 import { createProgress } from './progress.ts';
 import { thousands } from './text.ts';
 

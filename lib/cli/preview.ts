@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { loadDatasetConfig } from '../dataset-config.ts';
+import { loadDatasetConfig } from '../data/dataset-config.ts';
+import { previewAugmentation } from '../data/preview.ts';
 import { writeFileAtomic } from '../files/atomic-file.ts';
-import { previewAugmentation } from '../preview.ts';
 import { augmentationHelp, readAugmentation } from './augmentation-option.ts';
 import { interruptible } from './interruption.ts';
 import { imageSize } from './model-options.ts';

@@ -1,5 +1,5 @@
-import type { DatasetConfig } from '../dataset-config.ts';
-import type { VocSource } from '../voc-files.ts';
+import type { DatasetConfig } from '../data/dataset-config.ts';
+import type { VocSource } from '../data/voc-files.ts';
 import { UsageError } from './usage-error.ts';
 
 export const splits = ['train', 'valid', 'test'] as const;

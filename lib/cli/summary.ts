@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { loadDatasetConfig } from '../dataset-config.ts';
+import { loadDatasetConfig } from '../data/dataset-config.ts';
 import { Detector } from '../detector.ts';
 import type { ModelSummary } from '../summary.ts';
 import { addModelOptions, type ModelFlags, modelOptions } from './model-options.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { loadDatasetConfig } from '../dataset-config.ts';
+import { loadDatasetConfig } from '../data/dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { defaultPreset } from '../model/config.ts';
 import { Trainer } from '../trainer.ts';

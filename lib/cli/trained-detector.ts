@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { DetectorError } from '../base/errors.ts';
-import { loadDatasetConfig } from '../dataset-config.ts';
+import { loadDatasetConfig } from '../data/dataset-config.ts';
 import { Detector } from '../detector.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions, trustTorchScript } from './model-options.ts';

@@ -1,7 +1,7 @@
+import type { VocDataset } from '../data/voc-dataset.ts';
 import type { WeightReport } from '../model-state.ts';
 import type { ModelSummary } from '../summary.ts';
 import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../trainer.ts';
-import type { VocDataset } from '../voc-dataset.ts';
 import { describeDataset } from './open-dataset.ts';
 import { createProgress, type Progress, type ProgressOptions } from './progress.ts';
 import { formatTotals } from './summary.ts';

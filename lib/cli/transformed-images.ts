@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { Size } from '../binding.ts';
+import { previewAugmentation } from '../data/preview.ts';
+import type { VocDataset } from '../data/voc-dataset.ts';
 import { makeDirectory, writeFileAtomic } from '../files/atomic-file.ts';
-import { previewAugmentation } from '../preview.ts';
 import type { Trainer } from '../trainer.ts';
-import type { VocDataset } from '../voc-dataset.ts';
 
 const MAX_IMAGES = 8;
 

@@ -1,7 +1,6 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { scaleBox } from '../augment.ts';
 import { messageOf } from '../base/errors.ts';
 import { formatEvaluation } from '../cli/evaluation-text.ts';
 import { Interrupted, interruptible } from '../cli/interruption.ts';
@@ -10,6 +9,7 @@ import { freshDirectory } from '../cli/out-dir.ts';
 import { createProgress } from '../cli/progress.ts';
 import { textLog } from '../cli/training-log.ts';
 import { UsageError } from '../cli/usage-error.ts';
+import { scaleBox } from '../data/augment/flip.ts';
 import { makeDirectory } from '../files/atomic-file.ts';
 import { Detector, type EvaluationResult, Evaluator, loadDatasetConfig, Trainer, VocDataset } from '../index.ts';
 import { writeDrawnScenes } from './drawn-scenes.ts';

@@ -1,8 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-
+import type { VocDatasetOptions } from '../../lib/data/voc-dataset.ts';
 import { sceneClasses, writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
-import type { VocDatasetOptions } from '../../lib/voc-dataset.ts';
 import { bccdRoot, hasBccd } from '../support/shared.ts';
 
 export interface Pictures {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { VocDataset } from '../../lib/data/voc-dataset.ts';
 import { Detector } from '../../lib/detector.ts';
 import { Evaluator } from '../../lib/evaluator.ts';
-import { VocDataset } from '../../lib/voc-dataset.ts';
 import { bccdRoot, hasBccd } from '../support/shared.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 import { expectError, temporaryFolder } from '../support/voc.ts';

@@ -2,11 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { VocDataset } from '../../lib/data/voc-dataset.ts';
 import { Detector, type DetectorOptions } from '../../lib/detector.ts';
 import { Evaluator } from '../../lib/evaluator.ts';
 import { exportDetector } from '../../lib/export.ts';
 import { Trainer } from '../../lib/trainer.ts';
-import type { VocDataset } from '../../lib/voc-dataset.ts';
 import { vetTorchScript } from '../../lib/weights/torch/torchscript.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { VocDataset } from '../../lib/voc-dataset.ts';
+import { VocDataset } from '../../lib/data/voc-dataset.ts';
 import { vocObject, vocXml, writeFiles } from './voc.ts';
 
 export const squareClasses = ['__background__', 'red', 'blue'];

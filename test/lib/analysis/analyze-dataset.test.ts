@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type AnalysisOptions, analyzeDataset } from '../../../lib/analysis/analyze-dataset.ts';
+import { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { presetConfig } from '../../../lib/model/config.ts';
-import { VocDataset } from '../../../lib/voc-dataset.ts';
 import { bccdRoot, hasBccd } from '../../support/shared.ts';
 import { expectError, solid, temporaryFolder, vocObject, vocXml, writeFiles } from '../../support/voc.ts';
 

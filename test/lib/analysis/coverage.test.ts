@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { analysedObjects, measureCoverage } from '../../../lib/analysis/coverage.ts';
-import type { Sample } from '../../../lib/voc-dataset.ts';
+import type { Sample } from '../../../lib/data/voc-dataset.ts';
 import { finish } from '../../support/pictures.ts';
 
 const classes = ['__background__', 'cat', 'dog', 'eel'];

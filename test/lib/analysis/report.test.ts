@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { analyzeDataset, type DatasetAnalysis } from '../../../lib/analysis/analyze-dataset.ts';
 import { writeAnalysisReport } from '../../../lib/analysis/report.ts';
-import { VocDataset } from '../../../lib/voc-dataset.ts';
+import { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { openSquares } from '../../support/squares.ts';
 import { expectError, solid, temporaryFolder, vocObject, vocXml, writeFiles } from '../../support/voc.ts';
 

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../../lib/cli/program.ts';
-import { loadDatasetConfig } from '../../../lib/dataset-config.ts';
+import { loadDatasetConfig } from '../../../lib/data/dataset-config.ts';
 import { Detector } from '../../../lib/detector.ts';
 import { writeSquares } from '../../support/squares.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';

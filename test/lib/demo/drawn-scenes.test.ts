@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadDatasetConfig } from '../../../lib/dataset-config.ts';
+import { loadDatasetConfig } from '../../../lib/data/dataset-config.ts';
+import { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { sceneClasses, writeDrawnScenes } from '../../../lib/demo/drawn-scenes.ts';
 import { decodeImage } from '../../../lib/images/image.ts';
-import { VocDataset } from '../../../lib/voc-dataset.ts';
 import { temporaryFolder } from '../../support/voc.ts';
 
 const counts = { train: 30, valid: 4, test: 6 };

@@ -1,0 +1,68 @@
+import type { Draw } from '../../base/random.ts';
+import type { Rectangle } from '../../binding.ts';
+import type { Box } from '../../boxes/detection.ts';
+import { clipBox, crop, hasCentreOf, type View, within } from './view.ts';
+
+export interface IouCrop {
+  /** Side of the crop over that of the picture, drawn for each side alone. Default .3 to 1. */
+  minScale: number;
+  maxScale: number;
+  /** Width over height of the crop, in pixels. Default .5 to 2. */
+  minAspectRatio: number;
+  maxAspectRatio: number;
+  /**
+   * The least IoU of the crop with the object that fits it best; one is drawn, and 1 stands for no crop at all. Default 0, .1, .3,
+   * .5, .7, .9, 1.
+   */
+  samplerOptions: readonly number[];
+  /** Crops that are tried for an option before another one is drawn. Default 40. */
+  trials: number;
+}
+
+/** torchvision draws options until one can be met, for ever if none can be. With option 1 among the usual ones, 50 are as good. */
+const MAX_OPTIONS = 50;
+/** Keeps a picture of very many objects, none of which fits, from holding the event loop. */
+const MAX_COMPARISONS = 2e6;
+
+/** torchvision's RandomIoUCrop (SSD, section 2.2). A view without objects, or for which no crop is found, stays as it is. */
+export function iouCrop(view: View, options: IouCrop, draw: Draw): View {
+  const { samplerOptions, trials } = options;
+  const count = view.objects.length;
+  if (count === 0) return view;
+  const rounds = Math.min(MAX_OPTIONS, Math.ceil(MAX_COMPARISONS / (count * trials)));
+  for (let round = 0; round < rounds; round++) {
+    const minIou = samplerOptions[Math.floor(draw() * samplerOptions.length)]!;
+    if (minIou >= 1) return view;
+    for (let trial = 0; trial < trials; trial++) {
+      const window = drawWindow(view.window, options, draw);
+      if (window && fits(window, view, minIou)) return crop(view, window);
+    }
+  }
+  return view;
+}
+
+/** A crop of whole pixels inside of `outer`; undefined when its shape is not allowed. */
+function drawWindow(outer: Rectangle, options: IouCrop, draw: Draw): Rectangle | undefined {
+  const { minScale, maxScale, minAspectRatio, maxAspectRatio } = options;
+  const width = Math.floor(outer.width * within([minScale, maxScale], draw()));
+  const height = Math.floor(outer.height * within([minScale, maxScale], draw()));
+  const ratio = width / height;
+  if (width === 0 || height === 0 || ratio < minAspectRatio || ratio > maxAspectRatio) return undefined;
+  const x = outer.x + Math.floor((outer.width - width) * draw());
+  const y = outer.y + Math.floor((outer.height - height) * draw());
+  return { x, y, width, height };
+}
+
+/** Whether an object's centre lies in the crop, and one such object has at least this IoU with it. */
+function fits(window: Rectangle, { objects }: View, minIou: number): boolean {
+  return objects.some(({ box }) => hasCentreOf(window, box) && iou(window, box) >= minIou);
+}
+
+function iou(window: Rectangle, box: Box): number {
+  const common = area(clipBox(box, window));
+  return common / (window.width * window.height + area(box) - common);
+}
+
+function area({ xmin, ymin, xmax, ymax }: Box): number {
+  return (xmax - xmin) * (ymax - ymin);
+}

@@ -1,0 +1,33 @@
+import type { Draw } from '../../base/random.ts';
+import type { Rectangle, Size } from '../../binding.ts';
+import { crop, type View, within } from './view.ts';
+
+export interface Mosaic {
+  /** Probability. Default .5. */
+  p: number;
+  /** Where the four pictures meet, over the sides of the result. Default .25 to .75. */
+  centerRange: readonly [number, number];
+}
+
+/** Four areas of whole pixels that make up a picture of `size`: left and right above, left and right below. */
+export function mosaicAreas({ width, height }: Size, { centerRange }: Mosaic, draw: Draw): Rectangle[] {
+  const x = Math.min(Math.max(1, Math.round(width * within(centerRange, draw()))), width - 1);
+  const y = Math.min(Math.max(1, Math.round(height * within(centerRange, draw()))), height - 1);
+  return [
+    { x: 0, y: 0, width: x, height: y },
+    { x, y: 0, width: width - x, height: y },
+    { x: 0, y, width: x, height: height - y },
+    { x, y, width: width - x, height: height - y },
+  ];
+}
+
+/** As much of a view as fills its area of a picture of `size` with both sides scaled alike, at a random place. */
+export function fitToArea(view: View, area: Size, size: Size, draw: Draw): View {
+  const { window } = view;
+  const scale = Math.max(area.width / size.width, area.height / size.height);
+  const width = (window.width * area.width) / (size.width * scale);
+  const height = (window.height * area.height) / (size.height * scale);
+  const x = window.x + (window.width - width) * draw();
+  const y = window.y + (window.height - height) * draw();
+  return crop(view, { x, y, width, height });
+}

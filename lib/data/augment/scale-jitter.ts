@@ -1,0 +1,24 @@
+import type { Draw } from '../../base/random.ts';
+import { crop, type View, within } from './view.ts';
+
+export interface ScaleJitter {
+  /** Probability. Default 1. */
+  p: number;
+  /** How much larger things become; below 1 the picture lies on a canvas of the fill colour. Default .1 to 2. */
+  scaleRange: readonly [number, number];
+}
+
+/**
+ * torchvision's ScaleJitter with the FixedSizeCrop after it (large scale jitter, https://arxiv.org/abs/2012.07177): the picture
+ * is enlarged and a part of it shown, or made smaller and padded; here the place is random in both.
+ */
+export function scaleJitter(view: View, { p, scaleRange }: ScaleJitter, draw: Draw): View {
+  if (draw() >= p) return view;
+  const { window } = view;
+  const scale = within(scaleRange, draw());
+  const width = Math.max(1, Math.floor(window.width / scale));
+  const height = Math.max(1, Math.floor(window.height / scale));
+  const x = window.x + Math.floor((window.width - width) * draw());
+  const y = window.y + Math.floor((window.height - height) * draw());
+  return crop(view, { x, y, width, height });
+}

@@ -1,0 +1,197 @@
+import { setImmediate } from 'node:timers/promises';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { permutation } from '../base/random.ts';
+import { makeBatch } from '../batch.ts';
+import type { BatchHandle, BatchSpec, NativeAddon, Size } from '../binding.ts';
+import type { GroundTruth } from '../boxes/detection.ts';
+import { decodeImage, type RgbImage } from '../images/image.ts';
+import { decideFlip, flipBox, scaleBox } from './augment/flip.ts';
+import { type Augmentation, augmentedEpochs } from './augment/options.ts';
+import type { Sample, VocDataset } from './voc-dataset.ts';
+
+export interface DataLoaderOptions {
+  /** What every picture is resized to. */
+  size: Size;
+  batchSize: number;
+  /** Pictures that are decoded at the same time. */
+  workers: number;
+  /** How an epoch differs from the next; without it, samples come in their own order and unchanged. */
+  shuffle?: { seed: number; flipProbability: number; augmentation?: LoaderAugmentation | undefined };
+}
+
+export interface LoaderAugmentation {
+  transforms: Augmentation;
+  /** Of the run: its last ones are not augmented. */
+  epochs: number;
+  /** The colour beside a picture, red, green and blue from 0 to 255: the mean that the model subtracts. */
+  fill: readonly number[];
+}
+
+export interface LoadedBatch {
+  handle: BatchHandle;
+  samples: Sample[];
+  /** Of each picture, in pixels of the batch. */
+  objects: GroundTruth[][];
+}
+
+export interface LoadHooks {
+  /** A picture that cannot be read is left out of its batch, and told of here. */
+  onWarning?: ((message: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Batches that are decoded and assembled while earlier ones are in use. */
+const PREFETCH = 2;
+
+interface LoadedSample {
+  sample: Sample;
+  image: BatchSpec['images'][number];
+  objects: GroundTruth[];
+}
+
+/** Feeds a data set to a model: order and flips of an epoch depend on the seed and the epoch alone. */
+export class DataLoader {
+  readonly #addon: NativeAddon;
+  readonly #dataset: VocDataset;
+  readonly #options: DataLoaderOptions;
+
+  constructor(addon: NativeAddon, dataset: VocDataset, options: DataLoaderOptions) {
+    this.#addon = addon;
+    this.#dataset = dataset;
+    this.#options = options;
+  }
+
+  /** Batches of an epoch; the last may be smaller. */
+  get length(): number {
+    return Math.ceil(this.#dataset.length / this.#options.batchSize);
+  }
+
+  /**
+   * The batches of an epoch from `first` on. A batch belongs to the loader, which disposes of it when the next one is asked for. A
+   * batch none of whose pictures could be read is left out.
+   */
+  async *epoch(epoch: number, first = 0, hooks: LoadHooks = {}): AsyncGenerator<LoadedBatch & { index: number }> {
+    const { length } = this.#dataset;
+    const { shuffle, batchSize } = this.#options;
+    const order = shuffle ? permutation(length, shuffle.seed, epoch) : Uint32Array.from({ length }, (_, i) => i);
+    const decode = limitConcurrency(this.#options.workers);
+    const start = (index: number) => {
+      const samples = Array.from(order.subarray(index * batchSize, (index + 1) * batchSize));
+      const loading = this.#load(samples, epoch, decode, hooks);
+      loading.catch(() => {}); // looked at when its turn comes
+      return loading;
+    };
+
+    const ahead: Promise<LoadedBatch | undefined>[] = [];
+    let next = first;
+    try {
+      for (let index = first; index < this.length; index++) {
+        hooks.signal?.throwIfAborted();
+        while (next < this.length && ahead.length <= PREFETCH) ahead.push(start(next++));
+        const batch = await ahead.shift()!;
+        if (!batch) continue;
+        try {
+          yield { ...batch, index };
+        } finally {
+          this.#addon.disposeBatch(batch.handle);
+        }
+      }
+    } finally {
+      for (const rest of await Promise.allSettled(ahead)) {
+        if (rest.status === 'fulfilled' && rest.value) this.#addon.disposeBatch(rest.value.handle);
+      }
+    }
+  }
+
+  async #load(indices: number[], epoch: number, decode: Limit, hooks: LoadHooks): Promise<LoadedBatch | undefined> {
+    const all = await Promise.all(indices.map((index) => this.#loadSample(index, epoch, decode, hooks)));
+    const loaded = all.filter((sample) => sample !== undefined);
+    if (loaded.length === 0) return undefined;
+    const objects = loaded.flatMap((sample) => sample.objects);
+    const handle = await makeBatch(this.#addon, {
+      size: this.#options.size,
+      images: loaded.map(({ image }) => image),
+      counts: Int32Array.from(loaded, ({ objects }) => objects.length),
+      boxes: Float32Array.from(objects.flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax])),
+      labels: Int32Array.from(objects, ({ labelIndex }) => labelIndex),
+    });
+    return { handle, samples: loaded.map(({ sample }) => sample), objects: loaded.map(({ objects }) => objects) };
+  }
+
+  async #loadSample(index: number, epoch: number, decode: Limit, hooks: LoadHooks): Promise<LoadedSample | undefined> {
+    const { shuffle, size } = this.#options;
+    const augmentation = shuffle?.augmentation;
+    if (augmentation && epoch < augmentedEpochs(augmentation.transforms, augmentation.epochs)) {
+      return this.#composeSample(index, epoch, augmentation, decode, hooks);
+    }
+    const image = await decode(() => this.#decode(index, hooks));
+    if (!image) return undefined;
+    const flip = shuffle !== undefined && decideFlip(shuffle.seed, epoch, index, shuffle.flipProbability);
+    const sample = this.#dataset.samples[index]!;
+    return { sample, image: { ...image, flip }, objects: placeObjects(sample, image, size, flip) };
+  }
+
+  /** As it is planned. A second picture of it that cannot be read is left out, with its objects. */
+  async #composeSample(
+    index: number,
+    epoch: number,
+    { transforms, fill }: LoaderAugmentation,
+    decode: Limit,
+    hooks: LoadHooks,
+  ): Promise<LoadedSample | undefined> {
+    const { samples } = this.#dataset;
+    const { seed, flipProbability } = this.#options.shuffle!;
+    const options = { augmentation: transforms, flipProbability, size: this.#options.size };
+    const { planSample } = await import('./augment/plan.ts');
+    await setImmediate(); // a crop among thousands of objects takes its time
+    const plan = planSample(samples, { seed, epoch, sample: index }, options);
+    const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, hooks))));
+    if (!images[0]) return undefined;
+    const layers = plan.flatMap((layer, i) => (images[i] ? [{ ...layer, ...images[i] }] : []));
+    return { sample: samples[index]!, image: { fill, layers }, objects: layers.flatMap(({ objects }) => objects) };
+  }
+
+  async #decode(index: number, { onWarning, signal }: LoadHooks): Promise<RgbImage | undefined> {
+    signal?.throwIfAborted(); // a batch without this picture would be another batch
+    const { imagePath } = this.#dataset.samples[index]!;
+    try {
+      return await decodeImage(imagePath);
+    } catch (error) {
+      if (!(error instanceof DetectorError)) throw error;
+      onWarning?.(`Left out ${imagePath}: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+}
+
+/** A model's mean as a fill colour. */
+export function meanColour(mean: readonly number[]): number[] {
+  return mean.map((channel) => Math.min(255, Math.max(0, Math.round(255 * channel))));
+}
+
+/** A sample's objects in pixels of the batch: scaled as the picture is, and flipped with it. */
+function placeObjects({ objects }: Sample, image: Size, size: Size, flip: boolean): GroundTruth[] {
+  return objects.map((object) => {
+    const scaled = scaleBox(object.box, size.width / image.width, size.height / image.height);
+    return { ...object, box: flip ? flipBox(scaled, size.width) : scaled };
+  });
+}
+
+type Limit = <T>(action: () => Promise<T>) => Promise<T>;
+
+/** Runs at most `limit` actions at a time, in the order in which they were asked for. */
+function limitConcurrency(limit: number): Limit {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (action) => {
+    if (running >= limit) await new Promise<void>((go) => waiting.push(go));
+    else running++;
+    try {
+      return await action();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
+}

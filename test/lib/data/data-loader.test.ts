@@ -1,0 +1,194 @@
+import { writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import type { BatchHandle, BatchSpec, NativeAddon } from '../../../lib/binding.ts';
+import type { GroundTruth } from '../../../lib/boxes/detection.ts';
+import { resolveAugmentation } from '../../../lib/data/augment/options.ts';
+import { DataLoader, type DataLoaderOptions } from '../../../lib/data/data-loader.ts';
+import { openSquares } from '../../support/squares.ts';
+import { temporaryFolder } from '../../support/voc.ts';
+
+/** An addon whose handles are what it is given, so that batches can be looked at. */
+function recordingAddon() {
+  const live = new Set<BatchHandle>();
+  const addon = {
+    createBatch: async (spec: BatchSpec) => {
+      const handle = spec as unknown as BatchHandle;
+      live.add(handle);
+      return handle;
+    },
+    freePixels: () => {}, // they are looked at
+    disposeBatch: (handle: BatchHandle) => void live.delete(handle),
+  } as unknown as NativeAddon;
+  return { addon, live };
+}
+
+async function prepare(options: Partial<DataLoaderOptions> = {}, count = 10) {
+  const folder = await temporaryFolder();
+  const dataset = await openSquares(folder, count);
+  const recording = recordingAddon();
+  const loader = new DataLoader(recording.addon, dataset, {
+    size: { width: 192, height: 64 },
+    batchSize: 4,
+    workers: 2,
+    ...options,
+  });
+  const specs: BatchSpec[] = []; // of the batches as they were handed out
+  const placed: GroundTruth[][] = [];
+  const ids = async (epoch: number, first = 0) => {
+    const all: string[][] = [];
+    for await (const { samples, handle, objects } of loader.epoch(epoch, first)) {
+      placed.push(...objects);
+      all.push(samples.map(({ id }) => id));
+      specs.push(handle as unknown as BatchSpec);
+    }
+    return all;
+  };
+  return { folder, dataset, loader, ids, specs, placed, ...recording };
+}
+
+describe('DataLoader', () => {
+  it('without shuffling keeps the order and scales boxes to the batch', async () => {
+    const { loader, ids, specs, dataset, live } = await prepare();
+    expect(loader.length).toBe(3);
+    expect((await ids(0)).flat()).toEqual(dataset.samples.map(({ id }) => id));
+    expect(live.size).toBe(0);
+    const { xmin, ymin, xmax, ymax } = dataset.samples[0]!.objects[0]!.box;
+    expect([...specs[0]!.boxes.subarray(0, 4)]).toEqual([2 * xmin, ymin, 2 * xmax, ymax]);
+    expect([...specs[0]!.counts]).toEqual([1, 1, 1, 1]);
+    expect([...specs[1]!.counts]).toEqual([0, 1, 1, 1]); // the fifth picture has no object
+    expect([...specs[0]!.labels]).toEqual([1, 2, 1, 2]);
+    expect(specs.flatMap(({ images }) => images)).toEqual(new Array(10).fill(expect.objectContaining({ flip: false })));
+  });
+
+  it('shuffles by seed and epoch alone, each sample once', async () => {
+    const shuffle = { seed: 5, flipProbability: 0.5 };
+    const { ids, dataset } = await prepare({ shuffle });
+    const first = await ids(0);
+    expect(first.flat().sort()).toEqual(dataset.samples.map(({ id }) => id));
+    expect(await ids(0)).toEqual(first);
+    expect(await ids(1)).not.toEqual(first);
+    const other = await prepare({ shuffle, workers: 7 });
+    expect(await other.ids(0)).toEqual(first);
+    expect(await ids(0, 1)).toEqual(first.slice(1));
+  });
+
+  it('flips boxes with their pictures', async () => {
+    const { ids, specs, dataset } = await prepare({ shuffle: { seed: 1, flipProbability: 1 }, batchSize: 1 }, 2);
+    const [[id]] = (await ids(0)) as [[string]];
+    const { xmin, xmax } = dataset.samples.find((sample) => sample.id === id)!.objects[0]!.box;
+    expect(specs[0]!.images[0]).toMatchObject({ flip: true });
+    expect(specs[0]!.boxes[0]).toBe(192 - 2 * xmax);
+    expect(specs[0]!.boxes[2]).toBe(192 - 2 * xmin);
+  });
+
+  it('leaves out a picture that went bad, with a warning, and a batch with nothing left', async () => {
+    const { loader, dataset } = await prepare({ batchSize: 2 }, 6);
+    for (const i of [1, 2, 3]) await writeFile(dataset.samples[i]!.imagePath, 'gone');
+    const warnings: string[] = [];
+    const seen: [number, string[]][] = [];
+    const onWarning = (message: string) => void warnings.push(message);
+    for await (const { index, samples } of loader.epoch(0, 0, { onWarning })) {
+      seen.push([index, samples.map(({ id }) => id)]);
+    }
+    expect(seen).toEqual([
+      [0, ['000']],
+      [2, ['004', '005']],
+    ]);
+    expect(warnings).toHaveLength(3);
+    expect(warnings.sort()[0]).toContain(dataset.samples[1]!.imagePath);
+  });
+
+  it('disposes of everything it prefetched when the consumer stops or fails', async () => {
+    const { loader, live } = await prepare({ batchSize: 1 });
+    for await (const _ of loader.epoch(0)) break;
+    expect(live.size).toBe(0);
+    const failing = async () => {
+      for await (const _ of loader.epoch(0)) throw new Error('consumer');
+    };
+    await expect(failing()).rejects.toThrow('consumer');
+    expect(live.size).toBe(0);
+  });
+
+  it('stops with the reason of the signal, and never with a smaller batch', async () => {
+    const { loader, live } = await prepare({ batchSize: 2 });
+    const abort = new AbortController();
+    const sizes: number[] = [];
+    const run = async () => {
+      for await (const { samples } of loader.epoch(0, 0, { signal: abort.signal })) {
+        sizes.push(samples.length);
+        abort.abort(new Error('enough'));
+      }
+    };
+    await expect(run()).rejects.toThrow('enough');
+    expect(sizes).toEqual([2]);
+    expect(live.size).toBe(0);
+  });
+
+  describe('with augmentation', () => {
+    const fill = [124, 116, 104];
+    const shuffle = (options: object, epochs = 10) => {
+      const transforms = resolveAugmentation('augmentation', options)!;
+      return { seed: 5, flipProbability: 0.5, augmentation: { transforms, epochs, fill } };
+    };
+    const all = { photometricDistort: {}, zoomOut: {}, scaleJitter: {}, iouCrop: {}, mosaic: {}, mixup: {} };
+    /** What makes a picture of a batch, without its pixels. */
+    const layersOf = ({ images }: BatchSpec) =>
+      images.map((image) => ('layers' in image ? image.layers.map(({ data: _, ...layer }) => layer) : 'plain'));
+
+    it('hands over compositions with their objects, the same whatever the workers and wherever it begins', async () => {
+      const { ids, specs, placed } = await prepare({ shuffle: shuffle(all) });
+      const first = await ids(2);
+      expect(specs.map(({ images }) => images.length)).toEqual([4, 4, 2]);
+      const counts = specs.flatMap((spec) => [...spec.counts]);
+      expect(counts).toEqual(placed.map((objects) => objects.length));
+      const corners = placed.flat().flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax]);
+      expect(specs.flatMap((spec) => [...spec.boxes])).toEqual([...Float32Array.from(corners)]);
+      expect(specs.every(({ images }) => images.every((image) => 'layers' in image && image.fill === fill))).toBe(true);
+
+      const other = await prepare({ shuffle: shuffle(all), workers: 7 });
+      expect(await other.ids(2, 1)).toEqual(first.slice(1));
+      expect(other.specs.map(layersOf)).toEqual(specs.slice(1).map(layersOf));
+      expect(other.specs.map(({ boxes }) => boxes)).toEqual(specs.slice(1).map(({ boxes }) => boxes));
+    });
+
+    it('goes without it in the last epochs, and then is the loader without', async () => {
+      const { ids, specs } = await prepare({ shuffle: shuffle(all) });
+      const plain = await prepare({ shuffle: { seed: 5, flipProbability: 0.5 } });
+      expect(await ids(9)).toEqual(await plain.ids(9));
+      expect(specs).toEqual(plain.specs);
+      await ids(8);
+      expect(specs.slice(3).flatMap(layersOf)).not.toContain('plain');
+    });
+
+    it('without transforms gives the boxes and flips of the plain loader', async () => {
+      const { ids, specs } = await prepare({ shuffle: shuffle({}) });
+      const plain = await prepare({ shuffle: { seed: 5, flipProbability: 0.5 } });
+      expect(await ids(0)).toEqual(await plain.ids(0));
+      expect(specs.map(({ boxes, labels, counts }) => ({ boxes, labels, counts }))).toEqual(
+        plain.specs.map(({ boxes, labels, counts }) => ({ boxes, labels, counts })),
+      );
+    });
+
+    it('leaves out a part that cannot be read, with its objects, and a sample that cannot', async () => {
+      const { loader, dataset } = await prepare({ shuffle: shuffle({ mosaic: { p: 1 } }), batchSize: 1 }, 6);
+      await writeFile(dataset.samples[1]!.imagePath, 'gone');
+      const warnings: string[] = [];
+      const seen = new Set<string>();
+      let partial = 0;
+      for await (const { samples, handle, objects } of loader.epoch(0, 0, {
+        onWarning: (text) => warnings.push(text),
+      })) {
+        seen.add(samples[0]!.id);
+        const [image] = (handle as unknown as BatchSpec).images;
+        const layers = 'layers' in image! ? image.layers : [];
+        if (layers.length < 4) partial++;
+        expect(layers.map(({ data }) => data.length)).toEqual(layers.map(() => 96 * 64 * 3));
+        expect(objects[0]!.length).toBeLessThanOrEqual(layers.length);
+      }
+      expect(seen).toEqual(new Set(['000', '002', '003', '004', '005']));
+      expect(partial).toBeGreaterThan(0);
+      expect(new Set(warnings).size).toBe(1);
+      expect(warnings[0]).toContain(dataset.samples[1]!.imagePath);
+    });
+  });
+});
