@@ -4,10 +4,10 @@ import { DetectorError } from './base/errors.ts';
 import { sideRanges } from './boxes/relative-side.ts';
 import { DataLoader } from './data/data-loader.ts';
 import { type Sample, VocDataset } from './data/voc-dataset.ts';
-import { type Detector, internalsOf } from './detector.ts';
+import { type Detector, internalsOf } from './detector/detector.ts';
+import { type DetectionRows, splitDetections } from './detector/flat-detections.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
-import { type DetectionRows, splitDetections } from './flat-detections.ts';
 
 /** How much an evaluation does at a time. */
 export interface EvaluatorOptions {

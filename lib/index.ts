@@ -19,7 +19,6 @@ export {
 } from './average-precision.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
-export type { ComputeOptions, Precision } from './compute-options.ts';
 export {
   type Augmentation,
   type AugmentationName,
@@ -31,8 +30,18 @@ export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts'
 export { type DatasetIssue, formatIssues } from './data/dataset-issue.ts';
 export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
 export { type Sample, VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
-export type { DetectOptions } from './detect-options.ts';
-export { Detector, type DetectorOptions, type LoadOptions } from './detector.ts';
+export type { ComputeOptions, Precision } from './detector/compute-options.ts';
+export type { DetectOptions } from './detector/detect-options.ts';
+export { Detector, type DetectorOptions, type LoadOptions } from './detector/detector.ts';
+export {
+  type ExportFormat,
+  type ExportOptions,
+  type ExportPart,
+  type ExportReport,
+  exportDetector,
+} from './detector/export.ts';
+export type { WeightReport } from './detector/model-state.ts';
+export type { ModelSummary, SummaryRow } from './detector/summary.ts';
 export {
   type ClassEvaluation,
   type EvaluationHooks,
@@ -41,7 +50,6 @@ export {
   type EvaluatorOptions,
   type SizeEvaluation,
 } from './evaluator.ts';
-export { type ExportFormat, type ExportOptions, type ExportPart, type ExportReport, exportDetector } from './export.ts';
 export type { AnnotateOptions } from './images/draw.ts';
 export type { ImageInput, RgbImage } from './images/image.ts';
 export type { ScheduleName } from './learning-rate.ts';
@@ -56,8 +64,6 @@ export {
 export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
-export type { WeightReport } from './model-state.ts';
-export type { ModelSummary, SummaryRow } from './summary.ts';
 export { type EpochEvent, type StepEvent, Trainer, type TrainingHooks, type TrainingResult } from './trainer.ts';
 export type { OptimizerName, TrainerOptions } from './trainer-options.ts';
 export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';

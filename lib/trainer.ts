@@ -4,12 +4,12 @@ import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './bas
 import { DetectorError, messageOf } from './base/errors.ts';
 import { PURPOSE, random } from './base/random.ts';
 import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
-import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { DataLoader, meanColour } from './data/data-loader.ts';
-import { type Detector, describeModel, filesOf, internalsOf } from './detector.ts';
+import { openCheckpoint, saveCheckpoint } from './detector/checkpoint.ts';
+import { type Detector, describeModel, filesOf, internalsOf } from './detector/detector.ts';
+import { readState, writeState } from './detector/model-state.ts';
 import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
 import { learningRateAt } from './learning-rate.ts';
-import { readState, writeState } from './model-state.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
 import { PendingSteps } from './pending-steps.ts';

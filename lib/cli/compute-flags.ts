@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type ComputeOptions, type Precision, precisions } from '../compute-options.ts';
+import { type ComputeOptions, type Precision, precisions } from '../detector/compute-options.ts';
 import { device, integer } from './option-values.ts';
 
 export interface ComputeFlags {

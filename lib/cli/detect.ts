@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { Detector } from '../detector.ts';
+import type { Detector } from '../detector/detector.ts';
 import { ensureWritableDirectory, writeFileAtomic } from '../files/atomic-file.ts';
 import { annotateImage } from '../images/draw.ts';
 import { decodeImage } from '../images/image.ts';

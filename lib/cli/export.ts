@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { type ExportFormat, type ExportPart, exportDetector, exportFormats, exportParts } from '../export.ts';
+import { type ExportFormat, type ExportPart, exportDetector, exportFormats, exportParts } from '../detector/export.ts';
 import { checkOutFile } from './out-file.ts';
 import { thousands } from './text.ts';
 import {

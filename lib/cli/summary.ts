@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { loadDatasetConfig } from '../data/dataset-config.ts';
-import { Detector } from '../detector.ts';
-import type { ModelSummary } from '../summary.ts';
+import { Detector } from '../detector/detector.ts';
+import type { ModelSummary } from '../detector/summary.ts';
 import { addModelOptions, type ModelFlags, modelOptions } from './model-options.ts';
 import { alignColumns, thousands } from './text.ts';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { loadDatasetConfig } from '../data/dataset-config.ts';
-import { Detector } from '../detector.ts';
+import { Detector } from '../detector/detector.ts';
 import { defaultPreset } from '../model/config.ts';
 import { Trainer } from '../trainer.ts';
 import { type OptimizerName, resolveRun, type TrainerOptions } from '../trainer-options.ts';

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { DetectorError } from '../base/errors.ts';
 import { loadDatasetConfig } from '../data/dataset-config.ts';
-import { Detector } from '../detector.ts';
+import { Detector } from '../detector/detector.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
 import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions, trustTorchScript } from './model-options.ts';
 import { UsageError } from './usage-error.ts';

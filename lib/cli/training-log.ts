@@ -1,6 +1,6 @@
 import type { VocDataset } from '../data/voc-dataset.ts';
-import type { WeightReport } from '../model-state.ts';
-import type { ModelSummary } from '../summary.ts';
+import type { WeightReport } from '../detector/model-state.ts';
+import type { ModelSummary } from '../detector/summary.ts';
 import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../trainer.ts';
 import { describeDataset } from './open-dataset.ts';
 import { createProgress, type Progress, type ProgressOptions } from './progress.ts';

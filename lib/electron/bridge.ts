@@ -1,5 +1,5 @@
 import type { Detection } from '../boxes/detection.ts';
-import type { DetectOptions } from '../detect-options.ts';
+import type { DetectOptions } from '../detector/detect-options.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import type { ImageInput } from '../images/image.ts';
 import type { DetectorDescription, PlainError } from './protocol.ts';

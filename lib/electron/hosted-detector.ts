@@ -1,10 +1,10 @@
 import { wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import { checkDetectOptions, type DetectOptions } from '../detect-options.ts';
+import { checkDetectOptions, type DetectOptions } from '../detector/detect-options.ts';
+import type { ModelSummary } from '../detector/summary.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import type { ImageInput } from '../images/image.ts';
-import type { ModelSummary } from '../summary.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { copyImage, type DetectorDescription, type DetectorSource, type Method, type Methods } from './protocol.ts';
 

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
 import { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { DetectOptions } from '../detect-options.ts';
-import type { Detector, DetectorOptions, LoadOptions } from '../detector.ts';
+import type { DetectOptions } from '../detector/detect-options.ts';
+import type { Detector, DetectorOptions, LoadOptions } from '../detector/detector.ts';
+import type { ModelSummary } from '../detector/summary.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image.ts';
-import type { ModelSummary } from '../summary.ts';
 
 /**
  * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Pictures

@@ -1,5 +1,5 @@
 import { DetectorError } from '../base/errors.ts';
-import { Detector } from '../detector.ts';
+import { Detector } from '../detector/detector.ts';
 import type { ImageInput } from '../images/image.ts';
 import {
   type Call,

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { checkString } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { Detector } from '../detector.ts';
+import type { Detector } from '../detector/detector.ts';
 import { drawDetections } from '../images/draw.ts';
 import { containerOf } from './container.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';

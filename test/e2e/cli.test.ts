@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { decodeImage } from '../../lib/images/image.ts';
 import { cli, type Run } from '../support/cli.ts';
 

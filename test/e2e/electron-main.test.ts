@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { addonPath } from '../../lib/libtorch/load.ts';
 import { writeModules } from '../support/packaged-app.ts';
 import { squareClasses } from '../support/squares.ts';

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Detection } from '../../lib/boxes/detection.ts';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { bundleRuntime } from '../../lib/libtorch/bundle.ts';
 import { findLibtorch } from '../../lib/libtorch/find.ts';
 import { addonPath } from '../../lib/libtorch/load.ts';

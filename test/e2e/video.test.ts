@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { cli, node } from '../support/cli.ts';
 import { squareClasses } from '../support/squares.ts';
 import { childProcesses, hasFfmpeg, needsFfmpeg, probeFile, writeClip } from '../support/video.ts';

@@ -9,7 +9,7 @@ import { crc32, deflateSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createService, type ServiceOptions } from '../../examples/detection-service.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { Detector, type DetectorOptions } from '../../lib/detector/detector.ts';
 import { node, type Run } from '../support/cli.ts';
 import { noise, temporaryFolder } from '../support/voc.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { native } from '../../lib/binding.ts';
 import { loadDatasetConfig } from '../../lib/data/dataset-config.ts';
 import { readVocAnnotation } from '../../lib/data/voc-annotation.ts';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { presetConfig } from '../../lib/model/config.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
 import { layoutSafetensors, type TensorSpan } from '../../lib/weights/safetensors.ts';

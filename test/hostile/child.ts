@@ -2,7 +2,7 @@ import childProcess from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { DetectorError } from '../../lib/base/errors.ts';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 
 /**
  * Gives files to a Detector, one after the other: a process of its own, whose memory is that of these files. Arguments: a list of

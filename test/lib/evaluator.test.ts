@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { VocDataset } from '../../lib/data/voc-dataset.ts';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { Evaluator } from '../../lib/evaluator.ts';
 import { bccdRoot, hasBccd } from '../support/shared.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DetectorError } from '../../lib/base/errors.ts';
 import { type DetectorHandle, type NativeAddon, native } from '../../lib/binding.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
+import { Detector, type DetectorOptions } from '../../lib/detector/detector.ts';
 import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
 import type { TrainerOptions } from '../../lib/trainer-options.ts';
 import { fixture } from '../support/shared.ts';

@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/voc.ts';
 
 // All that a step does has to be an operator of LibTorch's for a simulated graph to see it: this file has a process of its own.
 process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp,packed-weights,pixel-table';
-const { Detector } = await import('../../lib/detector.ts');
+const { Detector } = await import('../../lib/detector/detector.ts');
 const { Trainer } = await import('../../lib/trainer.ts');
 const { expectClose, loadTestAddon } = await import('../native/support.ts');
 const { simulateGraphs } = await loadTestAddon();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { VocDataset } from '../../lib/data/voc-dataset.ts';
-import { Detector, internalsOf } from '../../lib/detector.ts';
+import { Detector, internalsOf } from '../../lib/detector/detector.ts';
 import { Evaluator } from '../../lib/evaluator.ts';
 import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
 import type { TrainerOptions } from '../../lib/trainer-options.ts';

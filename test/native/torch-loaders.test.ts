@@ -47,18 +47,18 @@ describe('the readers of LibTorch', () => {
       'native/models/torchscript_backbone.cc',
       'native/models/torchscript_backbone.h',
     ]);
-    expect(filesWith(/\.createDetector\(/)).toEqual(['lib/detector.ts']);
+    expect(filesWith(/\.createDetector\(/)).toEqual(['lib/detector/detector.ts']);
   });
 
   it('get only bytes that were looked into or are trusted, and never the file a second time', () => {
-    const detector = sources.get('lib/detector.ts')!;
+    const detector = sources.get('lib/detector/detector.ts')!;
     const builds = detector.match(/await build\(.*\)/g);
     expect(builds).toHaveLength(2);
     for (const call of builds!) expect(call).toMatch(/, program\)$/);
     const programs = detector.match(/const program = .*/g)!.filter((line) => !line.includes('{ torchscript }'));
     expect(programs).toHaveLength(2);
     for (const line of programs) expect(line).toMatch(/readTorchScript\(.*, trusted\)/);
-    const reading = functionOf('lib/detector.ts', 'async function readTorchScript(');
+    const reading = functionOf('lib/detector/detector.ts', 'async function readTorchScript(');
     expect(
       reading
         .split('\n')

@@ -4,7 +4,7 @@ python load_export.py CONVNEXT CLASSES MODEL.pth BACKBONE.pth DETECTOR.pt BACKBO
 The .pth are loaded with weights_only=True, and with strict=True into modules of the article's and of the released names. Printed are,
 for each file, the SHA-256 of every tensor, and what stands beside the state_dict. The .pt are TorchScript: printed are what the detector
 finds in PICTURES, packed RGB of its size, all at once and one by one, and how far the backbone is from the module of the .pth.
-`test/lib/torch-export.test.ts` runs this.
+`test/lib/detector/torch-export.test.ts` runs this.
 """
 
 import collections

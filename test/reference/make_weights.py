@@ -1,6 +1,6 @@
 """Writes full-size weight files into a folder, and the SHA-256 of every tensor in them: python make_weights.py FOLDER
 
-Too large to be stored: `test/lib/torch-weights.test.ts` runs this where DINOV3_DET_TORCH_PYTHON names a Python with torch.
+Too large to be stored: `test/lib/detector/torch-weights.test.ts` runs this where DINOV3_DET_TORCH_PYTHON names a Python with torch.
 """
 
 import argparse

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
 import { Trainer } from '../../lib/trainer.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 import { temporaryFolder } from '../support/voc.ts';

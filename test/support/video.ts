@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { chmod, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Detector } from '../../lib/detector.ts';
+import type { Detector } from '../../lib/detector/detector.ts';
 import type { VideoFrame, VideoOptions, VideoSummary } from '../../lib/video/options.ts';
 import type { VideoInfo } from '../../lib/video/probe.ts';
 import { writeFiles } from './voc.ts';

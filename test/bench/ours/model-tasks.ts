@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Detector, internalsOf } from '../../../lib/detector.ts';
+import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
 import { BACKGROUND } from '../../../lib/model/class-list.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
 import { picture, weight } from '../../support/named-values.ts';

@@ -6,7 +6,7 @@ import { makeBatch } from '../../../lib/batch.ts';
 import { native, type Size } from '../../../lib/binding.ts';
 import { DataLoader } from '../../../lib/data/data-loader.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/data/voc-dataset.ts';
-import { internalsOf } from '../../../lib/detector.ts';
+import { internalsOf } from '../../../lib/detector/detector.ts';
 import { scoreImages } from '../../../lib/evaluation-scores.ts';
 import { decodeImage } from '../../../lib/images/image.ts';
 import { addonPath, loadAddonFile } from '../../../lib/libtorch/load.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../../lib/cli/program.ts';
 import { loadDatasetConfig } from '../../../lib/data/dataset-config.ts';
-import { Detector } from '../../../lib/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import { writeSquares } from '../../support/squares.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 

@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { saveCheckpoint } from '../../../lib/checkpoint.ts';
 import { runProgram } from '../../../lib/cli/program.ts';
-import { Detector, describeModel, filesOf } from '../../../lib/detector.ts';
+import { saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
+import { Detector, describeModel, filesOf } from '../../../lib/detector/detector.ts';
 import { openWeights, weightsFormat } from '../../../lib/weights/open-weights.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Detector } from '../../../lib/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import { squareClasses } from '../../support/squares.ts';
 import { noise } from '../../support/voc.ts';
 

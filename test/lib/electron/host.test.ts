@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Detector, type DetectorOptions } from '../../../lib/detector.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
 import { createDetectorHost, type DetectorHost, type DetectorHostOptions } from '../../../lib/electron/host.ts';
 import type { HostedDetector } from '../../../lib/electron/hosted-detector.ts';
 import type { Request } from '../../../lib/electron/protocol.ts';

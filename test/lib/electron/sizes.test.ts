@@ -3,7 +3,7 @@ import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { native } from '../../../lib/binding.ts';
-import { Detector, type DetectorOptions } from '../../../lib/detector.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
 import { squareClasses } from '../../support/squares.ts';
 import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 import { fakeHost } from './fake-process.ts';

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Detector } from '../../../lib/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorBridge } from '../../../lib/electron/bridge.ts';
 import type { IpcMainInvokeEvent, WebFrame } from '../../../lib/electron/electron.ts';
 import type { DetectorHost } from '../../../lib/electron/host.ts';

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Detector } from '../../../lib/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import { ChildProgram } from '../../../lib/video/child-program.ts';
 import type { VideoOptions } from '../../../lib/video/options.ts';
 import { squareClasses } from '../../support/squares.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Detector } from '../../../lib/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import { decodeImage } from '../../../lib/images/image.ts';
 import type { VideoFrame, VideoOptions } from '../../../lib/video/options.ts';
 import { squareClasses } from '../../support/squares.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { Detector } from '../../../lib/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import { squareClasses } from '../../support/squares.ts';
 import { hasFfmpeg, needsFfmpeg, probeFile, writeClip } from '../../support/video.ts';
 

@@ -1,7 +1,7 @@
-import type { FeatureMap } from './binding.ts';
-import type { DetectorConfig } from './model/config.ts';
-import { boxesPerCell } from './model/default-box-options.ts';
-import type { TensorInfo } from './weights/safetensors.ts';
+import type { FeatureMap } from '../binding.ts';
+import type { DetectorConfig } from '../model/config.ts';
+import { boxesPerCell } from '../model/default-box-options.ts';
+import type { TensorInfo } from '../weights/safetensors.ts';
 
 /** One line of a model's layer table; shapes as PyTorch prints them, for one picture. */
 export interface SummaryRow {

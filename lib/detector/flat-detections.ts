@@ -1,5 +1,5 @@
-import type { FlatDetections } from './binding.ts';
-import type { Detection } from './boxes/detection.ts';
+import type { FlatDetections } from '../binding.ts';
+import type { Detection } from '../boxes/detection.ts';
 
 /** One image's rows of a batch's detections, as views. */
 export type DetectionRows = Pick<FlatDetections, 'boxes' | 'scores' | 'labels'>;

@@ -1,4 +1,4 @@
-import { checkInteger, checkOneOf, checkString, wrongArgument } from './base/check.ts';
+import { checkInteger, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
 
 /** What a backbone computes in: float32, bfloat16, or what is faster on the device. */
 export const precisions = ['auto', 'fp32', 'bf16'] as const;

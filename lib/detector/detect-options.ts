@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkKeys, checkNumber } from './base/check.ts';
+import { checkBoolean, checkInteger, checkKeys, checkNumber } from '../base/check.ts';
 
 /** What `detect` looks for. */
 export interface DetectOptions {

@@ -2,11 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../lib/boxes/detection.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
-import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
-import { squareClasses } from '../support/squares.ts';
-import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+import type { Detection } from '../../../lib/boxes/detection.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
+import { readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
+import { squareClasses } from '../../support/squares.ts';
+import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
 const small: DetectorOptions = {
   classes: squareClasses,

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { checkInteger, checkKeys, checkOneOf, checkString } from './base/check.ts';
+import { checkInteger, checkKeys, checkOneOf, checkString } from '../base/check.ts';
+import { ensureWritableDirectory, replaceFile } from '../files/atomic-file.ts';
+import type { DetectorConfig } from '../model/config.ts';
+import { articleNames, releasedNames } from '../weights/key-maps.ts';
+import { type TensorSpan, writeSafetensors } from '../weights/safetensors.ts';
+import type { TorchFileTensor } from '../weights/torch/pth-writer.ts';
 import { type Detector, internalsOf } from './detector.ts';
-import { ensureWritableDirectory, replaceFile } from './files/atomic-file.ts';
-import type { DetectorConfig } from './model/config.ts';
-import { articleNames, releasedNames } from './weights/key-maps.ts';
-import { type TensorSpan, writeSafetensors } from './weights/safetensors.ts';
-import type { TorchFileTensor } from './weights/torch/pth-writer.ts';
 
 /** What a detector can be written as; `ExportOptions.format` says what is in each. */
 export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
@@ -57,7 +57,7 @@ export async function exportDetector(detector: Detector, path: string, options: 
   const { format, part, epoch } = checkOptions(options, trainedEpochs);
   checkString('path', path);
   checkExportable(detector, format, part);
-  const { writeTorchFile } = await import('./weights/torch/pth-writer.ts');
+  const { writeTorchFile } = await import('../weights/torch/pth-writer.ts');
   const { describeWeights } = await import('./weights-metadata.ts');
   const namesOf = namesIn(format, part);
   const state = await addon.describeState(handle, 'model');

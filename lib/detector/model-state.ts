@@ -1,14 +1,14 @@
-import { DetectorError } from './base/errors.ts';
-import type { DetectorHandle, NativeAddon, StatePart } from './binding.ts';
-import { backboneOf, isTapNorm } from './weights/key-maps.ts';
-import type { OpenedWeights } from './weights/open-weights.ts';
+import { DetectorError } from '../base/errors.ts';
+import type { DetectorHandle, NativeAddon, StatePart } from '../binding.ts';
+import { backboneOf, isTapNorm } from '../weights/key-maps.ts';
+import type { OpenedWeights } from '../weights/open-weights.ts';
 import {
   readSafetensorsHeader,
   type SafetensorsHeader,
   type TensorInfo,
   type TensorSpan,
   writeSafetensors,
-} from './weights/safetensors.ts';
+} from '../weights/safetensors.ts';
 
 /** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
@@ -60,7 +60,7 @@ export async function readState(
  * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`; `WEIGHTS_MISMATCH` for another backbone, which it names if it knows it
  */
 export async function readWeights(addon: NativeAddon, handle: DetectorHandle, path: string): Promise<WeightReport> {
-  const { openWeights } = await import('./weights/open-weights.ts');
+  const { openWeights } = await import('../weights/open-weights.ts');
   const opened = await openWeights(path);
   if (opened.source === undefined) throw mismatch(path, describeUnknown(opened));
   const wanted = await addon.describeState(handle, 'model');

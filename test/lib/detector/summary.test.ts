@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
-import { presetConfig } from '../../lib/model/config.ts';
-import { summarize } from '../../lib/summary.ts';
-import { fixture } from '../support/shared.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { summarize } from '../../../lib/detector/summary.ts';
+import { presetConfig } from '../../../lib/model/config.ts';
+import { fixture } from '../../support/shared.ts';
 
 describe('summary', () => {
   it('has the article numbers for convnext_tiny at 640 x 640 with 21 classes', async () => {

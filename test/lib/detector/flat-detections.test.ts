@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { splitDetections, unpackDetections } from '../../lib/flat-detections.ts';
+import { splitDetections, unpackDetections } from '../../../lib/detector/flat-detections.ts';
 
 const flat = {
   counts: Int32Array.of(1, 0, 2),

@@ -5,9 +5,9 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Detector } from '../../lib/detector.ts';
-import { readTorchFile } from '../../lib/weights/torch/pth.ts';
-import { noise } from '../support/voc.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { readTorchFile } from '../../../lib/weights/torch/pth.ts';
+import { noise } from '../../support/voc.ts';
 
 /** A Python with torch: where there is one, files of full size are made by torch itself. */
 const python = process.env.DINOV3_DET_TORCH_PYTHON;

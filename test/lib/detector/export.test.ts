@@ -1,17 +1,17 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { version } from '../../lib/base/version.ts';
-import { saveCheckpoint } from '../../lib/checkpoint.ts';
-import { Detector, type DetectorOptions, describeModel, filesOf } from '../../lib/detector.ts';
-import { type ExportOptions, exportDetector, exportFormats } from '../../lib/export.ts';
-import { openWeights } from '../../lib/weights/open-weights.ts';
-import { readSafetensorsHeader, type TensorSpan } from '../../lib/weights/safetensors.ts';
-import { readTorchFile } from '../../lib/weights/torch/pth.ts';
-import { vetTorchScript } from '../../lib/weights/torch/torchscript.ts';
-import { backboneKeys, depths, extraKeys, headKeys } from '../support/convnext-keys.ts';
-import { fixture } from '../support/shared.ts';
-import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+import { version } from '../../../lib/base/version.ts';
+import { saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
+import { Detector, type DetectorOptions, describeModel, filesOf } from '../../../lib/detector/detector.ts';
+import { type ExportOptions, exportDetector, exportFormats } from '../../../lib/detector/export.ts';
+import { openWeights } from '../../../lib/weights/open-weights.ts';
+import { readSafetensorsHeader, type TensorSpan } from '../../../lib/weights/safetensors.ts';
+import { readTorchFile } from '../../../lib/weights/torch/pth.ts';
+import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';
+import { backboneKeys, depths, extraKeys, headKeys } from '../../support/convnext-keys.ts';
+import { fixture } from '../../support/shared.ts';
+import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
 const small = {
   preset: 'article',

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../lib/boxes/detection.ts';
-import { Detector, type DetectorOptions, internalsOf } from '../../lib/detector.ts';
-import { exportDetector } from '../../lib/export.ts';
-import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
-import { picture, weight } from '../native/support.ts';
-import { backboneKeys, depths, extraKeys, headKeys } from '../support/convnext-keys.ts';
-import { temporaryFolder } from '../support/voc.ts';
+import type { Detection } from '../../../lib/boxes/detection.ts';
+import { Detector, type DetectorOptions, internalsOf } from '../../../lib/detector/detector.ts';
+import { exportDetector } from '../../../lib/detector/export.ts';
+import { layoutSafetensors, readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
+import { picture, weight } from '../../native/support.ts';
+import { backboneKeys, depths, extraKeys, headKeys } from '../../support/convnext-keys.ts';
+import { temporaryFolder } from '../../support/voc.ts';
 
 /** A Python with torch: where there is one, torch itself reads what is exported. */
 const python = process.env.DINOV3_DET_TORCH_PYTHON;

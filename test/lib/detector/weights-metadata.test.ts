@@ -1,12 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { version } from '../../lib/base/version.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
-import { exportDetector } from '../../lib/export.ts';
-import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
-import { describeWeights } from '../../lib/weights-metadata.ts';
-import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+import { version } from '../../../lib/base/version.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
+import { exportDetector } from '../../../lib/detector/export.ts';
+import { describeWeights } from '../../../lib/detector/weights-metadata.ts';
+import { layoutSafetensors, readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
+import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
 const classes = ['__background__', 'cat', 'dog'];
 const small = { classes, backbone: 'convnext_test', imageSize: { width: 64, height: 64 } } satisfies DetectorOptions;

@@ -1,12 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { random } from '../../lib/base/random.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
-import { layoutSafetensors, readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
-import { backboneKeys, depths, extraKeys, headKeys, type Naming } from '../support/convnext-keys.ts';
-import { dict, int, type NamedTensor, saveStateDict } from '../support/torch-save.ts';
-import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+import { random } from '../../../lib/base/random.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
+import { layoutSafetensors, readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
+import { backboneKeys, depths, extraKeys, headKeys, type Naming } from '../../support/convnext-keys.ts';
+import { dict, int, type NamedTensor, saveStateDict } from '../../support/torch-save.ts';
+import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
 const small = {
   preset: 'article',

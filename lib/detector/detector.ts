@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from './base/check.ts';
-import { DetectorError, messageOf } from './base/errors.ts';
-import { version } from './base/version.ts';
-import { makeBatch } from './batch.ts';
+import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { version } from '../base/version.ts';
+import { makeBatch } from '../batch.ts';
 import {
   type BoxOptions,
   type DetectorHandle,
@@ -10,16 +10,12 @@ import {
   type NativeDetectorOptions,
   native,
   type Size,
-} from './binding.ts';
-import type { Detection } from './boxes/detection.ts';
-import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
-import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
-import { readBoundedFile } from './files/bounded-file.ts';
-import { unpackDetections } from './flat-detections.ts';
-import type { AnnotateOptions } from './images/draw.ts';
-import { decodeImage, type ImageInput, type RgbImage } from './images/image.ts';
-import { checkClasses } from './model/class-list.ts';
+} from '../binding.ts';
+import type { Detection } from '../boxes/detection.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
+import type { AnnotateOptions } from '../images/draw.ts';
+import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
+import { checkClasses } from '../model/class-list.ts';
 import {
   type BackboneName,
   backboneNames,
@@ -30,13 +26,17 @@ import {
   type PresetName,
   presetConfig,
   withChoices,
-} from './model/config.ts';
-import type { HeadName } from './model/detection-head.ts';
-import type { Features, Fusion } from './model/feature-pyramid.ts';
+} from '../model/config.ts';
+import type { HeadName } from '../model/detection-head.ts';
+import type { Features, Fusion } from '../model/feature-pyramid.ts';
+import type { VideoFrame, VideoOptions } from '../video/options.ts';
+import { readSafetensorsHeader } from '../weights/safetensors.ts';
+import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
+import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
+import { unpackDetections } from './flat-detections.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
 import type { ModelSummary } from './summary.ts';
-import type { VideoFrame, VideoOptions } from './video/options.ts';
-import { readSafetensorsHeader } from './weights/safetensors.ts';
 
 /** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
@@ -241,7 +241,7 @@ export class Detector {
    * `detections` the picture is looked at first, with the defaults of `detect`. Boxes are clipped to the picture. Rejects as `detect`.
    */
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
-    const { annotateImage } = await import('./images/draw.ts');
+    const { annotateImage } = await import('../images/draw.ts');
     const decoded = await decodeImage(image, { autoOrient: true });
     return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
   }
@@ -253,7 +253,7 @@ export class Detector {
    * Throws `FFMPEG_NOT_FOUND`, `FFMPEG_FAILED`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `OUTPUT_NOT_WRITABLE`, or as `detect`.
    */
   async *detectVideo(source: string, options?: VideoOptions): AsyncGenerator<VideoFrame, void, void> {
-    const { detectVideo } = await import('./video/detect-video.ts');
+    const { detectVideo } = await import('../video/detect-video.ts');
     yield* detectVideo(this, source, options);
   }
 
@@ -390,8 +390,8 @@ async function readTorchScript(path: string, trusted: boolean): Promise<Program>
       cause: error,
     });
   }
-  const { vetTorchScript } = await import('./weights/torch/torchscript.ts');
-  const { allowedNodes } = await import('./weights/torch/torchscript-operators.ts');
+  const { vetTorchScript } = await import('../weights/torch/torchscript.ts');
+  const { allowedNodes } = await import('../weights/torch/torchscript-operators.ts');
   if (trusted) return { torchscript };
   await vetTorchScript(torchscript, path);
   return { torchscript, allowedNodes: [...allowedNodes] };

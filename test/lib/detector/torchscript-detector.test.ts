@@ -1,14 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { random } from '../../lib/base/random.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
-import { Trainer } from '../../lib/trainer.ts';
-import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
-import { fixture } from '../support/shared.ts';
-import { openSquares, squareClasses } from '../support/squares.ts';
-import { recordsOf, withRecords } from '../support/torchscript-archive.ts';
-import { expectError, noise, temporaryFolder } from '../support/voc.ts';
+import { random } from '../../../lib/base/random.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
+import { Trainer } from '../../../lib/trainer.ts';
+import { readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
+import { fixture } from '../../support/shared.ts';
+import { openSquares, squareClasses } from '../../support/squares.ts';
+import { recordsOf, withRecords } from '../../support/torchscript-archive.ts';
+import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
 const create = (file: string, more: Partial<DetectorOptions> = {}) =>
   Detector.create({

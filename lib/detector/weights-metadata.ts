@@ -1,11 +1,9 @@
 import { basename, dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkOneOf } from './base/check.ts';
-import { DetectorError, messageOf } from './base/errors.ts';
-import { version } from './base/version.ts';
-import { findManifest } from './checkpoint.ts';
-import type { Detector, DetectorOptions } from './detector.ts';
-import { checkClasses } from './model/class-list.ts';
+import { checkOneOf } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { version } from '../base/version.ts';
+import { checkClasses } from '../model/class-list.ts';
 import {
   backboneNames,
   checkDetectorConfig,
@@ -13,14 +11,16 @@ import {
   nmsNames,
   presetConfig,
   presetNames,
-} from './model/config.ts';
-import { boxesPerCell, checkDefaultBoxes } from './model/default-box-options.ts';
-import { headNames } from './model/detection-head.ts';
-import { featuresNames, fusionNames } from './model/feature-pyramid.ts';
-import { assignerNames, checkLoss } from './model/loss-options.ts';
-import { ARTICLE_SOURCE } from './weights/key-maps.ts';
-import { openWeights, weightsFormat } from './weights/open-weights.ts';
-import { readSafetensorsHeader } from './weights/safetensors.ts';
+} from '../model/config.ts';
+import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
+import { headNames } from '../model/detection-head.ts';
+import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
+import { assignerNames, checkLoss } from '../model/loss-options.ts';
+import { ARTICLE_SOURCE } from '../weights/key-maps.ts';
+import { openWeights, weightsFormat } from '../weights/open-weights.ts';
+import { readSafetensorsHeader } from '../weights/safetensors.ts';
+import { findManifest } from './checkpoint.ts';
+import type { Detector, DetectorOptions } from './detector.ts';
 
 const CREATED_BY = 'dinov3-det ';
 

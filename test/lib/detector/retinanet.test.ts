@@ -2,13 +2,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { VocDataset } from '../../lib/data/voc-dataset.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector.ts';
-import { Evaluator } from '../../lib/evaluator.ts';
-import { exportDetector } from '../../lib/export.ts';
-import { Trainer } from '../../lib/trainer.ts';
-import { vetTorchScript } from '../../lib/weights/torch/torchscript.ts';
-import { openSquares, squareClasses } from '../support/squares.ts';
+import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
+import { exportDetector } from '../../../lib/detector/export.ts';
+import { Evaluator } from '../../../lib/evaluator.ts';
+import { Trainer } from '../../../lib/trainer.ts';
+import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';
+import { openSquares, squareClasses } from '../../support/squares.ts';
 
 /** Anchors of the size of the squares: those of torchvision begin at 32 pixels. */
 const defaultBoxes = { sizes: [[16], [32], [64], [128], [256]], aspectRatios: [1] };
