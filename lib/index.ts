@@ -8,15 +8,6 @@ export {
   type DefaultBoxFit,
 } from './analysis/analyze-dataset.ts';
 export { writeAnalysisReport } from './analysis/report.ts';
-export {
-  type AreaScores,
-  averagePrecisionByArea,
-  type CocoOptions,
-  type CocoResult,
-  cocoAveragePrecision,
-  type EvaluatedImage,
-  torchmetricsMeanAveragePrecision,
-} from './average-precision.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
 export {
@@ -43,13 +34,23 @@ export {
 export type { WeightReport } from './detector/model-state.ts';
 export type { ModelSummary, SummaryRow } from './detector/summary.ts';
 export {
+  type AreaScores,
+  averagePrecisionByArea,
+  type CocoOptions,
+  type CocoResult,
+  cocoAveragePrecision,
+  type EvaluatedImage,
+  torchmetricsMeanAveragePrecision,
+} from './evaluation/average-precision.ts';
+export {
   type ClassEvaluation,
   type EvaluationHooks,
   type EvaluationResult,
   Evaluator,
   type EvaluatorOptions,
   type SizeEvaluation,
-} from './evaluator.ts';
+} from './evaluation/evaluator.ts';
+export { type VocOptions, type VocResult, vocAveragePrecision } from './evaluation/voc-average-precision.ts';
 export type { AnnotateOptions } from './images/draw.ts';
 export type { ImageInput, RgbImage } from './images/image.ts';
 export type { ScheduleName } from './learning-rate.ts';
@@ -69,4 +70,3 @@ export type { OptimizerName, TrainerOptions } from './trainer-options.ts';
 export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';
 export type { VideoInfo } from './video/probe.ts';
 export type { VideoDetection } from './video/tracker.ts';
-export { type VocOptions, type VocResult, vocAveragePrecision } from './voc-average-precision.ts';

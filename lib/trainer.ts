@@ -8,7 +8,7 @@ import { DataLoader, meanColour } from './data/data-loader.ts';
 import { openCheckpoint, saveCheckpoint } from './detector/checkpoint.ts';
 import { type Detector, describeModel, filesOf, internalsOf } from './detector/detector.ts';
 import { readState, writeState } from './detector/model-state.ts';
-import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluator.ts';
+import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluation/evaluator.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { loadDatasetConfig } from '../data/dataset-config.ts';
-import { type EvaluationResult, Evaluator } from '../evaluator.ts';
+import { type EvaluationResult, Evaluator } from '../evaluation/evaluator.ts';
 import { formatEvaluation } from './evaluation-text.ts';
 import { interruptible } from './interruption.ts';
 import { openDataset } from './open-dataset.ts';

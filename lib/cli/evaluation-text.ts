@@ -1,5 +1,5 @@
-import type { CocoResult } from '../average-precision.ts';
-import type { EvaluationResult } from '../evaluator.ts';
+import type { CocoResult } from '../evaluation/average-precision.ts';
+import type { EvaluationResult } from '../evaluation/evaluator.ts';
 import { alignColumns } from './text.ts';
 
 type Line = readonly [kind: 'Precision' | 'Recall', iou: string, area: string, maxDetections: number];

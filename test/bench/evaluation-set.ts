@@ -1,4 +1,4 @@
-import type { EvaluatedImage } from '../../lib/evaluated-image.ts';
+import type { EvaluatedImage } from '../../lib/evaluation/evaluated-image.ts';
 import { mulberry32 } from '../support/evaluated-images.ts';
 
 export interface EvaluationSize {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { VocDataset } from '../../lib/data/voc-dataset.ts';
 import { Detector, internalsOf } from '../../lib/detector/detector.ts';
-import { Evaluator } from '../../lib/evaluator.ts';
+import { Evaluator } from '../../lib/evaluation/evaluator.ts';
 import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
 import type { TrainerOptions } from '../../lib/trainer-options.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';

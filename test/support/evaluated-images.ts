@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { EvaluatedImage } from '../../lib/evaluated-image.ts';
+import type { EvaluatedImage } from '../../lib/evaluation/evaluated-image.ts';
 import { fixture } from './shared.ts';
 
 /** A detection `[label, score, xmin, ymin, xmax, ymax]` and an object `[label, xmin, ymin, xmax, ymax]`. */

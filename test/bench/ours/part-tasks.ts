@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-
-import { cocoAveragePrecision } from '../../../lib/average-precision.ts';
 import { makeBatch } from '../../../lib/batch.ts';
 import { native, type Size } from '../../../lib/binding.ts';
 import { DataLoader } from '../../../lib/data/data-loader.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/data/voc-dataset.ts';
 import { internalsOf } from '../../../lib/detector/detector.ts';
-import { scoreImages } from '../../../lib/evaluation-scores.ts';
+import { cocoAveragePrecision } from '../../../lib/evaluation/average-precision.ts';
+import { scoreImages } from '../../../lib/evaluation/evaluation-scores.ts';
 import { decodeImage } from '../../../lib/images/image.ts';
 import { addonPath, loadAddonFile } from '../../../lib/libtorch/load.ts';
 import { defaultBoxScales } from '../../../lib/model/config.ts';

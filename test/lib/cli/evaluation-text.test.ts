@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatCoco, formatEvaluation } from '../../../lib/cli/evaluation-text.ts';
-import type { EvaluationResult } from '../../../lib/evaluator.ts';
+import type { EvaluationResult } from '../../../lib/evaluation/evaluator.ts';
 
 const stats = [0.50458, 0.69697, 0.57298, 0.58563, 0.5194, 0.5014, 0.38681, 0.59368, 0.59535, 0.63981, 0.56642, -1];
 const coco = { stats } as EvaluationResult['coco'];

@@ -1,11 +1,11 @@
+import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
+import { DetectorError } from '../base/errors.ts';
+import { sideRanges } from '../boxes/relative-side.ts';
+import { DataLoader } from '../data/data-loader.ts';
+import { type Sample, VocDataset } from '../data/voc-dataset.ts';
+import { type Detector, internalsOf } from '../detector/detector.ts';
+import { type DetectionRows, splitDetections } from '../detector/flat-detections.ts';
 import { averagePrecisionByArea, type CocoResult } from './average-precision.ts';
-import { checkFunction, checkInteger, checkKeys, wrongArgument } from './base/check.ts';
-import { DetectorError } from './base/errors.ts';
-import { sideRanges } from './boxes/relative-side.ts';
-import { DataLoader } from './data/data-loader.ts';
-import { type Sample, VocDataset } from './data/voc-dataset.ts';
-import { type Detector, internalsOf } from './detector/detector.ts';
-import { type DetectionRows, splitDetections } from './detector/flat-detections.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
 

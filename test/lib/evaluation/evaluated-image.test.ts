@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkImage } from '../../lib/evaluated-image.ts';
-import { evaluatedImage } from '../support/evaluated-images.ts';
+import { checkImage } from '../../../lib/evaluation/evaluated-image.ts';
+import { evaluatedImage } from '../../support/evaluated-images.ts';
 
 const fine = evaluatedImage([[1, 0.9, 0, 0, 10, 10]], [[1, 0, 0, 10, 10]]);
 

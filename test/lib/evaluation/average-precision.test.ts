@@ -4,7 +4,7 @@ import {
   cocoAveragePrecision,
   type EvaluatedImage,
   torchmetricsMeanAveragePrecision,
-} from '../../lib/average-precision.ts';
+} from '../../../lib/evaluation/average-precision.ts';
 import {
   cocoFixture,
   type DetectionRow,
@@ -12,8 +12,8 @@ import {
   type ObjectRow,
   type RandomSetOptions,
   randomSet,
-} from '../support/evaluated-images.ts';
-import { golden } from '../support/shared.ts';
+} from '../../support/evaluated-images.ts';
+import { golden } from '../../support/shared.ts';
 
 const ONE_OBJECT: ObjectRow[] = [[1, 0, 0, 10, 10]];
 

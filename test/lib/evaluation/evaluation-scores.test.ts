@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
-import { cocoAveragePrecision, torchmetricsMeanAveragePrecision } from '../../lib/average-precision.ts';
-import { scoreImages } from '../../lib/evaluation-scores.ts';
-import { vocAveragePrecision } from '../../lib/voc-average-precision.ts';
-import { evaluatedImage, randomSet } from '../support/evaluated-images.ts';
+import { cocoAveragePrecision, torchmetricsMeanAveragePrecision } from '../../../lib/evaluation/average-precision.ts';
+import { scoreImages } from '../../../lib/evaluation/evaluation-scores.ts';
+import { vocAveragePrecision } from '../../../lib/evaluation/voc-average-precision.ts';
+import { evaluatedImage, randomSet } from '../../support/evaluated-images.ts';
 
 test.each([0, 4])('all metrics from one table are those of each alone (grid %i)', async (grid) => {
   const images = randomSet(7, { images: 40, classes: 5, objects: 6, grid, flagged: 0.1 });

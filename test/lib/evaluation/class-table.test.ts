@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { runInSlices } from '../../lib/base/time-slices.ts';
-import { classTables } from '../../lib/class-table.ts';
-import { type DetectionRow, evaluatedImage, mulberry32 } from '../support/evaluated-images.ts';
+import { runInSlices } from '../../../lib/base/time-slices.ts';
+import { classTables } from '../../../lib/evaluation/class-table.ts';
+import { type DetectionRow, evaluatedImage, mulberry32 } from '../../support/evaluated-images.ts';
 
 /** The xmin of the detections of class 1, in the order of its table. */
 async function order(scores: readonly number[]): Promise<number[]> {

@@ -1,4 +1,4 @@
-import { wrongArgument } from './base/check.ts';
+import { wrongArgument } from '../base/check.ts';
 
 type Floats = Float64Array | Float32Array;
 

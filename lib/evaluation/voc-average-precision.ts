@@ -1,5 +1,5 @@
-import { checkKeys, checkNumber } from './base/check.ts';
-import { runInSlices } from './base/time-slices.ts';
+import { checkKeys, checkNumber } from '../base/check.ts';
+import { runInSlices } from '../base/time-slices.ts';
 import { type ClassTable, classTables, groupByImage } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 

@@ -1,8 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { vocAveragePrecision } from '../../lib/voc-average-precision.ts';
-import { corners, type DetectionRow, evaluatedImage, type ObjectRow, randomSet } from '../support/evaluated-images.ts';
-import { fixture } from '../support/shared.ts';
+import { vocAveragePrecision } from '../../../lib/evaluation/voc-average-precision.ts';
+import {
+  corners,
+  type DetectionRow,
+  evaluatedImage,
+  type ObjectRow,
+  randomSet,
+} from '../../support/evaluated-images.ts';
+import { fixture } from '../../support/shared.ts';
 
 type Xywh = readonly [number, number, number, number];
 

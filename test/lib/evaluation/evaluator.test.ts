@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { VocDataset } from '../../lib/data/voc-dataset.ts';
-import { Detector } from '../../lib/detector/detector.ts';
-import { Evaluator } from '../../lib/evaluator.ts';
-import { bccdRoot, hasBccd } from '../support/shared.ts';
-import { openSquares, squareClasses } from '../support/squares.ts';
-import { expectError, temporaryFolder } from '../support/voc.ts';
+import { VocDataset } from '../../../lib/data/voc-dataset.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
+import { bccdRoot, hasBccd } from '../../support/shared.ts';
+import { openSquares, squareClasses } from '../../support/squares.ts';
+import { expectError, temporaryFolder } from '../../support/voc.ts';
 
 const createDetector = () =>
   Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 64, height: 64 } });

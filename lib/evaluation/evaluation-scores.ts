@@ -1,5 +1,5 @@
+import { runInSlices } from '../base/time-slices.ts';
 import { type CocoResult, cocoOfTables, type TorchmetricsResult, torchmetricsOfTables } from './average-precision.ts';
-import { runInSlices } from './base/time-slices.ts';
 import { classTables } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { type VocResult, vocOfTables } from './voc-average-precision.ts';

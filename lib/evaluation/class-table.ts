@@ -1,4 +1,4 @@
-import { wrongArgument } from './base/check.ts';
+import { wrongArgument } from '../base/check.ts';
 import { checkImage, type EvaluatedImage } from './evaluated-image.ts';
 
 /** One class of an evaluation: its detections and its objects of all images, side by side. Boxes are xyxy, `[4n]`. */

@@ -1,5 +1,5 @@
-import { checkInteger, checkKeys, checkNumber, wrongArgument } from './base/check.ts';
-import { runInSlices } from './base/time-slices.ts';
+import { checkInteger, checkKeys, checkNumber, wrongArgument } from '../base/check.ts';
+import { runInSlices } from '../base/time-slices.ts';
 import { type ClassTable, classTables } from './class-table.ts';
 import { type AreaRange, type ClassMatches, HIT, type MatchSettings, MISS, matchClass } from './coco-matching.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
