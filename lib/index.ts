@@ -7,7 +7,7 @@ export {
   type DatasetAnalysis,
   type DefaultBoxFit,
 } from './analysis/analyze-dataset.ts';
-export { writeAnalysisReport } from './analysis/report.ts';
+export { writeAnalysisReport } from './analysis/report/report.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
 export {

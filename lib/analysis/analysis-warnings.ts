@@ -1,5 +1,5 @@
 import type { DatasetAnalysis } from './analyze-dataset.ts';
-import type { CoverageRow } from './coverage.ts';
+import type { CoverageRow } from './default-boxes/coverage.ts';
 
 /** Below this the default boxes are called poor: a training learns little of an object that has one forced match. */
 const GOOD_SHARE = 0.8;

@@ -5,9 +5,9 @@ import { VocDataset } from '../data/voc-dataset.ts';
 import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../model/config.ts';
 import { countMaps } from '../model/default-box-options.ts';
 import type { HeadName } from '../model/detection-head.ts';
-import type { Coverage } from './coverage.ts';
+import type { Coverage } from './default-boxes/coverage.ts';
+import type { Shape } from './default-boxes/k-means.ts';
 import type { Distribution } from './distribution.ts';
-import type { Shape } from './k-means.ts';
 import type { ResolvedAnalysis } from './measure-dataset.ts';
 import type { SuspiciousBox } from './suspicious-boxes.ts';
 

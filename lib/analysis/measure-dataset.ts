@@ -5,12 +5,12 @@ import type { Sample, VocDataset } from '../data/voc-dataset.ts';
 import { isAnchors } from '../model/default-box-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
 import type { AnalysisHooks, ClassCount, DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
-import { proposeAnchors } from './anchor-proposal.ts';
-import { type AnalysedObject, analysedObjects, measureCoverage } from './coverage.ts';
-import { proposeDefaultBoxes } from './default-box-proposal.ts';
+import { proposeAnchors } from './default-boxes/anchor-proposal.ts';
+import { type AnalysedObject, analysedObjects, measureCoverage } from './default-boxes/coverage.ts';
+import { proposeDefaultBoxes } from './default-boxes/default-box-proposal.ts';
+import { spread } from './default-boxes/spread.ts';
 import { distributionOf, evenEdges } from './distribution.ts';
 import { findDuplicateImages } from './duplicate-images.ts';
-import { spread } from './spread.ts';
 import { findSuspiciousBoxes } from './suspicious-boxes.ts';
 
 /** The options of `analyzeDataset`, with their defaults. */

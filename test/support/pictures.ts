@@ -1,5 +1,5 @@
-import type { AnalysedObject } from '../../lib/analysis/coverage.ts';
-import type { RelativeBox } from '../../lib/analysis/default-box-grid.ts';
+import type { AnalysedObject } from '../../lib/analysis/default-boxes/coverage.ts';
+import type { RelativeBox } from '../../lib/analysis/default-boxes/default-box-grid.ts';
 import { random } from '../../lib/base/random.ts';
 
 const PLACES = 3000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bestDefaultBox, defaultBoxGrids } from '../../../lib/analysis/default-box-grid.ts';
+import { bestDefaultBox, defaultBoxGrids } from '../../../lib/analysis/default-boxes/default-box-grid.ts';
 import { random } from '../../../lib/base/random.ts';
 import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/model/feature-pyramid.ts';
 

@@ -1,5 +1,5 @@
-import type { AnchorOptions, BoxOptions, DefaultBoxOptions, Size } from '../binding.ts';
-import { isAnchors } from '../model/default-box-options.ts';
+import type { AnchorOptions, BoxOptions, DefaultBoxOptions, Size } from '../../binding.ts';
+import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 
 /** A box by its centre and its sides, in parts of the picture's width and height. IoU is the same there as in pixels. */

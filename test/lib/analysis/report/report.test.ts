@@ -2,11 +2,11 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { analyzeDataset, type DatasetAnalysis } from '../../../lib/analysis/analyze-dataset.ts';
-import { writeAnalysisReport } from '../../../lib/analysis/report.ts';
-import { VocDataset } from '../../../lib/data/voc-dataset.ts';
-import { openSquares } from '../../support/squares.ts';
-import { expectError, solid, temporaryFolder, vocObject, vocXml, writeFiles } from '../../support/voc.ts';
+import { analyzeDataset, type DatasetAnalysis } from '../../../../lib/analysis/analyze-dataset.ts';
+import { writeAnalysisReport } from '../../../../lib/analysis/report/report.ts';
+import { VocDataset } from '../../../../lib/data/voc-dataset.ts';
+import { openSquares } from '../../../support/squares.ts';
+import { expectError, solid, temporaryFolder, vocObject, vocXml, writeFiles } from '../../../support/voc.ts';
 
 const hostile = '<script>alert("1")</script>&amp;\'';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { proposeAnchors } from '../../../lib/analysis/anchor-proposal.ts';
-import { measureCoverage } from '../../../lib/analysis/coverage.ts';
-import type { AnchorOptions } from '../../../lib/binding.ts';
-import { checkOrderedBoxes } from '../../../lib/model/default-box-options.ts';
-import { retinaNet } from '../../../lib/model/detection-head.ts';
-import { retinaNetMaps } from '../../../lib/model/feature-pyramid.ts';
-import { finish, randomBox, vocLikePictures } from '../../support/pictures.ts';
+import { proposeAnchors } from '../../../../lib/analysis/default-boxes/anchor-proposal.ts';
+import { measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
+import type { AnchorOptions } from '../../../../lib/binding.ts';
+import { checkOrderedBoxes } from '../../../../lib/model/default-box-options.ts';
+import { retinaNet } from '../../../../lib/model/detection-head.ts';
+import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
+import { finish, randomBox, vocLikePictures } from '../../../support/pictures.ts';
 
 const imageSize = { width: 256, height: 192 };
 const layout = { imageSize, maps: retinaNetMaps(imageSize) };

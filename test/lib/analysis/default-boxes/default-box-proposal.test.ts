@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type DefaultBoxLayout, measureCoverage } from '../../../lib/analysis/coverage.ts';
-import { defaultBoxShapes } from '../../../lib/analysis/default-box-grid.ts';
-import { proposeDefaultBoxes } from '../../../lib/analysis/default-box-proposal.ts';
-import { shapeIou } from '../../../lib/analysis/k-means.ts';
-import type { DefaultBoxOptions } from '../../../lib/binding.ts';
-import { presetConfig } from '../../../lib/model/config.ts';
-import { checkDefaultBoxes } from '../../../lib/model/default-box-options.ts';
-import { finish, randomBox, vocLikePictures } from '../../support/pictures.ts';
+import { type DefaultBoxLayout, measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
+import { defaultBoxShapes } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
+import { proposeDefaultBoxes } from '../../../../lib/analysis/default-boxes/default-box-proposal.ts';
+import { shapeIou } from '../../../../lib/analysis/default-boxes/k-means.ts';
+import type { DefaultBoxOptions } from '../../../../lib/binding.ts';
+import { presetConfig } from '../../../../lib/model/config.ts';
+import { checkDefaultBoxes } from '../../../../lib/model/default-box-options.ts';
+import { finish, randomBox, vocLikePictures } from '../../../support/pictures.ts';
 
 const imageSize = { width: 640, height: 640 };
 const configured = presetConfig('article', 'convnext_tiny', imageSize).defaultBoxes as DefaultBoxOptions;

@@ -1,4 +1,4 @@
-import { random } from '../base/random.ts';
+import { random } from '../../base/random.ts';
 
 /** Sides of a box, in parts of the picture's width and height. */
 export interface Shape {

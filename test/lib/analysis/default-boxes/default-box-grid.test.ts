@@ -5,13 +5,13 @@ import {
   defaultBoxGrids,
   type RelativeBox,
   visitDefaultBoxes,
-} from '../../../lib/analysis/default-box-grid.ts';
-import type { BoxOptions, Size } from '../../../lib/binding.ts';
-import { isAnchors } from '../../../lib/model/default-box-options.ts';
-import { retinaNet } from '../../../lib/model/detection-head.ts';
-import { retinaNetMaps } from '../../../lib/model/feature-pyramid.ts';
-import { expectClose, loadTestAddon, matrix, rowsOf } from '../../native/support.ts';
-import { randomBox } from '../../support/pictures.ts';
+} from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
+import type { BoxOptions, Size } from '../../../../lib/binding.ts';
+import { isAnchors } from '../../../../lib/model/default-box-options.ts';
+import { retinaNet } from '../../../../lib/model/detection-head.ts';
+import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
+import { expectClose, loadTestAddon, matrix, rowsOf } from '../../../native/support.ts';
+import { randomBox } from '../../../support/pictures.ts';
 
 const addon = await loadTestAddon();
 

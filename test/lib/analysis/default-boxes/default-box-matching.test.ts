@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { defaultBoxGrids, type RelativeBox } from '../../../lib/analysis/default-box-grid.ts';
-import { matchObjects } from '../../../lib/analysis/default-box-matching.ts';
-import { indices, loadTestAddon, matrix, rowsOf } from '../../native/support.ts';
-import { finish, randomBox } from '../../support/pictures.ts';
+import { defaultBoxGrids, type RelativeBox } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
+import { matchObjects } from '../../../../lib/analysis/default-boxes/default-box-matching.ts';
+import { indices, loadTestAddon, matrix, rowsOf } from '../../../native/support.ts';
+import { finish, randomBox } from '../../../support/pictures.ts';
 
 const addon = await loadTestAddon();
 const image = { width: 64, height: 64 };

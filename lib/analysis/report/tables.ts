@@ -1,7 +1,7 @@
-import type { Size } from '../binding.ts';
-import type { DatasetAnalysis } from './analyze-dataset.ts';
-import type { CoverageRow, DefaultBoxLayout } from './coverage.ts';
-import type { Distribution } from './distribution.ts';
+import type { Size } from '../../binding.ts';
+import type { DatasetAnalysis } from '../analyze-dataset.ts';
+import type { CoverageRow, DefaultBoxLayout } from '../default-boxes/coverage.ts';
+import type { Distribution } from '../distribution.ts';
 
 /** A table for people, on a terminal or a page. */
 export interface TextTable {

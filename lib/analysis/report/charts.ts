@@ -2,11 +2,11 @@ import 'echarts/lib/chart/bar.js';
 import 'echarts/lib/chart/heatmap.js';
 import 'echarts/lib/chart/scatter.js';
 import 'echarts/lib/component/visualMap.js';
-import { chartSvg } from '../images/plot.ts';
-import type { DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
-import type { CoverageRow } from './coverage.ts';
-import { defaultBoxGrids } from './default-box-grid.ts';
-import type { Distribution } from './distribution.ts';
+import { chartSvg } from '../../images/plot.ts';
+import type { DatasetAnalysis, DefaultBoxFit } from '../analyze-dataset.ts';
+import type { CoverageRow } from '../default-boxes/coverage.ts';
+import { defaultBoxGrids } from '../default-boxes/default-box-grid.ts';
+import type { Distribution } from '../distribution.ts';
 
 export interface AnalysisChart {
   /** A file name without its ending. */

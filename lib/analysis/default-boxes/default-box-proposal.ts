@@ -1,5 +1,5 @@
-import type { BoxOptions, DefaultBoxOptions, Size } from '../binding.ts';
-import { relativeSide } from '../boxes/relative-side.ts';
+import type { BoxOptions, DefaultBoxOptions, Size } from '../../binding.ts';
+import { relativeSide } from '../../boxes/relative-side.ts';
 import type { DefaultBoxLayout } from './coverage.ts';
 import { bestDefaultBox, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU } from './default-box-matching.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { analysedObjects, measureCoverage } from '../../../lib/analysis/coverage.ts';
-import type { Sample } from '../../../lib/data/voc-dataset.ts';
-import { finish } from '../../support/pictures.ts';
+import { analysedObjects, measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
+import type { Sample } from '../../../../lib/data/voc-dataset.ts';
+import { finish } from '../../../support/pictures.ts';
 
 const classes = ['__background__', 'cat', 'dog', 'eel'];
 const options = { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true };
