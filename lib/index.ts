@@ -53,7 +53,6 @@ export {
 export { type VocOptions, type VocResult, vocAveragePrecision } from './evaluation/voc-average-precision.ts';
 export type { AnnotateOptions } from './images/draw.ts';
 export type { ImageInput, RgbImage } from './images/image.ts';
-export type { ScheduleName } from './learning-rate.ts';
 export {
   type BackboneName,
   backboneNames,
@@ -65,8 +64,15 @@ export {
 export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
-export { type EpochEvent, type StepEvent, Trainer, type TrainingHooks, type TrainingResult } from './trainer.ts';
-export type { OptimizerName, TrainerOptions } from './trainer-options.ts';
+export type { ScheduleName } from './training/learning-rate.ts';
+export {
+  type EpochEvent,
+  type StepEvent,
+  Trainer,
+  type TrainingHooks,
+  type TrainingResult,
+} from './training/trainer.ts';
+export type { OptimizerName, TrainerOptions } from './training/trainer-options.ts';
 export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';
 export type { VideoInfo } from './video/probe.ts';
 export type { VideoDetection } from './video/tracker.ts';

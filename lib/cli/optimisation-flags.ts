@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { withoutUndefined } from '../base/check.ts';
-import { type ScheduleName, scheduleNames } from '../learning-rate.ts';
-import type { TrainerOptions } from '../trainer-options.ts';
+import { type ScheduleName, scheduleNames } from '../training/learning-rate.ts';
+import type { TrainerOptions } from '../training/trainer-options.ts';
 import { fraction, integer, nonNegativeNumber, oneOf, positiveNumber } from './option-values.ts';
 
 export interface OptimisationFlags {

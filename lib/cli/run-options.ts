@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import type { TrainerOptions } from '../trainer-options.ts';
+import type { TrainerOptions } from '../training/trainer-options.ts';
 
 type RunOptions = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'>;
 

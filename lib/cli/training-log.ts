@@ -1,7 +1,7 @@
 import type { VocDataset } from '../data/voc-dataset.ts';
 import type { WeightReport } from '../detector/model-state.ts';
 import type { ModelSummary } from '../detector/summary.ts';
-import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../trainer.ts';
+import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../training/trainer.ts';
 import { describeDataset } from './open-dataset.ts';
 import { createProgress, type Progress, type ProgressOptions } from './progress.ts';
 import { formatTotals } from './summary.ts';

@@ -3,7 +3,7 @@ import type { Size } from '../binding.ts';
 import { previewAugmentation } from '../data/preview.ts';
 import type { VocDataset } from '../data/voc-dataset.ts';
 import { makeDirectory, writeFileAtomic } from '../files/atomic-file.ts';
-import type { Trainer } from '../trainer.ts';
+import type { Trainer } from '../training/trainer.ts';
 
 const MAX_IMAGES = 8;
 

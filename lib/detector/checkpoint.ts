@@ -3,7 +3,7 @@ import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from '../files/atomic-file.ts';
-import { isTrainingState, type TrainingState } from '../training-state.ts';
+import { isTrainingState, type TrainingState } from '../training/training-state.ts';
 
 const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';
 const VERSION = 1;

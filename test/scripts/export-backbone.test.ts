@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Detector } from '../../lib/detector/detector.ts';
-import { Trainer } from '../../lib/trainer.ts';
+import { Trainer } from '../../lib/training/trainer.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 import { temporaryFolder } from '../support/voc.ts';
 

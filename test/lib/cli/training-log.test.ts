@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeEpoch, describeWeights, jsonLog, textLog } from '../../../lib/cli/training-log.ts';
-import type { EpochEvent, StepEvent } from '../../../lib/trainer.ts';
+import type { EpochEvent, StepEvent } from '../../../lib/training/trainer.ts';
 
 const epochEvent = {
   epoch: 1,

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { type CheckpointContent, openCheckpoint, saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
-import type { RunOptions } from '../../../lib/trainer-options.ts';
-import { freshState } from '../../../lib/training-state.ts';
+import type { RunOptions } from '../../../lib/training/trainer-options.ts';
+import { freshState } from '../../../lib/training/training-state.ts';
 
 /** Operations that change the disk; after `left` of them the power is off and none works any more. */
 const power = vi.hoisted(() => ({ left: Number.POSITIVE_INFINITY }));

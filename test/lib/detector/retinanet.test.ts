@@ -6,7 +6,7 @@ import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
 import { exportDetector } from '../../../lib/detector/export.ts';
 import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
-import { Trainer } from '../../../lib/trainer.ts';
+import { Trainer } from '../../../lib/training/trainer.ts';
 import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
 

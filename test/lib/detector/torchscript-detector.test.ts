@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { random } from '../../../lib/base/random.ts';
 import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
-import { Trainer } from '../../../lib/trainer.ts';
+import { Trainer } from '../../../lib/training/trainer.ts';
 import { readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
 import { fixture } from '../../support/shared.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';

@@ -8,16 +8,16 @@ import {
   checkString,
   withoutUndefined,
   wrongArgument,
-} from './base/check.ts';
+} from '../base/check.ts';
 import {
   type Augmentation,
   type AugmentationName,
   type AugmentationOptions,
   resolveAugmentation,
-} from './data/augment/options.ts';
-import { VocDataset } from './data/voc-dataset.ts';
+} from '../data/augment/options.ts';
+import { VocDataset } from '../data/voc-dataset.ts';
+import { defaultPreset, type PresetName } from '../model/config.ts';
 import { type LearningRateSchedule, type ScheduleName, scheduleNames } from './learning-rate.ts';
-import { defaultPreset, type PresetName } from './model/config.ts';
 import { trainingDefaults } from './training-defaults.ts';
 
 /** torch.optim's AdamW, and SGD with momentum .9 and Nesterov. */

@@ -1,5 +1,5 @@
-import { DetectorError } from './base/errors.ts';
-import type { StepResult } from './binding.ts';
+import { DetectorError } from '../base/errors.ts';
+import type { StepResult } from '../binding.ts';
 import type { RunOptions } from './trainer-options.ts';
 
 /** How far a run has come: everything beside weights and optimizer that going on needs. Plain JSON, kept in its checkpoints. */

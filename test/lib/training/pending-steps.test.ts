@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { PendingSteps } from '../../lib/pending-steps.ts';
+import { PendingSteps } from '../../../lib/training/pending-steps.ts';
 
 const result = (loss: number) => ({ loss, boxLoss: 0, classLoss: loss, gradientNorm: 1, positives: 2 });
 const begun = (step: number, seconds: number) => ({ step, learningRate: step / 10, images: 4, seconds });

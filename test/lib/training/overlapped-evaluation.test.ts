@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DetectorError } from '../../lib/base/errors.ts';
-import { type DetectorHandle, type NativeAddon, native } from '../../lib/binding.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector/detector.ts';
-import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
-import type { TrainerOptions } from '../../lib/trainer-options.ts';
-import { fixture } from '../support/shared.ts';
-import { openSquares, squareClasses } from '../support/squares.ts';
-import { expectError, temporaryFolder } from '../support/voc.ts';
+import { DetectorError } from '../../../lib/base/errors.ts';
+import { type DetectorHandle, type NativeAddon, native } from '../../../lib/binding.ts';
+import { Detector, type DetectorOptions } from '../../../lib/detector/detector.ts';
+import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../../lib/training/trainer.ts';
+import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
+import { fixture } from '../../support/shared.ts';
+import { openSquares, squareClasses } from '../../support/squares.ts';
+import { expectError, temporaryFolder } from '../../support/voc.ts';
 
 /** Of an epoch. */
 const STEPS = 3;

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { VocDataset } from '../../lib/data/voc-dataset.ts';
-import { resolveTrainerOptions, scheduleOf, type TrainerOptions } from '../../lib/trainer-options.ts';
-import { squareClasses, writeSquares } from '../support/squares.ts';
-import { vocXml, writeFiles } from '../support/voc.ts';
+import { VocDataset } from '../../../lib/data/voc-dataset.ts';
+import { resolveTrainerOptions, scheduleOf, type TrainerOptions } from '../../../lib/training/trainer-options.ts';
+import { squareClasses, writeSquares } from '../../support/squares.ts';
+import { vocXml, writeFiles } from '../../support/voc.ts';
 
 let train: VocDataset;
 let folder: string;

@@ -1,5 +1,5 @@
-import { DetectorError } from './base/errors.ts';
-import { type Detector, snapshotOf } from './detector/detector.ts';
+import { DetectorError } from '../base/errors.ts';
+import { type Detector, snapshotOf } from '../detector/detector.ts';
 import type { TrainingState } from './training-state.ts';
 
 /** An epoch that was trained and is not evaluated and saved yet. */

@@ -1,4 +1,4 @@
-import type { PresetName } from './model/config.ts';
+import type { PresetName } from '../model/config.ts';
 import type { TrainerOptions } from './trainer-options.ts';
 
 /** What the defaults of a run depend on, beside the preset. */

@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { VocDataset } from '../../lib/data/voc-dataset.ts';
-import { Detector, internalsOf } from '../../lib/detector/detector.ts';
-import { Evaluator } from '../../lib/evaluation/evaluator.ts';
-import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../lib/trainer.ts';
-import type { TrainerOptions } from '../../lib/trainer-options.ts';
-import { openSquares, squareClasses } from '../support/squares.ts';
-import { expectError, temporaryFolder } from '../support/voc.ts';
+import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
+import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
+import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
+import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../../lib/training/trainer.ts';
+import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
+import { openSquares, squareClasses } from '../../support/squares.ts';
+import { expectError, temporaryFolder } from '../../support/voc.ts';
 
 const createDetector = () =>
   Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 96, height: 64 } });
@@ -441,7 +441,7 @@ describe('Trainer refuses', () => {
 
   it('what needs the blocks of a ConvNeXt where there are none', async () => {
     const { options } = await prepare();
-    const torchscript = fileURLToPath(new URL('../fixtures/torchscript/one_map.pt', import.meta.url));
+    const torchscript = fileURLToPath(new URL('../../fixtures/torchscript/one_map.pt', import.meta.url));
     const imageSize = { width: 96, height: 64 };
     await using detector = await Detector.create({ classes: squareClasses, backbone: { torchscript }, imageSize });
     for (const given of [{ dropPath: 0.1 }, { layerDecay: 0.9 }]) {

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from './base/check.ts';
-import { DetectorError, messageOf } from './base/errors.ts';
-import { PURPOSE, random } from './base/random.ts';
-import type { NativeAddon, StepResult, TrainingOptions } from './binding.ts';
-import { DataLoader, meanColour } from './data/data-loader.ts';
-import { openCheckpoint, saveCheckpoint } from './detector/checkpoint.ts';
-import { type Detector, describeModel, filesOf, internalsOf } from './detector/detector.ts';
-import { readState, writeState } from './detector/model-state.ts';
-import { checkSameClasses, type EvaluationResult, Evaluator } from './evaluation/evaluator.ts';
+import { checkFunction, checkKeys, withoutUndefined, wrongArgument } from '../base/check.ts';
+import { DetectorError, messageOf } from '../base/errors.ts';
+import { PURPOSE, random } from '../base/random.ts';
+import type { NativeAddon, StepResult, TrainingOptions } from '../binding.ts';
+import { DataLoader, meanColour } from '../data/data-loader.ts';
+import { openCheckpoint, saveCheckpoint } from '../detector/checkpoint.ts';
+import { type Detector, describeModel, filesOf, internalsOf } from '../detector/detector.ts';
+import { readState, writeState } from '../detector/model-state.ts';
+import { checkSameClasses, type EvaluationResult, Evaluator } from '../evaluation/evaluator.ts';
+import type { TensorInfo } from '../weights/safetensors.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
@@ -30,7 +31,6 @@ import {
   nextEpoch,
   type TrainingState,
 } from './training-state.ts';
-import type { TensorInfo } from './weights/safetensors.ts';
 
 /** One optimizer step. Epochs and steps count from 1; losses are means over the matched default boxes (SSD's N), without a unit. */
 export interface StepEvent {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RunOptions } from '../../lib/trainer-options.ts';
+import type { RunOptions } from '../../../lib/training/trainer-options.ts';
 import {
   addStep,
   finishEpoch,
@@ -8,7 +8,7 @@ import {
   isTrainingState,
   meanLosses,
   nextEpoch,
-} from '../../lib/training-state.ts';
+} from '../../../lib/training/training-state.ts';
 
 const step = (loss: number, boxLoss: number) => ({
   loss,

@@ -1,4 +1,4 @@
-import type { StepResult } from './binding.ts';
+import type { StepResult } from '../binding.ts';
 
 /** A step that the native side was told to do. */
 export interface BegunStep {

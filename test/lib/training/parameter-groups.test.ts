@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parameterOptions } from '../../lib/parameter-groups.ts';
+import { parameterOptions } from '../../../lib/training/parameter-groups.ts';
 
 const shapes: [name: string, shape: number[]][] = [
   ['backbone.downsample_layers.0.0.weight', [96, 3, 4, 4]],

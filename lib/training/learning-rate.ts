@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, checkPositive, wrongArgument } from './base/check.ts';
+import { checkInteger, checkNumber, checkPositive, wrongArgument } from '../base/check.ts';
 
 export interface MultiStepSchedule {
   /** The learning rate of the first epoch. */

@@ -1,6 +1,6 @@
-import type { ParameterOptions } from './binding.ts';
+import type { ParameterOptions } from '../binding.ts';
+import type { TensorInfo } from '../weights/safetensors.ts';
 import type { RunOptions } from './trainer-options.ts';
-import type { TensorInfo } from './weights/safetensors.ts';
 
 /** The training options that tell parameters apart in an optimizer. */
 export const groupKeys = ['weightDecay', 'decayWeightsOnly', 'backboneLearningRateFactor', 'layerDecay'] as const;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type EpochRecord, RunDirectory, type StepRecord } from '../../lib/run-directory.ts';
+import { type EpochRecord, RunDirectory, type StepRecord } from '../../../lib/training/run-directory.ts';
 
 let dir: string;
 beforeEach(async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { trainingDefaults } from '../../lib/training-defaults.ts';
+import { trainingDefaults } from '../../../lib/training/training-defaults.ts';
 
 const situation = { epochs: 20, steps: 1000, fineTune: true, pretrained: false };
 

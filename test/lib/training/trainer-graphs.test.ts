@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
-import type { SimulatedGraphs } from '../native/support.ts';
-import { openSquares, squareClasses } from '../support/squares.ts';
-import { temporaryFolder } from '../support/voc.ts';
+import type { SimulatedGraphs } from '../../native/support.ts';
+import { openSquares, squareClasses } from '../../support/squares.ts';
+import { temporaryFolder } from '../../support/voc.ts';
 
 // All that a step does has to be an operator of LibTorch's for a simulated graph to see it: this file has a process of its own.
 process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp,packed-weights,pixel-table';
-const { Detector } = await import('../../lib/detector/detector.ts');
-const { Trainer } = await import('../../lib/trainer.ts');
-const { expectClose, loadTestAddon } = await import('../native/support.ts');
+const { Detector } = await import('../../../lib/detector/detector.ts');
+const { Trainer } = await import('../../../lib/training/trainer.ts');
+const { expectClose, loadTestAddon } = await import('../../native/support.ts');
 const { simulateGraphs } = await loadTestAddon();
 
 afterAll(() => simulateGraphs());

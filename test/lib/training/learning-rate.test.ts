@@ -4,8 +4,8 @@ import {
   learningRateAt,
   type MultiStepSchedule,
   multiStepLearningRate,
-} from '../../lib/learning-rate.ts';
-import { golden } from '../support/shared.ts';
+} from '../../../lib/training/learning-rate.ts';
+import { golden } from '../../support/shared.ts';
 
 interface GoldenSchedule {
   name: string;

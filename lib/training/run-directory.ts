@@ -1,9 +1,9 @@
 import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DetectorError } from './base/errors.ts';
-import { ensureWritableDirectory, writeFileAtomic, writing } from './files/atomic-file.ts';
-import { loadPlots } from './images/load-plots.ts';
-import type { ChartSeries } from './images/plot.ts';
+import { DetectorError } from '../base/errors.ts';
+import { ensureWritableDirectory, writeFileAtomic, writing } from '../files/atomic-file.ts';
+import { loadPlots } from '../images/load-plots.ts';
+import type { ChartSeries } from '../images/plot.ts';
 
 /** One training step. */
 export interface StepRecord {
