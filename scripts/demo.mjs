@@ -4,5 +4,5 @@ import { main, setup } from './setup.mjs';
 
 await main(async () => {
   await setup();
-  return run(process.execPath, 'dist/demo/main.js', ...process.argv.slice(2));
+  return run(process.execPath, 'dist/cli/commands/demo.js', ...process.argv.slice(2));
 });

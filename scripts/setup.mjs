@@ -69,7 +69,7 @@ async function provideLibtorch() {
   }
   say('installing LibTorch into the cache of this user');
   const { installLibtorch } = await import('../dist/libtorch/install/install.js');
-  const { showInstallProgress } = await import('../dist/cli/install-progress.js');
+  const { showInstallProgress } = await import('../dist/cli/output/install-progress.js');
   const progress = showInstallProgress();
   const interruption = new AbortController();
   const onInterrupt = () => interruption.abort(new Error('interrupted'));

@@ -1,20 +1,20 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
-import { analyzeCommand } from './analyze.ts';
-import { buildCommand } from './build.ts';
-import { bundleCommand } from './bundle.ts';
-import { detectCommand } from './detect.ts';
-import { doctorCommand } from './doctor.ts';
-import { evaluateCommand } from './evaluate.ts';
-import { exportCommand } from './export.ts';
-import { installCommand } from './install.ts';
+import { analyzeCommand } from './commands/analyze.ts';
+import { buildCommand } from './commands/build.ts';
+import { bundleCommand } from './commands/bundle.ts';
+import { detectCommand } from './commands/detect.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { evaluateCommand } from './commands/evaluate.ts';
+import { exportCommand } from './commands/export.ts';
+import { installCommand } from './commands/install.ts';
+import { previewCommand } from './commands/preview.ts';
+import { summaryCommand } from './commands/summary.ts';
+import { trainCommand } from './commands/train.ts';
+import { videoCommand } from './commands/video.ts';
 import { Interrupted } from './interruption.ts';
-import { previewCommand } from './preview.ts';
-import { summaryCommand } from './summary.ts';
-import { trainCommand } from './train.ts';
 import { UsageError } from './usage-error.ts';
-import { videoCommand } from './video.ts';
 
 const examples = `
 Examples:

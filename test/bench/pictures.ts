@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sceneClasses, writeDrawnScenes } from '../../lib/cli/demo/drawn-scenes.ts';
 import type { VocDatasetOptions } from '../../lib/data/voc-dataset.ts';
-import { sceneClasses, writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
 import { bccdRoot, hasBccd } from '../support/shared.ts';
 
 export interface Pictures {

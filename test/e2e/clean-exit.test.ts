@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
+import { writeDrawnScenes } from '../../lib/cli/demo/drawn-scenes.ts';
 
 const script = fileURLToPath(new URL('./clean-exit-child.mjs', import.meta.url));
 const works = ['train', 'detect'] as const;

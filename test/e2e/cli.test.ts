@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
+import { writeDrawnScenes } from '../../lib/cli/demo/drawn-scenes.ts';
 import { Detector } from '../../lib/detector/detector.ts';
 import { decodeImage } from '../../lib/images/image.ts';
 import { cli, type Run } from '../support/cli.ts';

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { node } from '../support/cli.ts';
 import { temporaryFolder, writeFiles } from '../support/voc.ts';
 
-const demo = (...args: string[]) => node(['lib/demo/main.ts', ...args]);
+const demo = (...args: string[]) => node(['lib/cli/commands/demo.ts', ...args]);
 
 it('explains itself', async () => {
   const { code, out } = await demo('--help');

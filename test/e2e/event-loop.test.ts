@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
 
-import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
+import { writeDrawnScenes } from '../../lib/cli/demo/drawn-scenes.ts';
 import { program } from '../support/tarball.ts';
 
 const script = fileURLToPath(new URL('./event-loop-child.mjs', import.meta.url));

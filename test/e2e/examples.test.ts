@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { writeDrawnScenes } from '../../lib/demo/drawn-scenes.ts';
+import { writeDrawnScenes } from '../../lib/cli/demo/drawn-scenes.ts';
 import { decodeImage } from '../../lib/images/image.ts';
 import { node } from '../support/cli.ts';
 

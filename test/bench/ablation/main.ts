@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../../lib/base/errors.ts';
-import { writeDrawnScenes } from '../../../lib/demo/drawn-scenes.ts';
+import { writeDrawnScenes } from '../../../lib/cli/demo/drawn-scenes.ts';
 import { type BackboneName, backboneNames } from '../../../lib/model/config.ts';
 import { recipes } from './recipes.ts';
 import { formatResults } from './table.ts';

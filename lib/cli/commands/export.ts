@@ -1,0 +1,81 @@
+import { dirname, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import {
+  type ExportFormat,
+  type ExportPart,
+  exportDetector,
+  exportFormats,
+  exportParts,
+} from '../../detector/export.ts';
+import { checkOutFile } from '../options/out-file.ts';
+import {
+  addTrainedDetectorOptions,
+  checkTrainedDetectorFlags,
+  openTrainedDetector,
+  type TrainedDetectorFlags,
+} from '../options/trained-detector.ts';
+import { thousands } from '../output/text.ts';
+import { UsageError } from '../usage-error.ts';
+
+interface Flags extends TrainedDetectorFlags {
+  format: ExportFormat;
+  part: ExportPart;
+  out: string;
+  force?: true;
+}
+
+const examples = `
+Examples:
+  dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
+  dinov3-det export --checkpoint runs/train/best --format safetensors --out detector.safetensors
+  dinov3-det export --checkpoint runs/train/best --format safetensors --part backbone --out backbone.safetensors
+  dinov3-det export --checkpoint runs/train/best --format torchscript --out detector.pt
+  dinov3-det export --weights best_model.pth --config configs/voc.yaml --format safetensors --out detector.safetensors
+In Python: model.load_state_dict(torch.load('best_model.pth', weights_only=True)['model_state_dict']), with the article's model; the
+backbone alone fits the load_state_dict of DINOv3's own ConvNeXt. Of torchscript: torch.jit.load('detector.pt')(images) gives for each
+of the images [N,3,H,W], 0 to 1, its boxes, scores and labels.`;
+
+/** `dinov3-det export`: the weights of a trained detector in one file for other programs. */
+export function exportCommand(): Command {
+  return addTrainedDetectorOptions(
+    new Command('export').description('write the weights to one file that PyTorch and other programs read'),
+  )
+    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
+    .addOption(
+      new Option(
+        '--format <name>',
+        "required: pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
+      )
+        .choices(exportFormats)
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--part <name>', "the whole model, or the backbone by the names of DINOv3's release")
+        .choices(exportParts)
+        .default('model'),
+    )
+    .requiredOption('--out <file>', 'required: the file to write')
+    .option('--force', 'replace the file if it is there')
+    .addHelpText('after', examples)
+    .action(exportFile);
+}
+
+async function exportFile(flags: Flags): Promise<void> {
+  const { checkpoint, format, part, out, force } = flags;
+  checkTrainedDetectorFlags(flags);
+  await checkOut(out, checkpoint, force ?? false);
+  const detector = await openTrainedDetector(flags);
+  try {
+    const { tensors, bytes } = await exportDetector(detector, out, { format, part });
+    console.log(`Wrote ${out}: ${tensors} tensors, ${thousands(bytes)} bytes`);
+  } finally {
+    detector.dispose();
+  }
+}
+
+/** Nothing of the user's is replaced unasked, and a checkpoint never: it would no longer be whole. @throws UsageError */
+async function checkOut(out: string, checkpoint: string | undefined, force: boolean): Promise<void> {
+  if (checkpoint !== undefined && dirname(resolve(out)) === resolve(checkpoint))
+    throw new UsageError(`--out: ${out} is in the directory of the checkpoint. Name a file elsewhere`);
+  await checkOutFile('--out', out, force);
+}

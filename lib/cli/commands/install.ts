@@ -1,0 +1,66 @@
+import { Command, Option } from 'commander';
+
+import { type InstallOptions, installLibtorch, planInstall } from '../../libtorch/install/install.ts';
+import { gigabytes } from '../../libtorch/install/unpack.ts';
+import { showInstallProgress } from '../output/install-progress.ts';
+
+type Flags = { cpu?: true; cuda?: true; from?: string; dryRun?: true };
+
+const examples = `
+Examples:
+  dinov3-det install                                      the CPU build, from PyTorch's index or through pip
+  dinov3-det install --cuda                               the CUDA build, with NVIDIA's libraries in it
+  dinov3-det install --from libtorch.zip                  an archive, a wheel or a folder that is already here
+  dinov3-det install --dry-run                            say what would be done, and do nothing
+Nothing needs to be installed where LIBTORCH names a folder, or LIBTORCH_USE_PYTORCH=1 the torch of python3.`;
+
+/** `dinov3-det install`: puts LibTorch into the user's cache. */
+export function installCommand(): Command {
+  return new Command('install')
+    .description('install LibTorch into the cache of this user')
+    .addOption(new Option('--cpu', 'the CPU build (default)').conflicts('cuda'))
+    .option('--cuda', 'the CUDA build')
+    .option('--from <path>', 'take an unpacked LibTorch or torch package, or a .zip or .whl of one')
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .addHelpText('after', examples)
+    .action(async ({ cpu, cuda, from, dryRun }: Flags) => {
+      const options: InstallOptions = {
+        ...(cuda ? { variant: 'cuda' as const } : cpu ? { variant: 'cpu' as const } : {}),
+        ...(from === undefined ? {} : { from }),
+      };
+      console.log(dryRun ? await planText(options) : await install(options));
+    });
+}
+
+async function planText(options: InstallOptions): Promise<string> {
+  const plan = await planInstall(options);
+  if (plan.isInstalled) return `Already installed: ${plan.target}`;
+  return [
+    `Would install LibTorch (${plan.variant}) into ${plan.target}`,
+    `Disk space needed: ${gigabytes(plan.neededBytes)}`,
+    'From the first of these that works:',
+    ...plan.sources.map((source) => `  - ${source}`),
+  ].join('\n');
+}
+
+/** Ctrl-C removes what is half done and ends with the usual exit code. */
+async function install(options: InstallOptions): Promise<string> {
+  const interruption = new AbortController();
+  const onInterrupt = () => interruption.abort(new Error('interrupted'));
+  process.once('SIGINT', onInterrupt);
+  const progress = showInstallProgress();
+  const onWait = (pid: number) => console.error(`Waiting for the install that process ${pid} is doing`);
+  try {
+    const { signal } = interruption;
+    const { onProgress } = progress;
+    const { version, variant, dir } = await installLibtorch({ ...options, signal, onProgress, onWait });
+    return `LibTorch ${version} (${variant}) is installed in ${dir}`;
+  } catch (error) {
+    if (!interruption.signal.aborted) throw error;
+    process.exitCode = 130;
+    return 'Interrupted: nothing was installed';
+  } finally {
+    progress.stop();
+    process.removeListener('SIGINT', onInterrupt);
+  }
+}

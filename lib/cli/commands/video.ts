@@ -1,0 +1,201 @@
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { VideoOptions, VideoSummary } from '../../video/options.ts';
+import type { VideoInfo } from '../../video/probe.ts';
+import { Interrupted, interruptible } from '../interruption.ts';
+import { fraction, integer, positiveNumber } from '../options/option-values.ts';
+import { checkOutFile } from '../options/out-file.ts';
+import {
+  addTrainedDetectorOptions,
+  checkTrainedDetectorFlags,
+  openTrainedDetector,
+  type TrainedDetectorFlags,
+} from '../options/trained-detector.ts';
+import { createProgress, type Progress } from '../output/progress.ts';
+import { UsageError } from '../usage-error.ts';
+
+interface Flags extends TrainedDetectorFlags {
+  input: string;
+  output?: string;
+  force?: true;
+  threshold: number;
+  maxDetections: number;
+  batch: number;
+  track?: true;
+  smooth?: number;
+  format?: string;
+  ffmpeg?: string;
+  stallTimeout: number;
+  json?: true;
+}
+
+/** `--smooth` without a number. */
+const SMOOTH = 0.5;
+
+const examples = `
+Examples:
+  dinov3-det video --input in.mp4 --checkpoint runs/train/best --output out.mp4
+  dinov3-det video --input in.mp4 --checkpoint runs/train/best --output out.mp4 --threshold 0.4 --track --smooth
+  dinov3-det video --input in.mp4 --checkpoint runs/train/best --json > detections.jsonl
+  dinov3-det video --input rtsp://camera/stream --checkpoint runs/train/best --output seen.mkv
+  dinov3-det video --input /dev/video0 --checkpoint runs/train/best --json
+  dinov3-det video --input 0 --format avfoundation --checkpoint runs/train/best --output seen.mp4
+Needs ffmpeg. Frame times, rotation and audio are kept. Ctrl-C finishes the output file with what was done. Of a live source, frames
+that there is no time for are left out. FPS is that of resize, model and NMS, and then that of everything.`;
+
+/** `dinov3-det video`: boxes on a video, a stream or a camera. */
+export function videoCommand(): Command {
+  return addTrainedDetectorOptions(new Command('video').description('find objects in a video, and draw their boxes'))
+    .requiredOption('--input <source>', 'a video file, a URL (http, rtsp and others), or a camera')
+    .option('--output <file>', 'write the video with its boxes: mp4, m4v, mov, mkv or webm')
+    .option('--force', 'replace the output file if it is there')
+    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
+    .addOption(new Option('--threshold <score>', 'show detections above this').argParser(fraction).default(0.15))
+    .addOption(new Option('--max-detections <n>', 'of one frame').argParser(integer(1)).default(200))
+    .addOption(new Option('--batch <n>', 'frames that go through the model together').argParser(integer(1)).default(4))
+    .option('--track', 'give each object a number that it keeps')
+    .addOption(
+      new Option('--smooth [share]', "against flicker: the past's share in boxes and scores, 0 to 0.99")
+        .argParser(share)
+        .preset(String(SMOOTH)),
+    )
+    .option('--format <name>', "of a camera: ffmpeg's name for the kind of input (v4l2, avfoundation, dshow)")
+    .option('--ffmpeg <path>', 'the ffmpeg program (default: DINOV3_DET_FFMPEG, or that on PATH)')
+    .addOption(
+      new Option('--stall-timeout <s>', 'give up when nothing comes for so long').argParser(positiveNumber).default(30),
+    )
+    .option('--json', 'print an object for each frame, a line each, and one for the result, instead of text')
+    .addHelpText('after', examples)
+    .action((flags: Flags) =>
+      interruptible(flags.output ? 'Finishing the output file' : 'Stopping', (stop) => video(flags, stop)),
+    );
+}
+
+async function video(flags: Flags, stop: AbortSignal): Promise<void> {
+  const { input, output } = flags;
+  checkTrainedDetectorFlags(flags);
+  if (output !== undefined) await checkOutput(output, input, flags);
+  const detector = await openTrainedDetector(flags);
+  const display = flags.json ? jsonDisplay() : textDisplay(output);
+  let [frames, timestamp] = [0, 0];
+  try {
+    const options = { ...videoOptions(flags), ...display.hooks, onWarning, stop };
+    for await (const frame of detector.detectVideo(input, options)) {
+      frames++;
+      timestamp = frame.timestamp;
+    }
+  } finally {
+    display.stop();
+    detector.dispose();
+  }
+  if (!stop.aborted) return;
+  const done = `the first ${frames} frames (${timestamp.toFixed(2)} s)`;
+  throw new Interrupted(output && frames > 0 ? `Interrupted: ${output} has ${done}` : `Interrupted after ${done}`);
+}
+
+/** Nothing of the user's is replaced unasked, and the video that is read never. @throws UsageError */
+async function checkOutput(output: string, input: string, { force }: Flags): Promise<void> {
+  if (resolve(output) === resolve(input)) throw new UsageError(`--output: ${output} is the input. Name another file`);
+  await checkOutFile('--output', output, force ?? false);
+}
+
+function videoOptions(flags: Flags): VideoOptions {
+  const { output, format, ffmpeg, smooth } = flags;
+  return {
+    scoreThreshold: flags.threshold,
+    maxDetections: flags.maxDetections,
+    batchSize: flags.batch,
+    track: flags.track ?? false,
+    stallSeconds: flags.stallTimeout,
+    ...(smooth !== undefined && { smooth }),
+    ...(output !== undefined && { output }),
+    ...(format !== undefined && { format }),
+    ...(ffmpeg !== undefined && { ffmpeg }),
+  };
+}
+
+/** How a run is shown to the one who started it. */
+interface Display {
+  hooks: Required<Pick<VideoOptions, 'onStart' | 'onFrame' | 'onEnd'>>;
+  stop: () => void;
+}
+
+/** One JSON object a line on standard output: `frame`s, and a `result`. */
+function jsonDisplay(): Display {
+  const write = (event: string, content: object) => console.log(JSON.stringify({ event, ...content }));
+  return {
+    hooks: {
+      onStart: () => {},
+      onFrame: (frame) => write('frame', frame),
+      onEnd: (summary) => write('result', summary),
+    },
+    stop: () => {},
+  };
+}
+
+/** Progress on standard error, a summary on standard output. */
+function textDisplay(output: string | undefined): Display {
+  let progress: Progress | undefined;
+  let began = 0;
+  let total: number | undefined;
+  let done = 0;
+  return {
+    hooks: {
+      onStart: (info) => {
+        total = info.frames;
+        began = performance.now();
+        console.log(describeVideo(info));
+        progress = createProgress({ total, unit: 'frame', label: 'Video' });
+      },
+      onFrame: () => {
+        const seconds = (performance.now() - began) / 1000;
+        progress?.update(++done, describeSpeed(done, total, seconds));
+      },
+      onEnd: (summary) => {
+        progress?.stop();
+        console.log(describeEnd(summary, output));
+      },
+    },
+    stop: () => progress?.stop(),
+  };
+}
+
+/** "320x240, 29.97 frames a second, 3.0 s, audio aac" */
+function describeVideo({ width, height, frameRate, seconds, audio, isLive }: VideoInfo): string {
+  const length = isLive ? 'live' : seconds === undefined ? 'of unknown length' : `${seconds.toFixed(1)} s`;
+  return `${width}x${height}, ${Number(frameRate.toFixed(3))} frames a second, ${length}${audio ? `, audio ${audio}` : ''}`;
+}
+
+/** "12.3 FPS, ETA 1:05" */
+function describeSpeed(done: number, total: number | undefined, seconds: number): string {
+  const fps = seconds > 0 ? done / seconds : 0;
+  const eta = total === undefined || fps === 0 ? '' : `, ETA ${clock(Math.max(0, total - done) / fps)}`;
+  return `${fps.toFixed(1)} FPS${eta}`;
+}
+
+function describeEnd({ frames, dropped, seconds, modelFps, fps }: VideoSummary, output: string | undefined): string {
+  return [
+    `${frames} frames in ${clock(seconds)}${dropped > 0 ? `, ${dropped} left out` : ''}`,
+    `Average FPS of the model: ${modelFps.toFixed(1)}`,
+    `Average FPS of everything: ${fps.toFixed(1)}`,
+    ...(output === undefined ? [] : [`Output: ${output}`]),
+  ].join('\n');
+}
+
+/** 65 as "1:05", 3665 as "1:01:05". */
+function clock(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const parts = hours > 0 ? [hours, String(minutes).padStart(2, '0')] : [minutes];
+  return [...parts, String(whole % 60).padStart(2, '0')].join(':');
+}
+
+function share(text: string): number {
+  const value = fraction(text);
+  if (value <= 0.99) return value;
+  throw new InvalidArgumentError('Expected a number from 0 to 0.99.');
+}
+
+function onWarning(message: string): void {
+  console.error(`Warning: ${message}`);
+}

@@ -1,0 +1,54 @@
+import { type Command, Option } from 'commander';
+import { DetectorError } from '../../base/errors.ts';
+import { loadDatasetConfig } from '../../data/dataset-config.ts';
+import { Detector } from '../../detector/detector.ts';
+import { UsageError } from '../usage-error.ts';
+import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
+import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions, trustTorchScript } from './model-options.ts';
+
+export interface TrainedDetectorFlags extends ModelFlags, ComputeFlags {
+  checkpoint?: string;
+  config?: string;
+}
+
+/** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
+export function addTrainedDetectorOptions(command: Command): Command {
+  const checkpoint = new Option(
+    '--checkpoint <dir>',
+    'the directory of a checkpoint, for example runs/train/best; or else --weights, with --config and the options of its model',
+  );
+  command.addOption(checkpoint.conflicts(modelFlagNames));
+  return addComputeOptions(addModelOptions(command));
+}
+
+/** Refuses flags that name no detector, before anything is read. @throws UsageError */
+export function checkTrainedDetectorFlags({ checkpoint, config, weights }: TrainedDetectorFlags): void {
+  if (checkpoint !== undefined) return;
+  if (weights === undefined) throw new UsageError('Give --checkpoint, or --weights with --config');
+  if (config === undefined) throw new UsageError('--weights: such a file has no names of classes; give --config too');
+}
+
+/**
+ * A detector that has been trained: a checkpoint, or a weights file with a head in it, such as the article's best_model.pth, whose
+ * classes are those of `--config`.
+ * @throws UsageError; DetectorError WEIGHTS_MISMATCH for a file without a head that fits
+ */
+export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
+  checkTrainedDetectorFlags(flags);
+  const { checkpoint, config = '', weights } = flags;
+  const compute = computeOptions(flags);
+  if (checkpoint !== undefined) return await Detector.load(checkpoint, { ...compute, ...trustTorchScript(flags) });
+  const options = await modelOptions(flags);
+  const { classes, defaultBoxes } = await loadDatasetConfig(config);
+  const detector = await Detector.create({ ...options, classes, ...compute, ...(defaultBoxes && { defaultBoxes }) });
+  const { weightReport } = detector;
+  if (weightReport?.head) return detector;
+  detector.dispose();
+  const why = weightReport?.wrongShape.length
+    ? `its head is for other classes than the ${classes.length} of ${config}, background included, or for another preset`
+    : 'it has no head';
+  throw new DetectorError(
+    'WEIGHTS_MISMATCH',
+    `${weights} cannot detect: ${why}. Give the file of a trained detector, or train one with dinov3-det train`,
+  );
+}

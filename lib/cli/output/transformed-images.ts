@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { Size } from '../../binding.ts';
+import { previewAugmentation } from '../../data/preview.ts';
+import type { VocDataset } from '../../data/voc-dataset.ts';
+import { makeDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
+import type { Trainer } from '../../training/trainer.ts';
+
+const MAX_IMAGES = 8;
+
+/** Writes `transformed_images.png`: pictures of the first batch as the model will get them, with their boxes. */
+export async function writeTransformedImages(
+  outDir: string,
+  dataset: VocDataset,
+  imageSize: Size,
+  { batchSize, epochs, seed, flipProbability, augmentation }: Trainer['options'],
+): Promise<void> {
+  const png = await previewAugmentation(dataset, {
+    imageSize,
+    count: Math.min(batchSize, MAX_IMAGES),
+    ...{ epochs, seed, flipProbability },
+    ...(augmentation && { augmentation }),
+  });
+  await makeDirectory(outDir);
+  await writeFileAtomic(join(outDir, 'transformed_images.png'), png);
+}

@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  addLossOptions,
+  addModelOptions,
+  checkSameModel,
+  modelOptions,
+  trustTorchScript,
+} from '../../../../lib/cli/options/model-options.ts';
+import { UsageError } from '../../../../lib/cli/usage-error.ts';
+import { presetConfig } from '../../../../lib/model/config.ts';
+import { layoutSafetensors } from '../../../../lib/weights/safetensors.ts';
+import { storedZip } from '../../../support/stored-zip.ts';
+import { temporaryFolder, writeFiles } from '../../../support/voc.ts';
+
+let folder: string;
+let weights: string;
+let program: string;
+
+beforeEach(async () => {
+  vi.stubEnv('DINOv3_WEIGHTS', undefined);
+  folder = await temporaryFolder();
+  weights = join(folder, 'w.safetensors');
+  program = join(folder, 'backbone.pt');
+  const archive = storedZip([['backbone/constants.pkl', Buffer.from('N.')]]);
+  await writeFiles(folder, { 'w.safetensors': layoutSafetensors([]).header, 'backbone.pt': archive });
+});
+
+describe('modelOptions', () => {
+  it('leaves to the library what is not said', async () => {
+    expect(await modelOptions({})).toEqual({});
+  });
+
+  it("maps the article's options", async () => {
+    const flags = { weights, modelName: 'dinov3_convnext_small', imgsz: [640, 480], preset: 'article' } as const;
+    expect(await modelOptions({ ...flags, imgsz: [...flags.imgsz] })).toEqual({
+      preset: 'article',
+      backbone: 'convnext_small',
+      imageSize: { width: 640, height: 480 },
+      weights,
+    });
+  });
+
+  it('takes what Detector.create takes in the place of the preset', async () => {
+    const args = '--head retinanet --classification-loss focal --box-loss giou --assigner atss --nms diou';
+    const command = addLossOptions(addModelOptions(new Command()));
+    expect(await modelOptions(command.parse(args.split(' '), { from: 'user' }).opts())).toEqual({
+      ...{ head: 'retinanet', assigner: 'atss', nms: 'diou' },
+      loss: { classification: 'focal', box: 'giou' },
+    });
+    expect(await modelOptions({ backgroundNegatives: true })).toEqual({ loss: { backgroundNegatives: true } });
+  });
+
+  it('takes a TorchScript file for the backbone, by either option', async () => {
+    const expected = { backbone: { torchscript: program } };
+    expect(await modelOptions({ backbone: program })).toEqual(expected);
+    // The article's command always names a model as well.
+    expect(await modelOptions({ weights: program, modelName: 'dinov3_convnext_tiny' })).toEqual(expected);
+  });
+
+  it('trusts a TorchScript file only when told to', async () => {
+    expect(await modelOptions({ backbone: program, trustTorchscript: true })).toEqual({
+      backbone: { torchscript: program },
+      trustTorchScript: true,
+    });
+    const parsed = addModelOptions(new Command()).parse(['--trust-torchscript'], { from: 'user' });
+    expect(trustTorchScript(parsed.opts())).toEqual({ trustTorchScript: true });
+    expect(trustTorchScript(addModelOptions(new Command()).parse([], { from: 'user' }).opts())).toEqual({});
+  });
+
+  it.each([
+    ['weights beside a TorchScript backbone', () => ({ backbone: program, weights }), 'has its weights in it'],
+    ['a second backbone', () => ({ backbone: 'convnext_tiny', weights: program }), 'is itself a backbone'],
+    ['weights as the backbone', () => ({ backbone: weights }), 'give it with --weights'],
+    ['an unknown backbone', () => ({ backbone: 'resnet50' }), 'found "resnet50"'],
+  ])('refuses %s', async (_, flags, message) => {
+    const result = modelOptions(flags());
+    await expect(result).rejects.toThrow(UsageError);
+    await expect(result).rejects.toThrow(message);
+  });
+});
+
+describe('checkSameModel', () => {
+  const config = presetConfig('article', 'convnext_tiny', { width: 640, height: 480 });
+
+  it('takes the same model, and none', () => {
+    checkSameModel({}, config);
+    checkSameModel({ preset: 'article', fusion: 'none' }, config);
+    checkSameModel({ fusion: 'fpn' }, presetConfig('best', 'convnext_tiny', config.imageSize, { fusion: 'fpn' }));
+    checkSameModel({ backbone: 'convnext_tiny', imageSize: { width: 640, height: 480 } }, config);
+  });
+
+  it('refuses another', () => {
+    const turned = { imageSize: { width: 480, height: 640 } };
+    expect(() => checkSameModel(turned, config)).toThrow('--imgsz 480 640: the run to resume has 640 480');
+    expect(() => checkSameModel({ backbone: 'convnext_base' }, config)).toThrow('convnext_tiny, not convnext_base');
+    expect(() => checkSameModel({ backbone: { torchscript: 'a.pt' } }, config)).toThrow('not torchscript');
+    expect(() => checkSameModel({ preset: 'best' }, config)).toThrow('--preset best: the run to resume has the preset');
+    expect(() => checkSameModel({ fusion: 'fpn' }, config)).toThrow(
+      '--fusion fpn: the run to resume has the fusion none',
+    );
+  });
+
+  it.each([
+    [{ head: 'retinanet' }, '--head retinanet: the run to resume has the head ssd'],
+    [
+      { loss: { classification: 'focal' } },
+      '--classification-loss focal: the run to resume has the classification loss hard-negative',
+    ],
+    [{ loss: { box: 'giou' } }, '--box-loss giou: the run to resume has the box loss smooth-l1'],
+    [{ loss: { backgroundNegatives: true } }, '--background-negatives: the run to resume has no background negatives'],
+    [{ assigner: 'atss' }, '--assigner atss: the run to resume has the assigner ssd'],
+    [{ nms: 'diou' }, '--nms diou: the run to resume has the NMS plain'],
+  ] as const)('refuses %j', (options, message) => {
+    expect(() => checkSameModel(options, config)).toThrow(UsageError);
+    expect(() => checkSameModel(options, config)).toThrow(message);
+  });
+
+  it('names the flag that was given to leave background negatives out', () => {
+    const best = presetConfig('best', 'convnext_tiny', config.imageSize);
+    expect(() => checkSameModel({ loss: { backgroundNegatives: false } }, best)).toThrow(
+      '--no-background-negatives: the run to resume has background negatives',
+    );
+  });
+
+  it("takes a run's own choices", () => {
+    const retinaNet = presetConfig('article', 'convnext_tiny', config.imageSize, { head: 'retinanet' });
+    const loss = { classification: 'focal', box: 'l1' } as const;
+    checkSameModel({ head: 'retinanet', fusion: 'fpn', loss, assigner: 'retinanet', nms: 'plain' }, retinaNet);
+    expect(() => checkSameModel({ head: 'ssd' }, retinaNet)).toThrow('--head ssd: the run to resume has the head retinanet'); // biome-ignore format: one line
+  });
+});
