@@ -1,8 +1,10 @@
 import { DetectorError, type DetectorErrorCode } from './base/errors.ts';
+import type { Size } from './boxes/box.ts';
 import { loadAddon } from './libtorch/load.ts';
-import type { NmsName } from './model/config.ts';
+import type { BoxOptions } from './model/default-box-options.ts';
 import type { HeadName } from './model/detection-head.ts';
 import type { AssignerName, LossOptions } from './model/loss-options.ts';
+import type { PostprocessOptions } from './model/postprocess-options.ts';
 import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 
 /** The only file that knows the addon: its functions, typed. Checking and naming is done by the callers. */
@@ -12,34 +14,6 @@ declare const kind: unique symbol;
 export type DetectorHandle = { readonly [kind]: 'Detector' };
 /** Opaque: pictures of one size with their ground truth. */
 export type BatchHandle = { readonly [kind]: 'Batch' };
-
-/** In pixels of a picture, or in cells of a feature map. */
-export interface Size {
-  width: number;
-  height: number;
-}
-
-/** torchvision's DefaultBoxGenerator, resolved: one list of ratios per head entry, one more scale than lists. */
-export interface DefaultBoxOptions {
-  aspectRatios: number[][];
-  /** Relative to the image's side. */
-  scales: number[];
-  /** Pixels per cell, for each map; empty: image size / map size. */
-  steps: number[];
-  /** Clamp width and height to the image. */
-  clip: boolean;
-}
-
-/** torchvision's AnchorGenerator (RetinaNet): on every map each size in each ratio. */
-export interface AnchorOptions {
-  /** Sides of the square of the same area, in pixels; one list for each map, all equally long. */
-  sizes: number[][];
-  /** Height / width. */
-  aspectRatios: number[];
-}
-
-/** Of the head `ssd`, or of `retinanet`. */
-export type BoxOptions = DefaultBoxOptions | AnchorOptions;
 
 export interface NativeDetectorOptions {
   /** A ConvNeXt's name, or "torchscript". */
@@ -175,24 +149,6 @@ export interface StepResult {
   positives: number;
 }
 
-export type TopkPer = 'class' | 'map';
-
-/** From scores to detections, as torchvision's SSD; its defaults are in the comments. */
-export interface PostprocessOptions {
-  /** To be exceeded, 0 to 1; .01. */
-  scoreThreshold: number;
-  /** IoU above which NMS drops the lower of two boxes of a class; .45. */
-  nmsThreshold: number;
-  /** Best boxes of each class, or of each map (`topkPer`), that go into NMS; 400. */
-  topkCandidates: number;
-  /** Best boxes of a picture; 200. */
-  maxDetections: number;
-  /** Default `plain`. */
-  nms?: NmsName;
-  /** Default `class`, as torchvision's SSD; `map`, all classes together, as its RetinaNet. */
-  topkPer?: TopkPer;
-}
-
 export interface DetectorScriptOptions extends PostprocessOptions {
   classes: readonly string[];
 }
@@ -245,6 +201,17 @@ export interface NativeAddon {
    */
   takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>;
   detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>;
+}
+
+/**
+ * Makes a batch of pictures that nobody needs afterwards: their memory is free at once, for the next ones. Left to the collector it
+ * would be dozens of pictures, and each in memory that the system has just cleared, which takes as long as the decoding.
+ */
+export async function makeBatch(addon: NativeAddon, spec: BatchSpec): Promise<BatchHandle> {
+  const batch = await addon.createBatch(spec);
+  const pictures = spec.images.flatMap((image) => ('layers' in image ? image.layers : [image]));
+  for (const { data } of pictures) addon.freePixels(data);
+  return batch;
 }
 
 let wrapped: NativeAddon | undefined;

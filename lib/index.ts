@@ -9,7 +9,8 @@ export {
 } from './analysis/analyze-dataset.ts';
 export { writeAnalysisReport } from './analysis/report/report.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
-export type { Box, Detection, GroundTruth } from './boxes/detection.ts';
+export type { Box } from './boxes/box.ts';
+export type { Detection, GroundTruth } from './boxes/detection.ts';
 export {
   type Augmentation,
   type AugmentationName,
@@ -53,17 +54,11 @@ export {
 export { type VocOptions, type VocResult, vocAveragePrecision } from './evaluation/voc-average-precision.ts';
 export type { AnnotateOptions } from './images/draw.ts';
 export type { ImageInput, RgbImage } from './images/image.ts';
-export {
-  type BackboneName,
-  backboneNames,
-  type DetectorConfig,
-  type NmsName,
-  type PresetName,
-  presetNames,
-} from './model/config.ts';
+export { type BackboneName, backboneNames, type DetectorConfig, type PresetName, presetNames } from './model/config.ts';
 export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
+export type { NmsName } from './model/postprocess-options.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
 export {
   type EpochEvent,

@@ -88,8 +88,15 @@ const parts = [
 
 /** The tests that read golden files, and those that call Python themselves. */
 const tests = [
-  ...['native', 'scripts/export-backbone', 'lib/weights', 'lib/torch', 'lib/config', 'lib/export'],
-  ...['lib/augment', 'lib/average-precision', 'lib/learning-rate'],
+  ...[
+    'native',
+    'scripts/export-backbone',
+    'lib/weights',
+    'lib/detector/torch',
+    'lib/detector/export',
+    'lib/model/config',
+  ],
+  ...['lib/data/augment', 'lib/evaluation/average-precision', 'lib/training/learning-rate'],
 ].map((path) => `test/${path}`);
 
 await main(async () => {

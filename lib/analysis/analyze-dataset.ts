@@ -1,8 +1,9 @@
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
-import type { BoxOptions, Size } from '../binding.ts';
+import type { Size } from '../boxes/box.ts';
 import type { DatasetIssue } from '../data/dataset-issue.ts';
 import { VocDataset } from '../data/voc-dataset.ts';
 import { defaultPreset, type PresetName, presetConfig, presetMaps } from '../model/config.ts';
+import type { BoxOptions } from '../model/default-box-options.ts';
 import { countMaps } from '../model/default-box-options.ts';
 import type { HeadName } from '../model/detection-head.ts';
 import type { Coverage } from './default-boxes/coverage.ts';

@@ -1,7 +1,8 @@
 import { runInSlices } from '../base/time-slices.ts';
-import type { BoxOptions, Size } from '../binding.ts';
+import type { Size } from '../boxes/box.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
 import type { Sample, VocDataset } from '../data/voc-dataset.ts';
+import type { BoxOptions } from '../model/default-box-options.ts';
 import { isAnchors } from '../model/default-box-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
 import type { AnalysisHooks, ClassCount, DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';

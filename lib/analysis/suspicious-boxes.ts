@@ -1,6 +1,5 @@
-import type { Size } from '../binding.ts';
+import type { Box, Size } from '../boxes/box.ts';
 import { boxIou } from '../boxes/box.ts';
-import type { Box } from '../boxes/detection.ts';
 import type { Sample } from '../data/voc-dataset.ts';
 
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';

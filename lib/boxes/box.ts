@@ -1,4 +1,16 @@
-import type { Box } from './detection.ts';
+/** In pixels of a picture, or in cells of a feature map. */
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** Corners in pixels of the image that the box belongs to, `xmin < xmax`, `ymin < ymax`, floating point, never shifted by one. */
+export interface Box {
+  xmin: number;
+  ymin: number;
+  xmax: number;
+  ymax: number;
+}
 
 /** Intersection over union of two boxes: 0 for boxes apart, 1 for the same box. */
 export function boxIou(a: Box, b: Box): number {
@@ -7,4 +19,14 @@ export function boxIou(a: Box, b: Box): number {
   if (width <= 0 || height <= 0) return 0;
   const area = (box: Box) => (box.xmax - box.xmin) * (box.ymax - box.ymin);
   return (width * height) / (area(a) + area(b) - width * height);
+}
+
+/** The box after the image, `width` pixels wide, was mirrored left to right. */
+export function flipBox(box: Box, width: number): Box {
+  return { xmin: width - box.xmax, ymin: box.ymin, xmax: width - box.xmin, ymax: box.ymax };
+}
+
+/** The box after the image was resized by `sx` horizontally and `sy` vertically (new size / old size). */
+export function scaleBox(box: Box, sx: number, sy: number): Box {
+  return { xmin: box.xmin * sx, ymin: box.ymin * sy, xmax: box.xmax * sx, ymax: box.ymax * sy };
 }

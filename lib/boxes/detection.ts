@@ -1,10 +1,4 @@
-/** Corners in pixels of the image that the box belongs to, `xmin < xmax`, `ymin < ymax`, floating point, never shifted by one. */
-export interface Box {
-  xmin: number;
-  ymin: number;
-  xmax: number;
-  ymax: number;
-}
+import type { Box } from './box.ts';
 
 /** One detected object: its class name, a score from 0 to 1, and its box in pixels of the original image. */
 export interface Detection {

@@ -1,11 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { permutation } from '../base/random.ts';
-import { makeBatch } from '../batch.ts';
-import type { BatchHandle, BatchSpec, NativeAddon, Size } from '../binding.ts';
+import type { BatchHandle, BatchSpec, NativeAddon } from '../binding.ts';
+import { makeBatch } from '../binding.ts';
+import type { Size } from '../boxes/box.ts';
+import { flipBox, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 import { decodeImage, type RgbImage } from '../images/image.ts';
-import { decideFlip, flipBox, scaleBox } from './augment/flip.ts';
+import { decideFlip } from './augment/flip.ts';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
 import type { Sample, VocDataset } from './voc-dataset.ts';
 

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkBoolean, checkKeys, checkString } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import type { BoxOptions } from '../binding.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 import { checkClasses } from '../model/class-list.ts';
+import type { BoxOptions } from '../model/default-box-options.ts';
 import { checkOrderedBoxes } from '../model/default-box-options.ts';
 import type { VocSource } from './voc-files.ts';
 

@@ -1,10 +1,10 @@
 import { checkInteger, checkKeys, checkNumber, wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
-import { native, type Size } from '../binding.ts';
+import { native } from '../binding.ts';
+import { type Size, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 import type { RgbImage } from '../images/image.ts';
 import { checkImageSize, presetConfig } from '../model/config.ts';
-import { scaleBox } from './augment/flip.ts';
 import { type AugmentationName, type AugmentationOptions, resolveAugmentation } from './augment/options.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
 import { VocDataset } from './voc-dataset.ts';

@@ -2,15 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
-import { makeBatch } from '../batch.ts';
-import {
-  type BoxOptions,
-  type DetectorHandle,
-  type NativeAddon,
-  type NativeDetectorOptions,
-  native,
-  type Size,
-} from '../binding.ts';
+import { type DetectorHandle, makeBatch, type NativeAddon, type NativeDetectorOptions, native } from '../binding.ts';
+import type { Size } from '../boxes/box.ts';
 import type { Detection } from '../boxes/detection.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
@@ -27,6 +20,7 @@ import {
   presetConfig,
   withChoices,
 } from '../model/config.ts';
+import type { BoxOptions } from '../model/default-box-options.ts';
 import type { HeadName } from '../model/detection-head.ts';
 import type { Features, Fusion } from '../model/feature-pyramid.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';

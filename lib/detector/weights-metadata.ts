@@ -4,18 +4,12 @@ import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import { checkClasses } from '../model/class-list.ts';
-import {
-  backboneNames,
-  checkDetectorConfig,
-  checkImageSize,
-  nmsNames,
-  presetConfig,
-  presetNames,
-} from '../model/config.ts';
+import { backboneNames, checkDetectorConfig, checkImageSize, presetConfig, presetNames } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
 import { headNames } from '../model/detection-head.ts';
 import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
 import { assignerNames, checkLoss } from '../model/loss-options.ts';
+import { nmsNames } from '../model/postprocess-options.ts';
 import { ARTICLE_SOURCE } from '../weights/key-maps.ts';
 import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';

@@ -1,13 +1,6 @@
-import {
-  checkInteger,
-  checkKeys,
-  checkNumber,
-  checkNumbers,
-  checkOneOf,
-  checkPositive,
-  wrongArgument,
-} from '../base/check.ts';
-import type { BoxOptions, DefaultBoxOptions, PostprocessOptions, Size } from '../binding.ts';
+import { checkInteger, checkKeys, checkNumbers, checkOneOf, checkPositive, wrongArgument } from '../base/check.ts';
+import type { Size } from '../boxes/box.ts';
+import type { BoxOptions, DefaultBoxOptions } from './default-box-options.ts';
 import { checkDefaultBoxes, checkOrderedBoxes, countMaps, isAnchors } from './default-box-options.ts';
 import { type HeadName, headNames, retinaNet } from './detection-head.ts';
 import {
@@ -20,6 +13,7 @@ import {
   retinaNetMaps,
 } from './feature-pyramid.ts';
 import { type AssignerName, assignerNames, checkLoss, type LossOptions, ssdLoss } from './loss-options.ts';
+import { checkPostprocess, type NmsName, nmsNames, type PostprocessOptions } from './postprocess-options.ts';
 
 /** The native backbones: DINOv3's four ConvNeXt sizes, and a small one for tests and demos. */
 export const backboneNames = [
@@ -35,13 +29,6 @@ export type BackboneName = (typeof backboneNames)[number];
 export const presetNames = ['article', 'best'] as const;
 export type PresetName = (typeof presetNames)[number];
 export const defaultPreset: PresetName = 'best';
-
-/**
- * `plain`; `diou`: by distance IoU (Zheng et al. 2020); `weighted`: plain, and a kept box becomes the average, by score, of itself and
- * those that it suppressed.
- */
-export const nmsNames = ['plain', 'diou', 'weighted'] as const;
-export type NmsName = (typeof nmsNames)[number];
 
 /** Everything that, with the weights, makes a model: plain JSON, kept in every checkpoint. */
 export interface DetectorConfig {
@@ -255,18 +242,4 @@ function checkMaps(prefix: string, config: DetectorConfig): void {
     `Expected ${maps} lists for ${prefix}defaultBoxes.${key}, one for each map of the pyramid at ${imageSize.width}x${imageSize.height}, ` +
       `but received ${lists}. Leave them out (DEFAULT_BOXES of a data set file), or have them proposed for these maps: dinov3-det analyze ${flag}`,
   );
-}
-
-/** Every field of a postprocess configuration. */
-function checkPostprocess(name: string, value: unknown): PostprocessOptions {
-  const keys = ['scoreThreshold', 'nmsThreshold', 'topkCandidates', 'maxDetections', 'nms', 'topkPer'];
-  const options = checkKeys(name, value, keys);
-  return {
-    scoreThreshold: checkNumber(`${name}.scoreThreshold`, options.scoreThreshold, 0, 1),
-    nmsThreshold: checkNumber(`${name}.nmsThreshold`, options.nmsThreshold, 0, 1),
-    topkCandidates: checkInteger(`${name}.topkCandidates`, options.topkCandidates, 1, 1e6),
-    maxDetections: checkInteger(`${name}.maxDetections`, options.maxDetections, 1, 1e6),
-    ...(options.nms !== undefined && { nms: checkOneOf(`${name}.nms`, options.nms, nmsNames) }),
-    ...(options.topkPer !== undefined && { topkPer: checkOneOf(`${name}.topkPer`, options.topkPer, ['class', 'map']) }),
-  };
 }

@@ -1,5 +1,26 @@
 import { checkBoolean, checkKeys, checkNumbers, checkPositive, checkSequence, wrongArgument } from '../base/check.ts';
-import type { AnchorOptions, BoxOptions, DefaultBoxOptions } from '../binding.ts';
+
+/** torchvision's DefaultBoxGenerator, resolved: one list of ratios per head entry, one more scale than lists. */
+export interface DefaultBoxOptions {
+  aspectRatios: number[][];
+  /** Relative to the image's side. */
+  scales: number[];
+  /** Pixels per cell, for each map; empty: image size / map size. */
+  steps: number[];
+  /** Clamp width and height to the image. */
+  clip: boolean;
+}
+
+/** torchvision's AnchorGenerator (RetinaNet): on every map each size in each ratio. */
+export interface AnchorOptions {
+  /** Sides of the square of the same area, in pixels; one list for each map, all equally long. */
+  sizes: number[][];
+  /** Height / width. */
+  aspectRatios: number[];
+}
+
+/** Of the head `ssd`, or of `retinanet`. */
+export type BoxOptions = DefaultBoxOptions | AnchorOptions;
 
 const MAX_MAPS = 16;
 const MAX_RATIOS = 16;

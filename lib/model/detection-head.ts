@@ -1,6 +1,7 @@
-import type { AnchorOptions, PostprocessOptions } from '../binding.ts';
+import type { AnchorOptions } from './default-box-options.ts';
 import { type Features, type Fusion, RETINANET_MAPS } from './feature-pyramid.ts';
 import type { AssignerName, LossOptions } from './loss-options.ts';
+import type { PostprocessOptions } from './postprocess-options.ts';
 
 /** torchvision's SSD head, or RetinaNet's (Lin et al. 2017): two towers of convolutions that serve all maps of a pyramid. */
 export const headNames = ['ssd', 'retinanet'] as const;

@@ -1,4 +1,5 @@
-import type { DefaultBoxOptions, Size } from '../binding.ts';
+import type { Size } from '../boxes/box.ts';
+import type { DefaultBoxOptions } from './default-box-options.ts';
 
 /** What the head looks at: the backbone's own maps (of a ConvNeXt the last, stride 32), or a pyramid from stride 8 upwards. */
 export const featuresNames = ['last', 'pyramid'] as const;

@@ -1,5 +1,6 @@
+import type { Box } from '../boxes/box.ts';
 import { boxIou } from '../boxes/box.ts';
-import type { Box, Detection } from '../boxes/detection.ts';
+import type { Detection } from '../boxes/detection.ts';
 
 /** A detection in a video. */
 export interface VideoDetection extends Detection {

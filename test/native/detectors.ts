@@ -3,7 +3,6 @@ import { join } from 'node:path';
 
 import {
   type BatchHandle,
-  type DefaultBoxOptions,
   type DetectorHandle,
   type NativeAddon,
   type NativeDetectorOptions,
@@ -12,6 +11,7 @@ import {
   type StepResult,
   type TrainingOptions,
 } from '../../lib/binding.ts';
+import type { DefaultBoxOptions } from '../../lib/model/default-box-options.ts';
 import { layoutSafetensors } from '../../lib/weights/safetensors.ts';
 import { temporaryFolder } from '../support/voc.ts';
 import { picture, type Tensor, weight } from './support.ts';

@@ -1,19 +1,12 @@
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
-import type {
-  AnchorOptions,
-  BatchImage,
-  BatchSpec,
-  DefaultBoxOptions,
-  NativeDetectorOptions,
-  PostprocessOptions,
-  Size,
-  StepResult,
-  TrainingOptions,
-} from '../../lib/binding.ts';
+import type { BatchImage, BatchSpec, NativeDetectorOptions, StepResult, TrainingOptions } from '../../lib/binding.ts';
+import type { Size } from '../../lib/boxes/box.ts';
 import { addonPath, loadAddonFile } from '../../lib/libtorch/load.ts';
+import type { AnchorOptions, DefaultBoxOptions } from '../../lib/model/default-box-options.ts';
 import type { AssignerName, LossOptions } from '../../lib/model/loss-options.ts';
+import type { PostprocessOptions } from '../../lib/model/postprocess-options.ts';
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
 import { numbersOf, type Tensor, tensor, uniform } from '../support/named-values.ts';
 

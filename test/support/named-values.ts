@@ -1,4 +1,4 @@
-import type { Size } from '../../lib/binding.ts';
+import type { Size } from '../../lib/boxes/box.ts';
 
 /** Float32Array is float32, Int32Array int64 (labels, counts, indices), Uint8Array uint8. */
 export interface Tensor<Data extends Float32Array | Int32Array | Uint8Array = Float32Array> {

@@ -1,4 +1,4 @@
-import type { AnchorOptions } from '../../binding.ts';
+import type { AnchorOptions } from '../../model/default-box-options.ts';
 import type { DefaultBoxLayout } from './coverage.ts';
 import type { RelativeBox } from './default-box-grid.ts';
 import { bestOf, MIN_CELLS, type ProposalOptions, rounded } from './default-box-proposal.ts';

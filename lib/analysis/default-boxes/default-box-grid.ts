@@ -1,4 +1,5 @@
-import type { AnchorOptions, BoxOptions, DefaultBoxOptions, Size } from '../../binding.ts';
+import type { Size } from '../../boxes/box.ts';
+import type { AnchorOptions, BoxOptions, DefaultBoxOptions } from '../../model/default-box-options.ts';
 import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 

@@ -1,5 +1,6 @@
-import type { BoxOptions, DefaultBoxOptions, Size } from '../../binding.ts';
+import type { Size } from '../../boxes/box.ts';
 import { relativeSide } from '../../boxes/relative-side.ts';
+import type { BoxOptions, DefaultBoxOptions } from '../../model/default-box-options.ts';
 import type { DefaultBoxLayout } from './coverage.ts';
 import { bestDefaultBox, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU } from './default-box-matching.ts';

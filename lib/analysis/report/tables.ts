@@ -1,4 +1,4 @@
-import type { Size } from '../../binding.ts';
+import type { Size } from '../../boxes/box.ts';
 import type { DatasetAnalysis } from '../analyze-dataset.ts';
 import type { CoverageRow, DefaultBoxLayout } from '../default-boxes/coverage.ts';
 import type { Distribution } from '../distribution.ts';

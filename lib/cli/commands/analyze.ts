@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { analyzeDataset, type DatasetAnalysis } from '../../analysis/analyze-dataset.ts';
 import { REPORT_PAGE, writeAnalysisReport } from '../../analysis/report/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../../analysis/report/tables.ts';
-import type { Size } from '../../binding.ts';
+import type { Size } from '../../boxes/box.ts';
 import { loadDatasetConfig, withDefaultBoxes } from '../../data/dataset-config.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
 import { defaultPreset, type PresetName, presetNames } from '../../model/config.ts';

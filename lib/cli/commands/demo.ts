@@ -2,7 +2,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../../base/errors.ts';
-import { scaleBox } from '../../data/augment/flip.ts';
+import { scaleBox } from '../../boxes/box.ts';
 import { makeDirectory } from '../../files/atomic-file.ts';
 import { Detector, type EvaluationResult, Evaluator, loadDatasetConfig, Trainer, VocDataset } from '../../index.ts';
 import { writeDrawnScenes } from '../demo/drawn-scenes.ts';

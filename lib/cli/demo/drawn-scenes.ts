@@ -1,8 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { random } from '../../base/random.ts';
-import type { Size } from '../../binding.ts';
-import type { Box } from '../../boxes/detection.ts';
+import type { Box, Size } from '../../boxes/box.ts';
 import { makeDirectory } from '../../files/atomic-file.ts';
 import { BACKGROUND } from '../../model/class-list.ts';
 import { outline, type ShapeName, shapeNames } from './shapes.ts';

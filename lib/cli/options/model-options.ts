@@ -8,8 +8,6 @@ import {
   backboneNames,
   checkImageSize,
   type DetectorConfig,
-  type NmsName,
-  nmsNames,
   type PresetName,
   presetNames,
 } from '../../model/config.ts';
@@ -24,6 +22,7 @@ import {
   checkLoss,
   classLossNames,
 } from '../../model/loss-options.ts';
+import { type NmsName, nmsNames } from '../../model/postprocess-options.ts';
 import { UsageError } from '../usage-error.ts';
 import { integers, oneOf } from './option-values.ts';
 import { findWeights } from './weights-file.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Size } from '../../binding.ts';
+import type { Size } from '../../boxes/box.ts';
 import { previewAugmentation } from '../../data/preview.ts';
 import type { VocDataset } from '../../data/voc-dataset.ts';
 import { makeDirectory, writeFileAtomic } from '../../files/atomic-file.ts';

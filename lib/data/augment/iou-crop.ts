@@ -1,6 +1,6 @@
 import type { Draw } from '../../base/random.ts';
 import type { Rectangle } from '../../binding.ts';
-import type { Box } from '../../boxes/detection.ts';
+import type { Box } from '../../boxes/box.ts';
 import { clipBox, crop, hasCentreOf, type View, within } from './view.ts';
 
 export interface IouCrop {

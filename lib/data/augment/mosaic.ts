@@ -1,5 +1,6 @@
 import type { Draw } from '../../base/random.ts';
-import type { Rectangle, Size } from '../../binding.ts';
+import type { Rectangle } from '../../binding.ts';
+import type { Size } from '../../boxes/box.ts';
 import { crop, type View, within } from './view.ts';
 
 export interface Mosaic {

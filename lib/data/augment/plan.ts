@@ -1,7 +1,8 @@
 import { type Draw, PURPOSE, type StreamKey, stream } from '../../base/random.ts';
-import type { Placement, Rectangle, Size } from '../../binding.ts';
-import type { Box, GroundTruth } from '../../boxes/detection.ts';
-import { flipBox } from './flip.ts';
+import type { Placement, Rectangle } from '../../binding.ts';
+import type { Box, Size } from '../../boxes/box.ts';
+import { flipBox } from '../../boxes/box.ts';
+import type { GroundTruth } from '../../boxes/detection.ts';
 import { iouCrop } from './iou-crop.ts';
 import { mixup } from './mixup.ts';
 import { fitToArea, mosaicAreas } from './mosaic.ts';

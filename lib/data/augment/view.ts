@@ -1,5 +1,6 @@
 import type { Rectangle } from '../../binding.ts';
-import type { Box, GroundTruth } from '../../boxes/detection.ts';
+import type { Box } from '../../boxes/box.ts';
+import type { GroundTruth } from '../../boxes/detection.ts';
 
 /**
  * A sample on its way through the geometric transforms, each a function from view to view: what of the picture is to be seen, and

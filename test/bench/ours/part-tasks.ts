@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeBatch } from '../../../lib/batch.ts';
-import { native, type Size } from '../../../lib/binding.ts';
+import { makeBatch, native } from '../../../lib/binding.ts';
+import type { Size } from '../../../lib/boxes/box.ts';
 import { DataLoader } from '../../../lib/data/data-loader.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/data/voc-dataset.ts';
 import { internalsOf } from '../../../lib/detector/detector.ts';

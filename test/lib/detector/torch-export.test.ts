@@ -13,7 +13,7 @@ import { temporaryFolder } from '../../support/voc.ts';
 
 /** A Python with torch: where there is one, torch itself reads what is exported. */
 const python = process.env.DINOV3_DET_TORCH_PYTHON;
-const script = join(import.meta.dirname, '../reference/load_export.py');
+const script = join(import.meta.dirname, '../../reference/load_export.py');
 
 interface Loaded {
   beside: unknown;

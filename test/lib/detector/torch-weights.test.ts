@@ -17,7 +17,7 @@ describe.skipIf(!python)('convnext_tiny as torch saves it (DINOV3_DET_TORCH_PYTH
   let digests: Record<string, Record<string, string>>;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'dinov3-det-test-'));
-    execFileSync(python!, [join(import.meta.dirname, '../reference/make_weights.py'), folder], { stdio: 'inherit' });
+    execFileSync(python!, [join(import.meta.dirname, '../../reference/make_weights.py'), folder], { stdio: 'inherit' });
     digests = JSON.parse(readFileSync(join(folder, 'digests.json'), 'utf8'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

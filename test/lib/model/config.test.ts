@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { DefaultBoxOptions } from '../../../lib/binding.ts';
 import {
   checkDetectorConfig,
   checkImageSize,
@@ -9,6 +8,7 @@ import {
   presetMaps,
   withChoices,
 } from '../../../lib/model/config.ts';
+import type { DefaultBoxOptions } from '../../../lib/model/default-box-options.ts';
 import { golden } from '../../support/shared.ts';
 
 const size = { width: 640, height: 640 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import type { BatchComposition, BatchImage, BatchSpec, Placement, Size } from '../../../lib/binding.ts';
+import type { BatchComposition, BatchImage, BatchSpec, Placement } from '../../../lib/binding.ts';
+import type { Size } from '../../../lib/boxes/box.ts';
 import { addon } from '../detectors.ts';
 import { loadTestAddon, picture } from '../support.ts';
 

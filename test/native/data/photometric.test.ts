@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Photometric, Size } from '../../../lib/binding.ts';
+import type { Photometric } from '../../../lib/binding.ts';
+import type { Size } from '../../../lib/boxes/box.ts';
 import { golden } from '../../support/shared.ts';
 import { addon } from '../detectors.ts';
 import { picture } from '../support.ts';

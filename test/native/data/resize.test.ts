@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Size } from '../../../lib/binding.ts';
+import type { Size } from '../../../lib/boxes/box.ts';
 import { golden } from '../../support/shared.ts';
 import { loadTestAddon, picture } from '../support.ts';
 

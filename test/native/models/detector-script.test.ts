@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-import type { DetectorHandle, NativeDetectorOptions, PostprocessOptions } from '../../../lib/binding.ts';
+import type { DetectorHandle, NativeDetectorOptions } from '../../../lib/binding.ts';
 import { presetConfig } from '../../../lib/model/config.ts';
 import { pyramidDefaultBoxes, pyramidMaps } from '../../../lib/model/feature-pyramid.ts';
+import type { PostprocessOptions } from '../../../lib/model/postprocess-options.ts';
 import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-
-import type { AnchorOptions, Size } from '../../../lib/binding.ts';
+import type { Size } from '../../../lib/boxes/box.ts';
+import type { AnchorOptions } from '../../../lib/model/default-box-options.ts';
 import { golden } from '../../support/shared.ts';
 import { loadTestAddon, rowsOf, unpack } from '../support.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-
-import type { PostprocessOptions, Size } from '../../../lib/binding.ts';
+import type { Size } from '../../../lib/boxes/box.ts';
 import { defaultBoxScales } from '../../../lib/model/config.ts';
+import type { PostprocessOptions } from '../../../lib/model/postprocess-options.ts';
 import { golden } from '../../support/shared.ts';
 import { type Detections, expectClose, loadTestAddon, matrix, pattern, tensor, unpack } from '../support.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { proposeAnchors } from '../../../../lib/analysis/default-boxes/anchor-proposal.ts';
 import { measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
-import type { AnchorOptions } from '../../../../lib/binding.ts';
+import type { AnchorOptions } from '../../../../lib/model/default-box-options.ts';
 import { checkOrderedBoxes } from '../../../../lib/model/default-box-options.ts';
 import { retinaNet } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';

@@ -6,7 +6,8 @@ import {
   type RelativeBox,
   visitDefaultBoxes,
 } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
-import type { BoxOptions, Size } from '../../../../lib/binding.ts';
+import type { Size } from '../../../../lib/boxes/box.ts';
+import type { BoxOptions } from '../../../../lib/model/default-box-options.ts';
 import { isAnchors } from '../../../../lib/model/default-box-options.ts';
 import { retinaNet } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';

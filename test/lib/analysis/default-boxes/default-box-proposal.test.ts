@@ -3,8 +3,8 @@ import { type DefaultBoxLayout, measureCoverage } from '../../../../lib/analysis
 import { defaultBoxShapes } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
 import { proposeDefaultBoxes } from '../../../../lib/analysis/default-boxes/default-box-proposal.ts';
 import { shapeIou } from '../../../../lib/analysis/default-boxes/k-means.ts';
-import type { DefaultBoxOptions } from '../../../../lib/binding.ts';
 import { presetConfig } from '../../../../lib/model/config.ts';
+import type { DefaultBoxOptions } from '../../../../lib/model/default-box-options.ts';
 import { checkDefaultBoxes } from '../../../../lib/model/default-box-options.ts';
 import { finish, randomBox, vocLikePictures } from '../../../support/pictures.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decideFlip, flipBox, scaleBox } from '../../../../lib/data/augment/flip.ts';
+import { flipBox, scaleBox } from '../../../../lib/boxes/box.ts';
+import { decideFlip } from '../../../../lib/data/augment/flip.ts';
 
 const box = { xmin: 10, ymin: 20.5, xmax: 40, ymax: 60 };
 

@@ -1,7 +1,5 @@
 import { expect, it } from 'vitest';
-
-import { makeBatch } from '../../lib/batch.ts';
-import { type BatchSpec, native } from '../../lib/binding.ts';
+import { type BatchSpec, makeBatch, native } from '../../lib/binding.ts';
 
 const addon = await native();
 const size = { width: 2, height: 1 };
