@@ -1,12 +1,12 @@
 /// <reference types="node" preserve="true" />
-export {
-  type AnalysisHooks,
-  type AnalysisOptions,
-  analyzeDataset,
-  type ClassCount,
-  type DatasetAnalysis,
-  type DefaultBoxFit,
-} from './analysis/analyze-dataset.ts';
+export { analyzeDataset } from './analysis/analyze-dataset.ts';
+export type {
+  AnalysisHooks,
+  AnalysisOptions,
+  ClassCount,
+  DatasetAnalysis,
+  DefaultBoxFit,
+} from './analysis/dataset-analysis.ts';
 export { writeAnalysisReport } from './analysis/report/report.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { Box } from './boxes/box.ts';
@@ -18,13 +18,15 @@ export {
   augmentationNames,
   ssdAugmentation,
 } from './data/augment/options.ts';
+export type { Sample } from './data/dataset.ts';
 export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './data/dataset-issue.ts';
 export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
-export { type Sample, VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
+export { VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
 export type { ComputeOptions, Precision } from './detector/compute-options.ts';
 export type { DetectOptions } from './detector/detect-options.ts';
-export { Detector, type DetectorOptions, type LoadOptions } from './detector/detector.ts';
+export { Detector } from './detector/detector.ts';
+export type { DetectorOptions, LoadOptions } from './detector/detector-options.ts';
 export {
   type ExportFormat,
   type ExportOptions,
@@ -60,14 +62,9 @@ export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
 export type { NmsName } from './model/postprocess-options.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
-export {
-  type EpochEvent,
-  type StepEvent,
-  Trainer,
-  type TrainingHooks,
-  type TrainingResult,
-} from './training/trainer.ts';
+export { Trainer } from './training/trainer.ts';
 export type { OptimizerName, TrainerOptions } from './training/trainer-options.ts';
+export type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from './training/training-events.ts';
 export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';
 export type { VideoInfo } from './video/probe.ts';
 export type { VideoDetection } from './video/tracker.ts';

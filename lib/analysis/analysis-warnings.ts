@@ -1,4 +1,4 @@
-import type { DatasetAnalysis } from './analyze-dataset.ts';
+import type { DatasetAnalysis } from './dataset-analysis.ts';
 import type { CoverageRow } from './default-boxes/coverage.ts';
 
 /** Below this the default boxes are called poor: a training learns little of an object that has one forced match. */

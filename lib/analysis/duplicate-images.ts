@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import type { Sample } from '../data/voc-dataset.ts';
+import type { Sample } from '../data/dataset.ts';
 
 export interface DuplicateHooks {
   /** Called after each picture. */

@@ -1,11 +1,17 @@
 import { runInSlices } from '../base/time-slices.ts';
-import type { Size } from '../boxes/box.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
-import type { Sample, VocDataset } from '../data/voc-dataset.ts';
+import type { Sample } from '../data/dataset.ts';
+import type { VocDataset } from '../data/voc-dataset.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
 import { isAnchors } from '../model/default-box-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
-import type { AnalysisHooks, ClassCount, DatasetAnalysis, DefaultBoxFit } from './analyze-dataset.ts';
+import type {
+  AnalysisHooks,
+  ClassCount,
+  DatasetAnalysis,
+  DefaultBoxFit,
+  ResolvedAnalysis,
+} from './dataset-analysis.ts';
 import { proposeAnchors } from './default-boxes/anchor-proposal.ts';
 import { type AnalysedObject, analysedObjects, measureCoverage } from './default-boxes/coverage.ts';
 import { proposeDefaultBoxes } from './default-boxes/default-box-proposal.ts';
@@ -13,13 +19,6 @@ import { spread } from './default-boxes/spread.ts';
 import { distributionOf, evenEdges } from './distribution.ts';
 import { findDuplicateImages } from './duplicate-images.ts';
 import { findSuspiciousBoxes } from './suspicious-boxes.ts';
-
-/** The options of `analyzeDataset`, with their defaults. */
-export interface ResolvedAnalysis {
-  layout: { imageSize: Size; maps: Size[] };
-  defaultBoxes: BoxOptions;
-  proposal: { ratios: number | undefined; seed: number };
-}
 
 const POSITIONS = 10;
 const SIDE_EDGES = evenEdges(0, 1, 20);

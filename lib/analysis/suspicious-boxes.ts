@@ -1,6 +1,6 @@
 import type { Box, Size } from '../boxes/box.ts';
 import { boxIou } from '../boxes/box.ts';
-import type { Sample } from '../data/voc-dataset.ts';
+import type { Sample } from '../data/dataset.ts';
 
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';
 

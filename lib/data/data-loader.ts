@@ -9,7 +9,8 @@ import type { GroundTruth } from '../boxes/detection.ts';
 import { decodeImage, type RgbImage } from '../images/image.ts';
 import { decideFlip } from './augment/flip.ts';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
-import type { Sample, VocDataset } from './voc-dataset.ts';
+import type { Sample } from './dataset.ts';
+import type { VocDataset } from './voc-dataset.ts';
 
 export interface DataLoaderOptions {
   /** What every picture is resized to. */

@@ -6,18 +6,10 @@ import type { Box } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 import { decodeImage, readImageSize } from '../images/image.ts';
 import { checkClasses } from '../model/class-list.ts';
+import type { Sample } from './dataset.ts';
 import { type DatasetIssue, type DatasetIssueKind, formatIssues } from './dataset-issue.ts';
 import type { VocAnnotation, VocObject } from './voc-annotation.ts';
 import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
-
-/** One image with its objects; boxes are in pixels of the image as it is stored (EXIF orientation not applied). */
-export interface Sample {
-  id: string;
-  imagePath: string;
-  width: number;
-  height: number;
-  objects: GroundTruth[];
-}
 
 /** Where a data set lies, and how it is opened: `images` and `annotations`, or `root` and `split`. */
 export type VocDatasetOptions = VocSource & {

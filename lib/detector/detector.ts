@@ -1,83 +1,24 @@
 import { writeFile } from 'node:fs/promises';
-import { checkBoolean, checkInteger, checkKeys, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
+import { checkBoolean, checkKeys, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import { type DetectorHandle, makeBatch, type NativeAddon, type NativeDetectorOptions, native } from '../binding.ts';
-import type { Size } from '../boxes/box.ts';
 import type { Detection } from '../boxes/detection.ts';
-import { readBoundedFile } from '../files/bounded-file.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
 import { checkClasses } from '../model/class-list.ts';
-import {
-  type BackboneName,
-  backboneNames,
-  checkDetectorConfig,
-  type DetectorConfig,
-  defaultPreset,
-  type PresetChoices,
-  type PresetName,
-  presetConfig,
-  withChoices,
-} from '../model/config.ts';
-import type { BoxOptions } from '../model/default-box-options.ts';
-import type { HeadName } from '../model/detection-head.ts';
-import type { Features, Fusion } from '../model/feature-pyramid.ts';
+import { checkDetectorConfig, type DetectorConfig } from '../model/config.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import { type ComputeOptions, checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
+import { checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
+import { resolveOptions } from './create-options.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
+import type { DetectorOptions, LoadOptions } from './detector-options.ts';
 import { unpackDetections } from './flat-detections.ts';
 import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
 import type { ModelSummary } from './summary.ts';
-
-/** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
-export interface DetectorOptions extends ComputeOptions, PresetChoices {
-  /** `__background__` first: a label's index in this list is its number in the model. */
-  classes: readonly string[];
-  /**
-   * `best` (default): a feature pyramid, for objects of every size; `article`: one map of stride 32. Where `weights` have a head for as
-   * many classes, the default is its preset.
-   */
-  preset?: PresetName;
-  /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
-  backbone?: BackboneName | { torchscript: string };
-  /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Pictures are resized to it. */
-  imageSize?: Size;
-  /** In the place of the preset's: what the head looks at, the backbone's own maps (`last`) or a feature pyramid. */
-  features?: Features;
-  /** Of a pyramid's maps, from the top down: `fpn`, or `none` (default). */
-  fusion?: Fusion;
-  /**
-   * `ssd` (default), or `retinanet`: torchvision's RetinaNet on a pyramid of its own, with its anchors, losses and limits, whatever the
-   * preset. As in torchvision the scores are sigmoids, one for each of `classes`; that of the background is never used.
-   */
-  head?: HeadName;
-  /** In the place of the preset's or the head's, for example those that `analyzeDataset` proposes. */
-  defaultBoxes?: BoxOptions;
-  /**
-   * A file with the backbone's weights, told by its content: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt
-   * repository, Hugging Face, timm, the article's training, or this library. A head in it is taken too when it fits `classes`.
-   * For a safetensors file of `exportDetector` with as many classes, options that are left out are as the file says; options under
-   * which its head would mean something else are refused. Default: random weights.
-   */
-  weights?: string;
-  /** Of the random initial weights; default 42. */
-  seed?: number;
-  /** As in `LoadOptions`, for a TorchScript `backbone`. */
-  trustTorchScript?: boolean;
-}
-
-/** Where a detector from a checkpoint computes, and how far its file is trusted. */
-export interface LoadOptions extends ComputeOptions {
-  /**
-   * Load a TorchScript backbone without looking into it; default false. Such a file is a program: LibTorch runs its `__setstate__`
-   * while it loads it, and that can write any file that this process can. Only for files whose author you trust as you would the
-   * author of a program that you run: for a model with an operator that is not on the list of allowed ones.
-   */
-  trustTorchScript?: boolean;
-}
+import { type Program, readTorchScript } from './torchscript-backbone.ts';
 
 /** What Trainer and Evaluator need of a detector; not part of the public interface. */
 export interface DetectorInternals {
@@ -92,29 +33,6 @@ export interface DetectorInternals {
 }
 
 type DetectorDescription = Pick<Detector, 'config' | 'classes' | 'device' | 'weightReport'>;
-
-/** A TorchScript backbone as the addon takes it. */
-type Program = Pick<NativeDetectorOptions, 'allowedNodes'> & { torchscript?: Buffer };
-
-const createKeys = [
-  'classes',
-  'preset',
-  'backbone',
-  'imageSize',
-  'head',
-  'features',
-  'fusion',
-  'defaultBoxes',
-  'loss',
-  'assigner',
-  'nms',
-  'weights',
-  'seed',
-  'trustTorchScript',
-];
-
-/** A program is held in memory whole, in one buffer. */
-const MAX_TORCHSCRIPT_BYTES = 2 ** 31 - 1;
 
 const internals = new WeakMap<Detector, DetectorInternals>();
 
@@ -305,27 +223,6 @@ export class Detector {
   }
 }
 
-/** What `create` makes of its options before it makes a model. */
-async function resolveOptions(options: DetectorOptions) {
-  const own = checkKeys('options', options, [...createKeys, ...computeKeys]) as unknown as DetectorOptions;
-  const classes = checkClasses('classes', own.classes);
-  const weights = own.weights === undefined ? undefined : checkString('weights', own.weights);
-  const { withFileModel } = await import('./weights-metadata.ts');
-  const given = await withFileModel(own);
-  const backbone = checkBackbone(given.backbone ?? 'convnext_tiny');
-  const name = typeof backbone === 'string' ? backbone : 'torchscript';
-  const size = given.imageSize ?? { width: 640, height: 640 };
-  return {
-    backbone,
-    classes,
-    config: withChoices(presetConfig(given.preset ?? defaultPreset, name, size, given), given),
-    compute: checkComputeOptions(given),
-    seed: checkInteger('seed', given.seed ?? 42, 0),
-    weights,
-    trusted: checkBoolean('trustTorchScript', given.trustTorchScript ?? false),
-  };
-}
-
 /** The part of a manifest that describes the model. */
 export function describeModel(detector: Detector): CheckpointContent {
   return { createdBy: `dinov3-det ${version}`, classes: [...detector.classes], model: { ...detector.config } };
@@ -372,27 +269,4 @@ async function orDispose<T>({ addon, handle }: DetectorInternals, reading: Promi
     addon.disposeDetector(handle);
     throw error;
   }
-}
-
-/** The bytes that were looked into are the bytes that are loaded: the file is read once. */
-async function readTorchScript(path: string, trusted: boolean): Promise<Program> {
-  let torchscript: Buffer;
-  try {
-    torchscript = await readBoundedFile(path, MAX_TORCHSCRIPT_BYTES);
-  } catch (error) {
-    throw new DetectorError('WEIGHTS_NOT_FOUND', `Cannot read the TorchScript file ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  const { vetTorchScript } = await import('../weights/torch/torchscript.ts');
-  const { allowedNodes } = await import('../weights/torch/torchscript-operators.ts');
-  if (trusted) return { torchscript };
-  await vetTorchScript(torchscript, path);
-  return { torchscript, allowedNodes: [...allowedNodes] };
-}
-
-function checkBackbone(value: unknown): BackboneName | { torchscript: string } {
-  if (typeof value === 'string') return checkOneOf('backbone', value, backboneNames);
-  const { torchscript } = checkKeys('backbone', value, ['torchscript']);
-  return { torchscript: checkString('backbone.torchscript', torchscript) };
 }

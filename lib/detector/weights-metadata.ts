@@ -14,7 +14,8 @@ import { ARTICLE_SOURCE } from '../weights/key-maps.ts';
 import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { findManifest } from './checkpoint.ts';
-import type { Detector, DetectorOptions } from './detector.ts';
+import type { Detector } from './detector.ts';
+import type { DetectorOptions } from './detector-options.ts';
 
 const CREATED_BY = 'dinov3-det ';
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
-import type { DetectorOptions, LoadOptions } from '../detector/detector.ts';
+import type { DetectorOptions, LoadOptions } from '../detector/detector-options.ts';
 import { Connection } from './connection.ts';
 import { type ElectronMain, electronMain } from './electron.ts';
 import { HostedDetector } from './hosted-detector.ts';

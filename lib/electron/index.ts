@@ -1,7 +1,7 @@
 export { DetectorError, type DetectorErrorCode } from '../base/errors.ts';
 export type { Detection } from '../boxes/detection.ts';
 export type { DetectOptions } from '../detector/detect-options.ts';
-export type { DetectorOptions, LoadOptions } from '../detector/detector.ts';
+export type { DetectorOptions, LoadOptions } from '../detector/detector-options.ts';
 export type { AnnotateOptions } from '../images/draw.ts';
 export type { ImageInput } from '../images/image.ts';
 export type { CallOptions } from './connection.ts';

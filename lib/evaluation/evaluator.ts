@@ -2,7 +2,8 @@ import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/c
 import { DetectorError } from '../base/errors.ts';
 import { sideRanges } from '../boxes/relative-side.ts';
 import { DataLoader } from '../data/data-loader.ts';
-import { type Sample, VocDataset } from '../data/voc-dataset.ts';
+import type { Sample } from '../data/dataset.ts';
+import { VocDataset } from '../data/voc-dataset.ts';
 import { type Detector, internalsOf } from '../detector/detector.ts';
 import { type DetectionRows, splitDetections } from '../detector/flat-detections.ts';
 import { averagePrecisionByArea, type CocoResult } from './average-precision.ts';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { presetConfig, withChoices } from '../../lib/model/config.ts';
-import { resolveRun } from '../../lib/training/trainer-options.ts';
+import { resolveRun } from '../../lib/training/resolve-options.ts';
 import { recipes } from '../bench/ablation/recipes.ts';
 import { formatResults } from '../bench/ablation/table.ts';
 import type { RunResult } from '../bench/ablation/task.ts';

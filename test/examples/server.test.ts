@@ -9,7 +9,8 @@ import { crc32, deflateSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createService, type ServiceOptions } from '../../examples/detection-service.ts';
-import { Detector, type DetectorOptions } from '../../lib/detector/detector.ts';
+import { Detector } from '../../lib/detector/detector.ts';
+import type { DetectorOptions } from '../../lib/detector/detector-options.ts';
 import { node, type Run } from '../support/cli.ts';
 import { noise, temporaryFolder } from '../support/voc.ts';
 

@@ -1,6 +1,6 @@
 import type { Size } from '../../boxes/box.ts';
 import { relativeSide, sideIndex, sideRanges } from '../../boxes/relative-side.ts';
-import type { Sample } from '../../data/voc-dataset.ts';
+import type { Sample } from '../../data/dataset.ts';
 import type { BoxOptions } from '../../model/default-box-options.ts';
 import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU, matchObjects } from './default-box-matching.ts';

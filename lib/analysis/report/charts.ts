@@ -3,7 +3,7 @@ import 'echarts/lib/chart/heatmap.js';
 import 'echarts/lib/chart/scatter.js';
 import 'echarts/lib/component/visualMap.js';
 import { chartSvg } from '../../images/plot.ts';
-import type { DatasetAnalysis, DefaultBoxFit } from '../analyze-dataset.ts';
+import type { DatasetAnalysis, DefaultBoxFit } from '../dataset-analysis.ts';
 import type { CoverageRow } from '../default-boxes/coverage.ts';
 import { defaultBoxGrids } from '../default-boxes/default-box-grid.ts';
 import type { Distribution } from '../distribution.ts';

@@ -1,5 +1,5 @@
 import { escapeXml } from '../../images/font.ts';
-import type { DatasetAnalysis } from '../analyze-dataset.ts';
+import type { DatasetAnalysis } from '../dataset-analysis.ts';
 import type { AnalysisChart } from './charts.ts';
 import { analysisTables, type TextTable } from './tables.ts';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ensureWritableDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
 import { loadPlots } from '../../images/load-plots.ts';
-import type { DatasetAnalysis } from '../analyze-dataset.ts';
+import type { DatasetAnalysis } from '../dataset-analysis.ts';
 import type { AnalysisChart } from './charts.ts';
 
 /** The page among the files of a report. */

@@ -1,5 +1,5 @@
 import type { Size } from '../../boxes/box.ts';
-import type { DatasetAnalysis } from '../analyze-dataset.ts';
+import type { DatasetAnalysis } from '../dataset-analysis.ts';
 import type { CoverageRow, DefaultBoxLayout } from '../default-boxes/coverage.ts';
 import type { Distribution } from '../distribution.ts';
 

@@ -3,7 +3,7 @@ import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { Detector } from '../../detector/detector.ts';
 import type { ModelSummary } from '../../detector/summary.ts';
 import { addModelOptions, type ModelFlags, modelOptions } from '../options/model-options.ts';
-import { alignColumns, thousands } from '../output/text.ts';
+import { alignColumns, formatTotals, thousands } from '../output/text.ts';
 
 type Flags = ModelFlags & { config: string; fineTune?: true; json?: true };
 
@@ -52,13 +52,5 @@ function formatSummary({ rows, totalParameters, trainableParameters }: ModelSumm
     rule,
     formatTotals(totalParameters, trainableParameters),
     rule,
-  ].join('\n');
-}
-
-export function formatTotals(total: number, trainable: number): string {
-  return [
-    `Total params: ${thousands(total)}`,
-    `Trainable params: ${thousands(trainable)}`,
-    `Non-trainable params: ${thousands(total - trainable)}`,
   ].join('\n');
 }

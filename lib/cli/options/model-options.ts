@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { suggestion } from '../../base/check.ts';
 import { messageOf } from '../../base/errors.ts';
-import type { DetectorOptions, LoadOptions } from '../../detector/detector.ts';
+import type { DetectorOptions, LoadOptions } from '../../detector/detector-options.ts';
 import {
   type BackboneName,
   backboneNames,

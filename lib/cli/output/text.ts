@@ -17,3 +17,11 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
     column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
 }
+
+export function formatTotals(total: number, trainable: number): string {
+  return [
+    `Total params: ${thousands(total)}`,
+    `Trainable params: ${thousands(trainable)}`,
+    `Non-trainable params: ${thousands(total - trainable)}`,
+  ].join('\n');
+}

@@ -1,11 +1,10 @@
 import type { VocDataset } from '../../data/voc-dataset.ts';
 import type { WeightReport } from '../../detector/model-state.ts';
 import type { ModelSummary } from '../../detector/summary.ts';
-import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../../training/trainer.ts';
-import { formatTotals } from '../commands/summary.ts';
+import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../../training/training-events.ts';
 import { describeDataset } from './open-dataset.ts';
 import { createProgress, type Progress, type ProgressOptions } from './progress.ts';
-import { pythonNumber } from './text.ts';
+import { formatTotals, pythonNumber } from './text.ts';
 
 export interface TrainingStart {
   outDir: string;

@@ -1,4 +1,4 @@
-import type { DetectorOptions } from '../../../lib/detector/detector.ts';
+import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 
 /** What is not the same for all runs of a comparison, as data, backbone, size of picture, seed and epochs are. */

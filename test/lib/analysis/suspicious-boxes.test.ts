@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { findSuspiciousBoxes } from '../../../lib/analysis/suspicious-boxes.ts';
-import type { Sample } from '../../../lib/data/voc-dataset.ts';
+import type { Sample } from '../../../lib/data/dataset.ts';
 import { finish } from '../../support/pictures.ts';
 
 /** What is found in a picture of 1000 x 500 that the model sees at 100 x 100. */

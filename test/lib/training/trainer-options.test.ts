@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VocDataset } from '../../../lib/data/voc-dataset.ts';
-import { resolveTrainerOptions, scheduleOf, type TrainerOptions } from '../../../lib/training/trainer-options.ts';
+import { resolveTrainerOptions, scheduleOf } from '../../../lib/training/resolve-options.ts';
+import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 import { squareClasses, writeSquares } from '../../support/squares.ts';
 import { vocXml, writeFiles } from '../../support/voc.ts';
 

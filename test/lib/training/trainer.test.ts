@@ -5,8 +5,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
 import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
-import { type EpochEvent, type StepEvent, Trainer, type TrainingHooks } from '../../../lib/training/trainer.ts';
+import { Trainer } from '../../../lib/training/trainer.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
+import type { EpochEvent, StepEvent, TrainingHooks } from '../../../lib/training/training-events.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 

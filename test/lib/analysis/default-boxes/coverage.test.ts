@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { analysedObjects, measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
-import type { Sample } from '../../../../lib/data/voc-dataset.ts';
+import type { Sample } from '../../../../lib/data/dataset.ts';
 import { finish } from '../../../support/pictures.ts';
 
 const classes = ['__background__', 'cat', 'dog', 'eel'];

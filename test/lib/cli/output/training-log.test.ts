@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeEpoch, describeWeights, jsonLog, textLog } from '../../../../lib/cli/output/training-log.ts';
-import type { EpochEvent, StepEvent } from '../../../../lib/training/trainer.ts';
+import type { EpochEvent, StepEvent } from '../../../../lib/training/training-events.ts';
 
 const epochEvent = {
   epoch: 1,
