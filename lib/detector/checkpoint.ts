@@ -3,7 +3,6 @@ import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from '../files/atomic-file.ts';
-import { isTrainingState, type TrainingState } from '../training/training-state.ts';
 
 const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';
 const VERSION = 1;
@@ -28,8 +27,8 @@ export interface CheckpointManifest {
   classes: string[];
   /** The resolved model configuration; checked by the one who builds the model from it. */
   model: Record<string, unknown>;
-  /** How far training had come, when a run wrote it. */
-  training?: TrainingState;
+  /** How far training had come, when a run wrote it: epochs completed. The rest of it is the trainer's own, which checks it. */
+  training?: { epoch: number };
   files: Record<string, { sha256: string; bytes: number }>;
 }
 
@@ -193,7 +192,8 @@ function checkManifest(path: string, value: unknown): CheckpointManifest {
     throw corrupt(path, 'has no "classes", a list of names');
   }
   if (!isObject(model)) throw corrupt(path, 'has no "model"');
-  if (training !== undefined && !isTrainingState(training)) throw corrupt(path, 'has a wrong "training"');
+  if (training !== undefined && !(isObject(training) && isCount(training.epoch)))
+    throw corrupt(path, 'has a wrong "training"');
   if (!isObject(files)) throw corrupt(path, 'has no "files"');
   for (const [name, file] of Object.entries(files)) {
     const sound =
@@ -246,7 +246,7 @@ function asForeign(dir: string) {
   };
 }
 
-function corrupt(path: string, what: string): DetectorError {
+export function corrupt(path: string, what: string): DetectorError {
   return new DetectorError('CHECKPOINT_CORRUPT', `${path} ${what}. Copy the checkpoint again or use another one.`);
 }
 

@@ -31,6 +31,7 @@ import {
   isExhausted,
   meanLosses,
   nextEpoch,
+  readTrainingState,
   type TrainingState,
 } from './training-state.ts';
 
@@ -191,11 +192,12 @@ export class Trainer {
   async #openLast(): Promise<TrainingRun> {
     const path = join(this.#options.outDir, 'last');
     const checkpoint = await openCheckpoint(path);
-    const { classes, model, training } = checkpoint.manifest;
+    const { classes, model } = checkpoint.manifest;
     const current = describeModel(this.#detector);
     checkSame(path, 'classes', classes, current.classes);
     checkSame(path, 'model', model, current.model);
-    if (!training) throw mismatch(path, 'it was not written by a training run');
+    if (!checkpoint.manifest.training) throw mismatch(path, 'it was not written by a training run');
+    const training = readTrainingState(path, checkpoint.manifest.training);
     const kept = Object.entries(training.options).filter(([, value]) => value !== null);
     try {
       // With no defaults but the article's, which are absent too: what that run did without, this one does without.

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import type { StepResult } from '../binding.ts';
+import { corrupt } from '../detector/checkpoint.ts';
 import type { RunOptions } from './trainer-options.ts';
 
 /** How far a run has come: everything beside weights and optimizer that going on needs. Plain JSON, kept in its checkpoints. */
@@ -68,6 +70,12 @@ function endSteps(state: TrainingState): void {
 /** Whether so many epochs have gone by without a better score. */
 export function isExhausted({ epoch, bestEpoch }: TrainingState, patience: number | undefined): boolean {
   return patience !== undefined && bestEpoch !== null && epoch - bestEpoch >= patience;
+}
+
+/** The state in the manifest of the checkpoint `dir`. @throws DetectorError `CHECKPOINT_CORRUPT` */
+export function readTrainingState(dir: string, training: object): TrainingState {
+  if (isTrainingState(training)) return training;
+  throw corrupt(join(dir, 'checkpoint.json'), 'has a wrong "training"');
 }
 
 /** Whether a value that was read from a file has the shape of a state. */

@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { checkString } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { Detector } from '../detector/detector.ts';
 import { drawDetections } from '../images/draw.ts';
+import type { RgbImage } from '../images/image.ts';
 import { containerOf } from './container.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';
 import { FrameReader, type RawFrame } from './frame-reader.ts';
@@ -14,6 +14,14 @@ import { ReadAhead } from './read-ahead.ts';
 import { openSource, type VideoSource } from './source.ts';
 import { Speedometer } from './speedometer.ts';
 import { noTracks, type TrackerOptions, updateTracks, type VideoDetection, visibleTracks } from './tracker.ts';
+
+/** What finds the objects of frames: a `Detector`, of which this room knows no more. */
+export interface FrameDetector {
+  detect(
+    images: readonly RgbImage[],
+    options?: { scoreThreshold?: number; maxDetections?: number; batchSize?: number },
+  ): Promise<Detection[][]>;
+}
 
 /** A frame with what was found in it, and its pixels. */
 type DetectedFrame = RawFrame & Pick<VideoFrame, 'detections'>;
@@ -33,7 +41,7 @@ const MAX_AGE = 30;
  * programs at once.
  */
 export async function* detectVideo(
-  detector: Detector,
+  detector: FrameDetector,
   source: string,
   options: VideoOptions = {},
 ): AsyncGenerator<VideoFrame, void, void> {
@@ -53,7 +61,7 @@ export async function* detectVideo(
 }
 
 async function* run(
-  detector: Detector,
+  detector: FrameDetector,
   ffmpeg: Ffmpeg,
   input: VideoSource,
   settings: VideoSettings,
@@ -135,7 +143,7 @@ async function finish(
 
 /** Batches of frames with their detections, followed and smoothed over the frames where that is asked for. */
 async function* detectBatches(
-  detector: Detector,
+  detector: FrameDetector,
   frames: ReadAhead<RawFrame>,
   { batchSize, scoreThreshold, maxDetections, smooth, track }: VideoSettings,
   isLive: boolean,

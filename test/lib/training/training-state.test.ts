@@ -8,6 +8,7 @@ import {
   isTrainingState,
   meanLosses,
   nextEpoch,
+  readTrainingState,
 } from '../../../lib/training/training-state.ts';
 
 const step = (loss: number, boxLoss: number) => ({
@@ -74,6 +75,8 @@ describe('TrainingState', () => {
     ['sums', null],
     ['options', undefined],
   ])('refuses a wrong %s', (key, value) => {
-    expect(isTrainingState({ ...freshState({} as RunOptions), [key]: value })).toBe(false);
+    const training = { ...freshState({} as RunOptions), [key]: value };
+    expect(isTrainingState(training)).toBe(false);
+    expect(() => readTrainingState('last', training)).toThrow('last/checkpoint.json has a wrong "training"');
   });
 });
