@@ -2,15 +2,15 @@ import type { Detection, Detector } from 'dinov3-det';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 
 export interface ServiceOptions {
-  /** Pictures that are decoded or in the model at a time, so that a decoder works beside the model; default 2. */
+  /** Images that are decoded or in the model at a time, so that a decoder works beside the model; default 2. */
   concurrency?: number;
   /** Requests that may wait for that; default 32. With `maxBodyBytes` and the library's 50 megapixels it bounds the memory. */
   maxWaiting?: number;
-  /** Of a picture's file; default 16 MiB. */
+  /** Of an image's file; default 16 MiB. */
   maxBodyBytes?: number;
 }
 
-const pictureTypes = ['image/jpeg', 'image/png', 'image/webp'];
+const imageTypes = ['image/jpeg', 'image/png', 'image/webp'];
 
 /** What a failure of the library is in HTTP; every other one is a 500. */
 const statusOf = new Map([
@@ -26,7 +26,7 @@ const query = {
   additionalProperties: false,
 };
 
-/** `POST /detect?threshold=0.3` with a picture as body gives `{ detections: [{ label, score, box }] }`; `GET /health` how busy it is. */
+/** `POST /detect?threshold=0.3` with an image as body gives `{ detections: [{ label, score, box }] }`; `GET /health` how busy it is. */
 export function createService(detector: Pick<Detector, 'detect'>, options: ServiceOptions = {}): FastifyInstance {
   const { concurrency = 2, maxWaiting = 32, maxBodyBytes = 16 * 1024 ** 2 } = options;
   const inTurn = createTurns(concurrency);
@@ -41,13 +41,13 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
     ajv: { customOptions: { removeAdditional: false } }, // an unknown parameter is an error
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(pictureTypes, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(imageTypes, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   // Accepted or refused before its body is read: what is refused costs nothing.
   const admit = async (_request: unknown, reply: FastifyReply) => {
     if (accepted >= concurrency + maxWaiting) {
       reply.header('Retry-After', '1');
-      throw httpError(429, 'QUEUE_FULL', 'Too many pictures are waiting; try again later');
+      throw httpError(429, 'QUEUE_FULL', 'Too many images are waiting; try again later');
     }
     accepted++;
     reply.raw.once('close', () => {
@@ -62,7 +62,7 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
     '/detect',
     { onRequest: admit, schema: { querystring: query } },
     async ({ body, query: { threshold } }, reply): Promise<{ detections: Detection[] }> => {
-      if (!Buffer.isBuffer(body)) throw httpError(415, 'NO_PICTURE', `Send a picture as ${pictureTypes.join(', ')}`);
+      if (!Buffer.isBuffer(body)) throw httpError(415, 'NO_IMAGE', `Send an image as ${imageTypes.join(', ')}`);
       const limits = threshold === undefined ? {} : { scoreThreshold: threshold };
       return { detections: await inTurn(() => detector.detect(body, limits), goneSignal(reply)) };
     },

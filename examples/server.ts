@@ -1,4 +1,4 @@
-// A service that answers pictures with their objects:
+// A service that answers images with their objects:
 //   npx tsx examples/server.ts CHECKPOINT [--port 8080] [--host 127.0.0.1]
 //   curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' 'http://127.0.0.1:8080/detect?threshold=0.3'
 import { parseArgs } from 'node:util';

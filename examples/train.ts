@@ -17,7 +17,7 @@ const trainer = new Trainer(detector, { train, valid, outDir, epochs: Number(epo
 const result = await trainer.run({
   onStep: ({ epoch, step, steps, loss }) =>
     console.log(`epoch ${epoch}, step ${step} of ${steps}: loss ${loss.toFixed(3)}`),
-  onEpoch: ({ epoch, map, map50 }) => console.log(`epoch ${epoch}: mAP ${map.toFixed(4)}, mAP@.5 ${map50.toFixed(4)}`),
+  onEpoch: ({ epoch, map, map50 }) => console.log(`epoch ${epoch}: mAP ${map.toFixed(4)}, mAP@0.5 ${map50.toFixed(4)}`),
 });
 console.log(`Best mAP ${result.bestScore.toFixed(4)} at epoch ${result.bestEpoch}: ${result.outDir}/best`);
 detector.dispose();

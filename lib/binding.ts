@@ -12,7 +12,7 @@ import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 declare const kind: unique symbol;
 /** Opaque: a native model, and its optimizer once training has started. */
 export type DetectorHandle = { readonly [kind]: 'Detector' };
-/** Opaque: pictures of one size with their ground truth. */
+/** Opaque: images of one size with their ground truth. */
 export type BatchHandle = { readonly [kind]: 'Batch' };
 
 export interface NativeDetectorOptions {
@@ -61,7 +61,7 @@ export interface FeatureMap extends Size {
 
 export type StatePart = 'model' | 'optimizer';
 
-/** A decoded picture: RGB, rows packed, height * width * 3 bytes; `flip` has it mirrored left to right. */
+/** A decoded image: RGB, rows packed, height * width * 3 bytes; `flip` has it mirrored left to right. */
 export interface BatchImage extends Size {
   data: Uint8Array;
   flip: boolean;
@@ -73,43 +73,43 @@ export interface Rectangle extends Size {
   y: number;
 }
 
-/** What is done to a picture's colours, in this order; factors as in torchvision's `adjust_*` functions, 1 (hue: 0) for nothing. */
+/** What is done to an image's colours, in this order; factors as in torchvision's `adjust_*` functions, 1 (hue: 0) for nothing. */
 export interface Photometric {
   brightness: number;
   /** Before saturation and hue where `contrastFirst` is true, else after them. */
   contrast: number;
   saturation: number;
-  /** Turns of the colour circle, -.5 to .5. */
+  /** Turns of the colour circle, -0.5 to 0.5. */
   hue: number;
   contrastFirst: boolean;
   /** Channel i becomes the old channel `channels[i]`. */
   channels: readonly number[];
 }
 
-/** How a picture lies in a picture of the batch: `window` of it is resized into `area`, and mirrored there if it is to be flipped. */
+/** How an image lies in an image of the batch: `window` of it is resized into `area`, and mirrored there if it is to be flipped. */
 export interface Placement {
-  /** In pixels of the picture; it may reach beyond it, and there the fill colour stands. */
+  /** In pixels of the image; it may reach beyond it, and there the fill colour stands. */
   window: Rectangle;
-  /** In whole pixels of the batch's picture, inside of it. */
+  /** In whole pixels of the batch's image, inside of it. */
   area: Rectangle;
   /** Share in the result, over what earlier layers left there; 1 covers it. */
   weight: number;
-  /** Of the picture alone, not of the fill colour. */
+  /** Of the image alone, not of the fill colour. */
   photometric?: Photometric;
 }
 
-/** A picture of the batch that is made of several, or of a part of one, on a ground of the fill colour (red, green, blue; 0 to 255). */
+/** An image of the batch that is made of several, or of a part of one, on a ground of the fill colour (red, green, blue; 0 to 255). */
 export interface BatchComposition {
   fill: readonly number[];
   layers: (BatchImage & Placement)[];
 }
 
 export interface BatchSpec {
-  /** The size of every picture of the batch. */
+  /** The size of every image of the batch. */
   size: Size;
-  /** A decoded picture fills its place in the batch. */
+  /** A decoded image fills its place in the batch. */
   images: (BatchImage | BatchComposition)[];
-  /** Objects per image; their boxes (xyxy, in pixels of `size`, flipped with the picture) and labels follow each other. */
+  /** Objects per image; their boxes (xyxy, in pixels of `size`, flipped with the image) and labels follow each other. */
   counts: Int32Array;
   boxes: Float32Array;
   labels: Int32Array;
@@ -122,7 +122,7 @@ export interface TrainingOptions {
   clipGradNorm?: number;
   /** Those that are stepped otherwise than the rest; without it the optimizer's own weight decay holds for all. */
   parameters?: readonly ParameterOptions[];
-  /** Pictures that go through the model together: a larger batch goes in parts, with the gradients of the whole. */
+  /** Images that go through the model together: a larger batch goes in parts, with the gradients of the whole. */
   microBatchSize?: number;
   /** Keep a moving average of the weights, which the model holds between steps. */
   emaDecay?: number;
@@ -153,7 +153,7 @@ export interface DetectorScriptOptions extends PostprocessOptions {
   classes: readonly string[];
 }
 
-/** Image after image: counts[i] rows of boxes (xyxy, pixels of the original picture), scores and labels for image i. */
+/** Image after image: counts[i] rows of boxes (xyxy, pixels of the original image), scores and labels for image i. */
 export interface FlatDetections {
   counts: Int32Array;
   boxes: Float32Array;
@@ -181,11 +181,11 @@ export interface NativeAddon {
   writeBackboneScript(detector: DetectorHandle, path: string): Promise<void>;
   createBatch(spec: BatchSpec): Promise<BatchHandle>;
   /**
-   * Gives a picture's memory back now, in the place of when its array is collected; the array is empty afterwards. No work may be
+   * Gives an image's memory back now, instead of when its array is collected; the array is empty afterwards. No work may be
    * under way on it. An array that shares its buffer with others is left alone.
    */
   freePixels(pixels: Uint8Array): void;
-  /** A copy of its pixels, picture after picture: RGB, rows packed. */
+  /** A copy of its pixels, image after image: RGB, rows packed. */
   readBatch(batch: BatchHandle): Uint8Array;
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;
@@ -204,13 +204,13 @@ export interface NativeAddon {
 }
 
 /**
- * Makes a batch of pictures that nobody needs afterwards: their memory is free at once, for the next ones. Left to the collector it
- * would be dozens of pictures, and each in memory that the system has just cleared, which takes as long as the decoding.
+ * Makes a batch of images that nobody needs afterwards: their memory is free at once, for the next ones. Left to the collector it
+ * would be dozens of images, and each in memory that the system has just cleared, which takes as long as the decoding.
  */
 export async function makeBatch(addon: NativeAddon, spec: BatchSpec): Promise<BatchHandle> {
   const batch = await addon.createBatch(spec);
-  const pictures = spec.images.flatMap((image) => ('layers' in image ? image.layers : [image]));
-  for (const { data } of pictures) addon.freePixels(data);
+  const images = spec.images.flatMap((image) => ('layers' in image ? image.layers : [image]));
+  for (const { data } of images) addon.freePixels(data);
   return batch;
 }
 

@@ -1,4 +1,4 @@
-// `npm run demo`: set-up, then the whole job on drawn pictures. Arguments go to the demo.
+// `npm run demo`: set-up, then the whole job on drawn images. Arguments go to the demo.
 import { run } from './program.mjs';
 import { main, setup } from './setup.mjs';
 

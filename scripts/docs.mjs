@@ -17,7 +17,7 @@ const introduction = `# API reference
 
 Everything that \`dinov3-det\` exports, with what it takes, gives and throws. Wrong arguments are a \`TypeError\` or \`RangeError\` that names
 the argument; every other failure is a [\`DetectorError\`](#detectorerror) with a \`code\`, all of which are in
-[troubleshooting.md](troubleshooting.md). Sizes are in pixels, boxes are corners in pixels of the picture that they belong to, and durations
+[troubleshooting.md](troubleshooting.md). Sizes are in pixels, boxes are corners in pixels of the image that they belong to, and durations
 are in seconds, where nothing else is said.
 
 This page is made from the docstrings in the sources: \`npm run docs\` writes it.

@@ -4,7 +4,7 @@
         --out vits16.pt --size 640 640
 
 --repo is a local copy of https://github.com/facebookresearch/dinov3; beyond it only torch and numpy are needed.
-The file's forward([N, 3, H, W]), normalised pictures, gives the last map [N, C, H/s, W/s] with s = 32 (ConvNeXt) or 16 (ViT), or with
+The file's forward([N, 3, H, W]), normalised images, gives the last map [N, C, H/s, W/s] with s = 32 (ConvNeXt) or 16 (ViT), or with
 --maps M a tuple of the last M: stages of a ConvNeXt, blocks of a ViT (whose maps all have stride 16). They are those of
 get_intermediate_layers(norm=True, reshape=True). H and W must be multiples of s.
 The written file is run against the eager model, also at another batch and another size; a difference above 1e-4 is an error.
@@ -77,7 +77,7 @@ def build(repo: pathlib.Path, name: str, weights: pathlib.Path | None) -> nn.Mod
         except (OSError, RuntimeError) as error:
             raise SystemExit(f"Cannot read the weights {weights}: {error}") from error
         if "local_cls_norm.weight" not in model.state_dict():
-            # ViT-L of satellite pictures has a norm that only its pretraining used.
+            # ViT-L of satellite images has a norm that only its pretraining used.
             state = {key: value for key, value in state.items() if not key.startswith("local_cls_norm.")}
         try:
             model.load_state_dict(state, strict=True)
@@ -140,7 +140,7 @@ def main():
     if found > TOLERANCE:
         args.out.unlink()
         raise SystemExit(f"The export differs from the eager model by more than {TOLERANCE:g}; {args.out} is not kept")
-    print("batch and picture size: " + ("dynamic" if dynamic else f"fixed at 1 and {width} x {height}"))
+    print("batch and image size: " + ("dynamic" if dynamic else f"fixed at 1 and {width} x {height}"))
     for number, map_ in enumerate(as_tuple(expected)):
         print(f"map {number}: {' x '.join(str(n) for n in map_.shape[1:])} at {width} x {height}")
     print(f"wrote {args.out}")

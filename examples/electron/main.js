@@ -1,4 +1,4 @@
-// A window that finds objects in pictures. In this folder:
+// A window that finds objects in images. In this folder:
 //   npm install
 //   npm start -- ../../runs/pets/best      a checkpoint of `dinov3-det train`; default: the folder "checkpoint" here
 //   npm run dist                           a packed app, with the folder "checkpoint" in it
@@ -22,7 +22,7 @@ session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(fal
 
 try {
   const host = await createDetectorHost();
-  // Pages get detections of pictures that they send; they can name no files.
+  // Pages get detections of images that they send; they can name no files.
   await serveWindows(await host.load(checkpoint));
   await openWindow();
   app.on('activate', () => BrowserWindow.getAllWindows().length === 0 && openWindow());

@@ -21,14 +21,14 @@ export function analysisWarnings(analysis: Omit<DatasetAnalysis, 'warnings'>): s
   if (imagesWithoutObjects.length > 0) {
     const count = imagesWithoutObjects.length;
     warnings.push(
-      `${count} of ${images} pictures ${plural(count, 'has', 'have')} no object: ${list(imagesWithoutObjects)}.`,
+      `${count} of ${images} images ${plural(count, 'has', 'have')} no object: ${list(imagesWithoutObjects)}.`,
     );
   }
   if (duplicateImages.length > 0) {
     const extra = duplicateImages.reduce((sum, ids) => sum + ids.length - 1, 0);
     const shown = duplicateImages.slice(0, NAMED).map((ids) => ids.slice(0, NAMED).join(' = '));
     warnings.push(
-      `${extra} ${plural(extra, 'picture is a copy', 'pictures are copies')} of others: ${shown.join(', ')}${duplicateImages.length > NAMED ? ', ...' : ''}.`,
+      `${extra} ${plural(extra, 'image is a copy', 'images are copies')} of others: ${shown.join(', ')}${duplicateImages.length > NAMED ? ', ...' : ''}.`,
     );
   }
   return warnings;
@@ -39,13 +39,13 @@ function coverageWarnings({ configured, proposed, maps }: Omit<DatasetAnalysis, 
   const warnings: string[] = [];
   if (all.share! < GOOD_SHARE) {
     warnings.push(
-      `Only ${percent(all.share!)} of the objects reach IoU .5 with one of the ${boxes} default boxes; training gives most of the others one forced default box, or none.`,
+      `Only ${percent(all.share!)} of the objects reach IoU 0.5 with one of the ${boxes} default boxes; training gives most of the others one forced default box, or none.`,
     );
   }
   for (const [what, rows] of Object.entries({ Sizes: bySide, Classes: byClass })) {
     const poor = poorRows(rows, all.objects).map(({ name, share }) => `${name} (${percent(share!)})`);
     if (poor.length > 0)
-      warnings.push(`${what} of which less than half reach IoU .5 with a default box: ${list(poor)}.`);
+      warnings.push(`${what} of which less than half reach IoU 0.5 with a default box: ${list(poor)}.`);
   }
   if (warnings.length === 0) return [];
   const reached = proposed.coverage.all;

@@ -9,7 +9,7 @@ import type { AnalysisHooks, AnalysisOptions, DatasetAnalysis, ResolvedAnalysis 
  * Looks at a data set before a training: what is in it, what looks wrong, and whether the default boxes of the model fit its
  * objects. Needs no LibTorch and no weights. The event loop is never held long.
  *
- * Rejects with `TypeError`/`RangeError` for wrong options, with `DetectorError` `IMAGE_UNREADABLE` for a picture that is gone, or
+ * Rejects with `TypeError`/`RangeError` for wrong options, with `DetectorError` `IMAGE_UNREADABLE` for an image that is gone, or
  * with the reason of `signal`.
  */
 export async function analyzeDataset(

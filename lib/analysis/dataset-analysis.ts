@@ -14,9 +14,9 @@ export interface AnalysisOptions {
   preset?: PresetName;
   /** Default `ssd`. */
   head?: HeadName;
-  /** What pictures are resized to; default 640 x 640. */
+  /** What images are resized to; default 640 x 640. */
   imageSize?: Size;
-  /** In the place of the preset's or the head's. */
+  /** Instead of the preset's or the head's. */
   defaultBoxes?: BoxOptions;
   /** The feature maps of the model in cells, the finest first; default: the preset's. At most as many as entries in `defaultBoxes`. */
   maps?: readonly Size[];
@@ -28,7 +28,7 @@ export interface AnalysisOptions {
 
 /** Progress and cancelling of `analyzeDataset`. */
 export interface AnalysisHooks {
-  /** Called after each picture whose file was compared with the others: the longest part. */
+  /** Called after each image whose file was compared with the others: the longest part. */
   onProgress?: (done: number, total: number) => void;
   /** Aborted: the analysis rejects with its reason. */
   signal?: AbortSignal | undefined;
@@ -39,7 +39,7 @@ export interface ClassCount {
   label: string;
   /** All of them, the difficult ones too. */
   objects: number;
-  /** Pictures with at least one. */
+  /** Images with at least one. */
   images: number;
   /** Objects with VOC's flag `difficult`. */
   difficult: number;
@@ -58,22 +58,22 @@ export interface DatasetAnalysis {
   /** In the order of the class list, the background left out; classes without objects too. */
   classes: ClassCount[];
   objectsPerImage: Distribution | null;
-  /** Ids of the pictures without a usable object. */
+  /** Ids of the images without a usable object. */
   imagesWithoutObjects: string[];
-  /** Of the boxes, in parts of the picture: its width, its height, and sqrt(width * height). */
+  /** Of the boxes, in parts of the image: its width, its height, and sqrt(width * height). */
   width: Distribution | null;
   height: Distribution | null;
   side: Distribution | null;
-  /** Width / height of those parts, as default boxes have it: 1 is a box of the picture's own shape. */
+  /** Width / height of those parts, as default boxes have it: 1 is a box of the image's own shape. */
   aspectRatio: Distribution | null;
-  /** Width and height of up to 500 boxes from all over the data set, in parts of the picture. */
+  /** Width and height of up to 500 boxes from all over the data set, in parts of the image. */
   shapes: Shape[];
-  /** Centres of the boxes: `[row][column]` of 10 x 10 equal parts of the picture. */
+  /** Centres of the boxes: `[row][column]` of 10 x 10 equal parts of the image. */
   positions: number[][];
-  /** Ids of pictures whose files are the same, byte for byte. */
+  /** Ids of images whose files are the same, byte for byte. */
   duplicateImages: string[][];
   suspiciousBoxes: SuspiciousBox[];
-  /** What the data set had to skip or repair; boxes beyond the picture are `box-clipped` and `box-outside`. */
+  /** What the data set had to skip or repair; boxes beyond the image are `box-clipped` and `box-outside`. */
   issues: readonly DatasetIssue[];
   imageSize: Size;
   maps: readonly Size[];

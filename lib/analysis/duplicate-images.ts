@@ -6,13 +6,13 @@ import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Sample } from '../data/dataset.ts';
 
 export interface DuplicateHooks {
-  /** Called after each picture. */
+  /** Called after each image. */
   onProgress?: ((done: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Groups of pictures whose files are the same, byte for byte, by their ids. Only files of equal size are read.
+ * Groups of images whose files are the same, byte for byte, by their ids. Only files of equal size are read.
  * Rejects with `IMAGE_UNREADABLE` for a file that is gone, or with the signal's reason.
  */
 export async function findDuplicateImages(samples: readonly Sample[], hooks: DuplicateHooks = {}): Promise<string[][]> {

@@ -38,11 +38,11 @@ export async function measureDataset(
   const { samples, classes, issues } = dataset;
   const duplicateImages = await findDuplicateImages(samples, { onProgress, signal });
   const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout.imageSize));
-  const pictures = await inSlices(analysedObjects(samples));
-  const objects = pictures.flat();
+  const images = await inSlices(analysedObjects(samples));
+  const objects = images.flat();
   const measure = async (boxes: BoxOptions): Promise<DefaultBoxFit> => ({
     defaultBoxes: boxes,
-    coverage: await inSlices(measureCoverage(pictures, classes, boxes, layout)),
+    coverage: await inSlices(measureCoverage(images, classes, boxes, layout)),
   });
   const analysis = {
     images: samples.length,

@@ -7,10 +7,10 @@ export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplic
 /** A box that may be right, but is more often a slip of the one who drew it. */
 export interface SuspiciousBox {
   kind: SuspiciousKind;
-  /** The id of the picture. */
+  /** The id of the image. */
   image: string;
   label: string;
-  /** In pixels of the picture. */
+  /** In pixels of the image. */
   box: Box;
   /** What was found. */
   message: string;
@@ -19,11 +19,11 @@ export interface SuspiciousBox {
 /** Pixels at the size that the model sees; the finest feature map of any backbone here has cells of four. */
 const TINY_SIDE = 4;
 const WHOLE_AREA = 0.95;
-/** Of the longer to the shorter side, in pixels of the picture. */
+/** Of the longer to the shorter side, in pixels of the image. */
 const EXTREME_ASPECT = 8;
 const DUPLICATE_IOU = 0.95;
 
-/** The boxes of all pictures that deserve a look. */
+/** The boxes of all images that deserve a look. */
 export function* findSuspiciousBoxes(samples: readonly Sample[], imageSize: Size): Generator<void, SuspiciousBox[]> {
   const found: SuspiciousBox[] = [];
   for (const sample of samples) {
@@ -46,7 +46,7 @@ function* examineShape(box: Box, image: Size, imageSize: Size): Generator<[Suspi
     yield ['tiny', `${seenWidth.toFixed(1)} x ${seenHeight.toFixed(1)} pixels for the model`];
   }
   const share = (width * height) / (image.width * image.height);
-  if (share >= WHOLE_AREA) yield ['whole-image', `${(100 * share).toFixed(1)} % of the picture`];
+  if (share >= WHOLE_AREA) yield ['whole-image', `${(100 * share).toFixed(1)} % of the image`];
   const aspect = Math.max(width / height, height / width);
   if (aspect >= EXTREME_ASPECT) {
     yield ['extreme-aspect', `${aspect.toFixed(1)} times as ${width > height ? 'wide as high' : 'high as wide'}`];

@@ -32,7 +32,7 @@ export function random(seed: number, epoch: number, sample: number, purpose: num
   return hash / 2 ** 32;
 }
 
-/** Where the streams of a sample begin; `part` (0 to 7) tells apart the pictures of which one sample is made. */
+/** Where the streams of a sample begin; `part` (0 to 7) tells apart the images of which one sample is made. */
 export interface StreamKey {
   seed: number;
   epoch: number;

@@ -1,4 +1,4 @@
-/** In pixels of a picture, or in cells of a feature map. */
+/** In pixels of an image, or in cells of a feature map. */
 export interface Size {
   width: number;
   height: number;

@@ -1,5 +1,5 @@
 /**
- * Sizes of objects, by the side of a square of the same area in parts of the picture's: 1 fills the picture. Each range begins where
+ * Sizes of objects, by the side of a square of the same area in parts of the image's: 1 fills the image. Each range begins where
  * the one before it ends.
  */
 export const sideRanges: readonly { name: string; from: number; to: number }[] = [
@@ -11,7 +11,7 @@ export const sideRanges: readonly { name: string; from: number; to: number }[] =
   { name: 'side >= 0.8', from: 0.8, to: 1 },
 ];
 
-/** Width and height in parts of the picture's. */
+/** Width and height in parts of the image's. */
 export function relativeSide({ width, height }: { width: number; height: number }): number {
   return Math.sqrt(width * height);
 }

@@ -13,10 +13,10 @@ import type { Sample } from './dataset.ts';
 import type { VocDataset } from './voc-dataset.ts';
 
 export interface DataLoaderOptions {
-  /** What every picture is resized to. */
+  /** What every image is resized to. */
   size: Size;
   batchSize: number;
-  /** Pictures that are decoded at the same time. */
+  /** Images that are decoded at the same time. */
   workers: number;
   /** How an epoch differs from the next; without it, samples come in their own order and unchanged. */
   shuffle?: { seed: number; flipProbability: number; augmentation?: LoaderAugmentation | undefined };
@@ -26,19 +26,19 @@ export interface LoaderAugmentation {
   transforms: Augmentation;
   /** Of the run: its last ones are not augmented. */
   epochs: number;
-  /** The colour beside a picture, red, green and blue from 0 to 255: the mean that the model subtracts. */
+  /** The colour beside an image, red, green and blue from 0 to 255: the mean that the model subtracts. */
   fill: readonly number[];
 }
 
 export interface LoadedBatch {
   handle: BatchHandle;
   samples: Sample[];
-  /** Of each picture, in pixels of the batch. */
+  /** Of each image, in pixels of the batch. */
   objects: GroundTruth[][];
 }
 
 export interface LoadHooks {
-  /** A picture that cannot be read is left out of its batch, and told of here. */
+  /** An image that cannot be read is left out of its batch, and told of here. */
   onWarning?: ((message: string) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -71,7 +71,7 @@ export class DataLoader {
 
   /**
    * The batches of an epoch from `first` on. A batch belongs to the loader, which disposes of it when the next one is asked for. A
-   * batch none of whose pictures could be read is left out.
+   * batch none of whose images could be read is left out.
    */
   async *epoch(epoch: number, first = 0, hooks: LoadHooks = {}): AsyncGenerator<LoadedBatch & { index: number }> {
     const { length } = this.#dataset;
@@ -134,7 +134,7 @@ export class DataLoader {
     return { sample, image: { ...image, flip }, objects: placeObjects(sample, image, size, flip) };
   }
 
-  /** As it is planned. A second picture of it that cannot be read is left out, with its objects. */
+  /** As it is planned. A second image of it that cannot be read is left out, with its objects. */
   async #composeSample(
     index: number,
     epoch: number,
@@ -155,7 +155,7 @@ export class DataLoader {
   }
 
   async #decode(index: number, { onWarning, signal }: LoadHooks): Promise<RgbImage | undefined> {
-    signal?.throwIfAborted(); // a batch without this picture would be another batch
+    signal?.throwIfAborted(); // a batch without this image would be another batch
     const { imagePath } = this.#dataset.samples[index]!;
     try {
       return await decodeImage(imagePath);
@@ -172,7 +172,7 @@ export function meanColour(mean: readonly number[]): number[] {
   return mean.map((channel) => Math.min(255, Math.max(0, Math.round(255 * channel))));
 }
 
-/** A sample's objects in pixels of the batch: scaled as the picture is, and flipped with it. */
+/** A sample's objects in pixels of the batch: scaled as the image is, and flipped with it. */
 function placeObjects({ objects }: Sample, image: Size, size: Size, flip: boolean): GroundTruth[] {
   return objects.map((object) => {
     const scaled = scaleBox(object.box, size.width / image.width, size.height / image.height);

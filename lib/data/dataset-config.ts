@@ -17,7 +17,7 @@ export interface DatasetConfig {
   train: VocSource;
   valid: VocSource;
   test?: VocSource;
-  /** In the place of the preset's: what `dinov3-det analyze --write-config` found for the data. */
+  /** Instead of the preset's: what `dinov3-det analyze --write-config` found for the data. */
   defaultBoxes?: BoxOptions;
   /** The article's `VISUALIZE_TRANSFORMED_IMAGES`; default false. */
   visualizeTransformedImages: boolean;

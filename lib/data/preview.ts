@@ -11,7 +11,7 @@ import { VocDataset } from './voc-dataset.ts';
 
 /** `augmentation`, `flipProbability`, `seed` and `epochs` are those of the Trainer, with its defaults. */
 export interface PreviewOptions {
-  /** What the pictures are resized to; default 640 x 640. */
+  /** What the images are resized to; default 640 x 640. */
   imageSize?: Size;
   augmentation?: AugmentationName | AugmentationOptions;
   flipProbability?: number;
@@ -19,16 +19,16 @@ export interface PreviewOptions {
   epochs?: number;
   /** The epoch that is shown, from 1; default 1. The last ones may be without augmentation. */
   epoch?: number;
-  /** Pictures on the sheet, 1 to 100; default 8. */
+  /** Images on the sheet, 1 to 100; default 8. */
   count?: number;
-  /** Told of every picture that cannot be read. */
+  /** Told of every image that cannot be read. */
   onWarning?: (message: string) => void;
   signal?: AbortSignal;
 }
 
 const COLUMNS = 4;
 const TILE_WIDTH = 320;
-/** Between tiles: pictures with a rim of the fill colour would run into each other. */
+/** Between tiles: images with a rim of the fill colour would run into each other. */
 const GAP = 4;
 
 interface Tile extends RgbImage {
@@ -36,10 +36,10 @@ interface Tile extends RgbImage {
 }
 
 /**
- * A contact sheet (PNG) of the first pictures of a training epoch, exactly as the model gets them, with the boxes of their objects.
+ * A contact sheet (PNG) of the first images of a training epoch, exactly as the model gets them, with the boxes of their objects.
  *
  * Rejects with `TypeError` or `RangeError` for a wrong option, with the reason of `signal`, with `DetectorError` `DATASET_EMPTY` when no
- * picture can be read. Needs LibTorch, as training does.
+ * image can be read. Needs LibTorch, as training does.
  */
 export async function previewAugmentation(dataset: VocDataset, options: PreviewOptions = {}): Promise<Buffer> {
   if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
@@ -52,8 +52,7 @@ export async function previewAugmentation(dataset: VocDataset, options: PreviewO
     tiles.push({ data: addon.readBatch(handle), ...loaderOptions.size, objects: objects[0]! });
     if (tiles.length === count) break;
   }
-  if (tiles.length === 0)
-    throw new DetectorError('DATASET_EMPTY', 'None of the pictures of the data set could be read');
+  if (tiles.length === 0) throw new DetectorError('DATASET_EMPTY', 'None of the images of the data set could be read');
   return contactSheet(tiles, loaderOptions.size);
 }
 
@@ -86,13 +85,13 @@ function resolve(value: PreviewOptions): { epoch: number; count: number; loader:
   };
 }
 
-async function contactSheet(pictures: readonly Tile[], size: Size): Promise<Buffer> {
+async function contactSheet(images: readonly Tile[], size: Size): Promise<Buffer> {
   const { default: sharp } = await import('sharp'); // a native library: loaded when it is needed
   const cell = { width: TILE_WIDTH, height: Math.max(2 * GAP, Math.round((TILE_WIDTH * size.height) / size.width)) };
   const tile = { width: cell.width - GAP, height: cell.height - GAP };
   const tiles = await Promise.all(
-    pictures.map(async (picture, i) => ({
-      input: await drawTile(picture, tile),
+    images.map(async (image, i) => ({
+      input: await drawTile(image, tile),
       left: (i % COLUMNS) * cell.width + GAP / 2,
       top: Math.floor(i / COLUMNS) * cell.height + GAP / 2,
     })),

@@ -2,13 +2,13 @@ import { checkBoolean, checkInteger, checkKeys, checkNumber } from '../base/chec
 
 /** What `detect` looks for. */
 export interface DetectOptions {
-  /** Detections score above this, 0 to 1; default .15, as the article's inference. */
+  /** Detections score above this, 0 to 1; default 0.15, as the article's inference. */
   scoreThreshold?: number;
-  /** Of one picture, the best ones; default 200. */
+  /** Of one image, the best ones; default 200. */
   maxDetections?: number;
-  /** Turn pictures upright by their EXIF orientation first; boxes are then for the upright picture. Default true. */
+  /** Turn images upright by their EXIF orientation first; boxes are then for the upright image. Default true. */
   autoOrient?: boolean;
-  /** Pictures that go through the model together; default 8. */
+  /** Images that go through the model together; default 8. */
   batchSize?: number;
 }
 

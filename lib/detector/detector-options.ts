@@ -16,9 +16,9 @@ export interface DetectorOptions extends ComputeOptions, PresetChoices {
   preset?: PresetName;
   /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
   backbone?: BackboneName | { torchscript: string };
-  /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Pictures are resized to it. */
+  /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Images are resized to it. */
   imageSize?: Size;
-  /** In the place of the preset's: what the head looks at, the backbone's own maps (`last`) or a feature pyramid. */
+  /** Instead of the preset's: what the head looks at, the backbone's own maps (`last`) or a feature pyramid. */
   features?: Features;
   /** Of a pyramid's maps, from the top down: `fpn`, or `none` (default). */
   fusion?: Fusion;
@@ -27,7 +27,7 @@ export interface DetectorOptions extends ComputeOptions, PresetChoices {
    * preset. As in torchvision the scores are sigmoids, one for each of `classes`; that of the background is never used.
    */
   head?: HeadName;
-  /** In the place of the preset's or the head's, for example those that `analyzeDataset` proposes. */
+  /** Instead of the preset's or the head's, for example those that `analyzeDataset` proposes. */
   defaultBoxes?: BoxOptions;
   /**
    * A file with the backbone's weights, told by its content: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt

@@ -124,13 +124,13 @@ export class Detector {
   }
 
   /**
-   * The objects of a picture, best first; boxes in pixels of the picture (upright, unless `autoOrient` is false).
+   * The objects of an image, best first; boxes in pixels of the image (upright, unless `autoOrient` is false).
    *
    * Rejects with `TypeError`/`RangeError` for wrong arguments and with `DetectorError`: `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or
    * `IMAGE_TOO_LARGE` (above 50 megapixels), naming the file; `OUT_OF_MEMORY`, after which the next call works; `DISPOSED`.
    */
   detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
-  /** The objects of each picture, in the order of the pictures. Rejects as a whole when one of them cannot be read. */
+  /** The objects of each image, in the order of the images. Rejects as a whole when one of them cannot be read. */
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(
     input: ImageInput | readonly ImageInput[],
@@ -149,8 +149,8 @@ export class Detector {
   }
 
   /**
-   * Draws boxes, labels and scores into a copy of a picture (upright by its EXIF orientation): the bytes of a JPEG or PNG. Without
-   * `detections` the picture is looked at first, with the defaults of `detect`. Boxes are clipped to the picture. Rejects as `detect`.
+   * Draws boxes, labels and scores into a copy of an image (upright by its EXIF orientation): the bytes of a JPEG or PNG. Without
+   * `detections` the image is looked at first, with the defaults of `detect`. Boxes are clipped to the image. Rejects as `detect`.
    */
   async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
     const { annotateImage } = await import('../images/draw.ts');

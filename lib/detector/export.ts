@@ -44,7 +44,7 @@ export interface ExportReport {
 }
 
 /**
- * Writes a detector's weights to one file for other programs: whole or not at all, in the place of what has that name.
+ * Writes a detector's weights to one file for other programs: whole or not at all, instead of what has that name.
  *
  * A detector with a TorchScript backbone can be written as `torchscript`, with that program in it, or as whole safetensors
  * (`backbone.` + the names in its program, without the program): neither the article nor the release has names for it.

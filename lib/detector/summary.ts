@@ -3,7 +3,7 @@ import type { DetectorConfig } from '../model/config.ts';
 import { boxesPerCell } from '../model/default-box-options.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
 
-/** One line of a model's layer table; shapes as PyTorch prints them, for one picture. */
+/** One line of a model's layer table; shapes as PyTorch prints them, for one image. */
 export interface SummaryRow {
   /** Nesting, from 0. */
   depth: number;
@@ -21,7 +21,7 @@ export interface ModelSummary {
   totalParameters: number;
   /** With the backbone frozen: those of the head and of the feature pyramid, if there is one. With `fineTune` all of them. */
   trainableParameters: number;
-  /** For one picture, on all feature maps. */
+  /** For one image, on all feature maps. */
   defaultBoxes: number;
 }
 

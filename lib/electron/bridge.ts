@@ -25,7 +25,7 @@ export interface DetectorBridge {
 /** Errors travel as data: Electron's own way keeps their message only. */
 export type BridgeReply<T> = { ok: true; value: T } | { ok: false; error: Omit<PlainError, 'stack'> };
 
-/** What a page is told of the detector: class names, picture size in pixels, device and precision. */
+/** What a page is told of the detector: class names, image size in pixels, device and precision. */
 export type PageDescription = Pick<DetectorDescription, 'classes' | 'device' | 'precision'> &
   Pick<DetectorDescription['config'], 'imageSize'>;
 

@@ -53,7 +53,7 @@ export class HostedDetector {
     return new HostedDetector(await value, source, connect, { connection, id: Promise.resolve(id) });
   }
 
-  /** As `Detector.detect`. Pictures are sent batch by batch; an abort between two batches spares the rest. */
+  /** As `Detector.detect`. Images are sent batch by batch; an abort between two batches spares the rest. */
   detect(image: ImageInput, options?: DetectOptions & CallOptions): Promise<Detection[]>;
   detect(images: readonly ImageInput[], options?: DetectOptions & CallOptions): Promise<Detection[][]>;
   async detect(

@@ -9,7 +9,7 @@ import type { AnnotateOptions } from '../images/draw.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image.ts';
 
 /**
- * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Pictures
+ * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Images
  * go ahead of the call that they are for, each in a message of its own, so that no message grows with their number.
  */
 
@@ -77,7 +77,7 @@ export function unpackError({ name, message, code, stack }: PlainError): Error {
 }
 
 /**
- * A copy of a picture that is safe to send at any time later: bytes are copied out of their buffer, which may be shared, much larger
+ * A copy of an image that is safe to send at any time later: bytes are copied out of their buffer, which may be shared, much larger
  * (Node.js keeps small Buffers in one) or reused by the caller. Anything else is left for the detector to refuse.
  * @throws {DetectorError} `IMAGE_TOO_LARGE`
  */

@@ -17,7 +17,7 @@ export interface ServicePort {
   onMessage(listener: (request: Request) => void): void;
 }
 
-/** Calls that run at once: while one is on the native lane, the pictures of the next ones are decoded. Others wait, and can be aborted. */
+/** Calls that run at once: while one is on the native lane, the images of the next ones are decoded. Others wait, and can be aborted. */
 const MAX_RUNNING = 4;
 
 /** Serves detectors to a host until the process ends. */

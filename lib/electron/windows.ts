@@ -19,7 +19,7 @@ export interface WindowAccess {
   allowPage?: (url: string) => boolean;
   /**
    * Whether a page may name this file to be read, an absolute path without symbolic links; default: never. Without it pages send the
-   * bytes of pictures, or their pixels.
+   * bytes of images, or their pixels.
    */
   allowPath?: (path: string) => boolean;
   /** The `electron` module; default: the one of this process. */
@@ -43,7 +43,7 @@ const detectKeys = ['scoreThreshold', 'maxDetections', 'autoOrient'] satisfies (
 
 /**
  * Lets the pages of windows with the preload script use a detector, through one IPC channel. Every message is checked anew here:
- * a page may ask for detections and drawings of pictures that it has itself, and give its own calls up.
+ * a page may ask for detections and drawings of images that it has itself, and give its own calls up.
  *
  * Resolves with a function that ends it.
  */
@@ -126,7 +126,7 @@ async function checkPath(path: string, allowPath: Service['allowPath']): Promise
   if (real !== undefined && allowPath(real) === true) return real;
   throw new DetectorError(
     'IMAGE_UNREADABLE',
-    `The page may not name ${JSON.stringify(path.slice(0, MAX_TEXT))} to be read. Send the bytes of the picture`,
+    `The page may not name ${JSON.stringify(path.slice(0, MAX_TEXT))} to be read. Send the bytes of the image`,
   );
 }
 

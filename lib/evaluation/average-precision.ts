@@ -8,9 +8,9 @@ export type { EvaluatedImage } from './evaluated-image.ts';
 
 /** Of the COCO metric; the defaults are pycocotools'. */
 export interface CocoOptions {
-  /** Ascending; default .5, .55 ... .95. `ap50` and `ap75` need .5 and .75 among them. */
+  /** Ascending; default 0.5, 0.55 ... 0.95. `ap50` and `ap75` need 0.5 and 0.75 among them. */
   iouThresholds?: readonly number[];
-  /** Ascending; default 0, .01 ... 1. */
+  /** Ascending; default 0, 0.01 ... 1. */
   recallThresholds?: readonly number[];
   /** Per image and class, ascending; default 1, 10, 100. The first two serve `ar1` and `ar10`, the last all the rest. */
   maxDetections?: readonly [number, number, number];
@@ -18,7 +18,7 @@ export interface CocoOptions {
 
 /** COCO's twelve numbers, 0..1, in the order of pycocotools' `stats`; -1 where there is nothing to average. */
 export interface CocoScores {
-  /** Average precision over all IoU thresholds: the mAP@.5:.95. */
+  /** Average precision over all IoU thresholds: the mAP@0.5:0.95. */
   ap: number;
   ap50: number;
   ap75: number;
@@ -50,7 +50,7 @@ export interface CocoResult extends CocoScores {
   perClass: CocoClassResult[];
 }
 
-/** The pair of `torchmetrics.detection.MeanAveragePrecision` that the article prints: mAP@.5:.95 and mAP@.5, 0..1, -1 without objects. */
+/** The pair of `torchmetrics.detection.MeanAveragePrecision` that the article prints: mAP@0.5:0.95 and mAP@0.5, 0..1, -1 without objects. */
 export interface TorchmetricsResult {
   map: number;
   map50: number;
@@ -102,7 +102,7 @@ function cocoSettings(options: CocoOptions): Settings {
 
 /**
  * `map` and `map_50` of torchmetrics 1.9 with its default arguments. It hands the same data to pycocotools, but in float32:
- * boxes, and thresholds such as 0.6000000238 that an IoU of exactly .6 does not reach, hence numbers that differ from COCO's
+ * boxes, and thresholds such as 0.6000000238 that an IoU of exactly 0.6 does not reach, hence numbers that differ from COCO's
  * in the third decimal. (Scores are taken as given: a model's are float32 already.)
  */
 export async function torchmetricsMeanAveragePrecision(images: readonly EvaluatedImage[]): Promise<TorchmetricsResult> {
@@ -121,8 +121,8 @@ export interface AreaScores {
 }
 
 /**
- * COCO's average precision at IoU .5 for objects of areas within each of the ranges, bounds included: what `apSmall` is to `ap`, for
- * sizes of one's own. Areas are in the unit of the boxes, squared: give boxes in parts of the picture's side for sizes relative to it.
+ * COCO's average precision at IoU 0.5 for objects of areas within each of the ranges, bounds included: what `apSmall` is to `ap`, for
+ * sizes of one's own. Areas are in the unit of the boxes, squared: give boxes in parts of the image's side for sizes relative to it.
  * Throws `TypeError` or `RangeError` naming the image and the field.
  */
 export async function averagePrecisionByArea(

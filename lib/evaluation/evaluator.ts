@@ -12,17 +12,17 @@ import { scoreImages } from './evaluation-scores.ts';
 
 /** How much an evaluation does at a time. */
 export interface EvaluatorOptions {
-  /** Pictures that go through the model together; default 8. */
+  /** Images that go through the model together; default 8. */
   batchSize?: number;
-  /** Pictures that are decoded at the same time; default 2. */
+  /** Images that are decoded at the same time; default 2. */
   workers?: number;
 }
 
 /** Progress and cancelling of an evaluation. */
 export interface EvaluationHooks {
-  /** Called after each batch with the pictures done. */
+  /** Called after each batch with the images done. */
   onProgress?: (done: number, total: number) => void;
-  /** Told of every picture that could not be read and is left out. */
+  /** Told of every image that could not be read and is left out. */
   onWarning?: ((message: string) => void) | undefined;
   /** Aborted: the evaluation rejects with its reason after the batch that is under way. */
   signal?: AbortSignal | undefined;
@@ -31,10 +31,10 @@ export interface EvaluationHooks {
 /** How a detector does on one class. */
 export interface ClassEvaluation {
   label: string;
-  /** COCO's AP at IoU .5:.95 and at .5; -1 without objects. */
+  /** COCO's AP at IoU 0.5:0.95 and at 0.5; -1 without objects. */
   ap: number;
   ap50: number;
-  /** VOC's AP at IoU .5: 11 points (2007), and area (2010 on); -1 without objects. */
+  /** VOC's AP at IoU 0.5: 11 points (2007), and area (2010 on); -1 without objects. */
   voc2007: number;
   voc2010: number;
   /** Objects of the class in the data set, and what the detector took for one. */
@@ -42,10 +42,10 @@ export interface ClassEvaluation {
   detections: number;
 }
 
-/** Objects of one of `sideRanges`: by the side of a square of their area, in parts of the picture's. */
+/** Objects of one of `sideRanges`: by the side of a square of their area, in parts of the image's. */
 export interface SizeEvaluation {
   name: string;
-  /** As COCO's for its own sizes, at IoU .5; -1 without objects. */
+  /** As COCO's for its own sizes, at IoU 0.5; -1 without objects. */
   ap50: number;
   groundTruths: number;
 }
@@ -54,16 +54,16 @@ export interface SizeEvaluation {
 export interface EvaluationResult {
   /** COCO's twelve numbers. `difficult` objects count as any other. */
   coco: CocoResult;
-  /** VOC's mAP at IoU .5, by 11 points (2007) and by area (2010 on); `difficult` objects count for nothing. */
+  /** VOC's mAP at IoU 0.5, by 11 points (2007) and by area (2010 on); `difficult` objects count for nothing. */
   voc2007: number;
   voc2010: number;
   /** The pair that the article prints, as torchmetrics computes it. */
   torchmetrics: { map: number; map50: number };
   /** Every class that has a detection or an object, in the order of the class list. */
   perClass: ClassEvaluation[];
-  /** Six sizes relative to the picture, the smallest first. */
+  /** Six sizes relative to the image, the smallest first. */
   bySide: SizeEvaluation[];
-  /** Pictures that were looked at: those that could not be read are not among them. */
+  /** Images that were looked at: those that could not be read are not among them. */
   images: number;
   seconds: number;
 }
@@ -84,7 +84,7 @@ export class Evaluator {
   }
 
   /**
-   * Detects on every picture, with the postprocessing of the detector's configuration, and compares with the ground truth.
+   * Detects on every image, with the postprocessing of the detector's configuration, and compares with the ground truth.
    *
    * Rejects with the signal's reason when it is aborted, and with `CHECKPOINT_MISMATCH` when the classes differ.
    */
@@ -143,7 +143,7 @@ function toEvaluatedImage({ objects }: Sample, { boxes, scores, labels }: Detect
   };
 }
 
-/** The same boxes in parts of the picture's width and height. */
+/** The same boxes in parts of the image's width and height. */
 function inPartsOf({ width, height }: Sample, { detections, groundTruth }: EvaluatedImage): EvaluatedImage {
   const scaled = <T extends { boxes: EvaluatedImage['groundTruth']['boxes'] }>(side: T): T => {
     return { ...side, boxes: side.boxes.map((value, i) => value / (i % 2 === 0 ? width : height)) };

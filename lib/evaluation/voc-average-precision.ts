@@ -5,14 +5,14 @@ import type { EvaluatedImage } from './evaluated-image.ts';
 
 /** Of the PASCAL VOC metric. */
 export interface VocOptions {
-  /** 0..1, to be exceeded; default .5. */
+  /** 0..1, to be exceeded; default 0.5. */
   iouThreshold?: number;
 }
 
 /** The PASCAL VOC metric of one class. */
 export interface VocClassResult {
   labelIndex: number;
-  /** VOC2007: the mean of the highest precision at recall 0, .1 ... 1 or beyond; -1 without objects. */
+  /** VOC2007: the mean of the highest precision at recall 0, 0.1 ... 1 or beyond; -1 without objects. */
   ap11Point: number;
   /** VOC2010 and later: the area under the precision envelope; -1 without objects. */
   apArea: number;
@@ -147,7 +147,7 @@ function pixelArea(box: Float64Array): number {
 
 function elevenPointPrecision({ precision, recall }: Curve): number {
   let sum = 0;
-  // i * .1 and not i / 10: numpy.arange(0, 1.1, .1) gives .30000000000000004, which a recall of 3 / 10 does not reach.
+  // i * 0.1 and not i / 10: numpy.arange(0, 1.1, 0.1) gives 0.30000000000000004, which a recall of 3 / 10 does not reach.
   for (let i = 0; i <= 10; i++) sum += precision[recall.findIndex((value) => value >= i * 0.1)] ?? 0;
   return sum / 11;
 }

@@ -4,7 +4,7 @@ import type { Detection } from '../boxes/detection.ts';
 import { centredBaseline, svgText, textWidth } from './font.ts';
 import type { RgbImage } from './image.ts';
 
-/** How `annotate` encodes its picture. */
+/** How `annotate` encodes its image. */
 export interface AnnotateOptions {
   /** Default 'jpeg'. */
   format?: 'jpeg' | 'png';
@@ -14,7 +14,7 @@ export interface AnnotateOptions {
 
 /** A detection, or a known object, which has no score to show. */
 export type Annotation = Pick<Detection, 'label' | 'box'> & {
-  score?: number /** Of one object over many pictures. */;
+  score?: number /** Of one object over many images. */;
   id?: number;
 };
 
@@ -22,9 +22,9 @@ export type Annotation = Pick<Detection, 'label' | 'box'> & {
 const MAX_LABEL_CHARACTERS = 48;
 
 /**
- * Draws the boxes of the detections with their labels and scores into a copy of the picture, and encodes it.
- * A class has the same colour in every picture; lines and letters grow with the picture.
- * Boxes are clipped to the picture; a box that is not in it, or not finite, is left out.
+ * Draws the boxes of the detections with their labels and scores into a copy of the image, and encodes it.
+ * A class has the same colour in every image; lines and letters grow with the image.
+ * Boxes are clipped to the image; a box that is not in it, or not finite, is left out.
  */
 export async function annotateImage(
   image: RgbImage,
@@ -34,31 +34,29 @@ export async function annotateImage(
   checkKeys('options', options, ['format', 'quality']);
   const format = checkOneOf('format', options.format ?? 'jpeg', ['jpeg', 'png']);
   const quality = checkInteger('quality', options.quality ?? 92, 1, 100);
-  const picture = await openPicture(image, detections);
-  return (format === 'png' ? picture.png() : picture.jpeg({ quality })).toBuffer();
+  const drawn = await drawOver(image, detections);
+  return (format === 'png' ? drawn.png() : drawn.jpeg({ quality })).toBuffer();
 }
 
 /** As `annotateImage`, but gives pixels; those of `image` itself where there is nothing to draw. */
 export async function drawDetections(image: RgbImage, detections: readonly Annotation[]): Promise<RgbImage> {
   if (detections.length === 0) return image;
-  const picture = await openPicture(image, detections);
-  const data = await picture.removeAlpha().raw().toBuffer();
+  const drawn = await drawOver(image, detections);
+  const data = await drawn.removeAlpha().raw().toBuffer();
   return { data, width: image.width, height: image.height };
 }
 
-/** The picture with everything drawn in, not yet computed. */
-async function openPicture({ data, width, height }: RgbImage, detections: readonly Annotation[]): Promise<Sharp> {
+/** The image with everything drawn in, not yet computed. */
+async function drawOver({ data, width, height }: RgbImage, detections: readonly Annotation[]): Promise<Sharp> {
   checkInteger('image.width', width, 1);
   checkInteger('image.height', height, 1);
   if (data.length !== width * height * 3) {
     throw new RangeError(`Expected ${width * height * 3} bytes of RGB for image.data but received ${data.length}`);
   }
   const { default: sharp } = await import('sharp'); // a native library: loaded when it is needed
-  const picture = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
+  const image = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
   const overlay = overlaySvg(width, height, detections);
-  return overlay === undefined
-    ? picture
-    : picture.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
+  return overlay === undefined ? image : image.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
 }
 
 /** Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
@@ -74,7 +72,7 @@ function overlaySvg(width: number, height: number, detections: readonly Annotati
       const boxHeight = Math.min(height, box.ymax) - ymin;
       if (!(boxWidth > 0 && boxHeight > 0)) return { box: '', label: '' };
       const { colour, ink } = classColours(label);
-      // The line lies inside the box, so that it also shows on the picture's own edge.
+      // The line lies inside the box, so that it also shows on the image's own edge.
       const rect = `x="${xmin + line / 2}" y="${ymin + line / 2}" width="${Math.max(boxWidth - line, 0.1)}" height="${Math.max(boxHeight - line, 0.1)}"`;
       return {
         // The dark seam keeps the line apart from a background of its own colour.
@@ -97,14 +95,14 @@ interface Label {
   ink: string;
 }
 
-/** A filled tag above the box, or inside its upper edge where there is no room; never outside of the picture. */
-function labelSvg({ text, x, y, size, colour, ink }: Label, picture: { width: number; height: number }): string {
+/** A filled tag above the box, or inside its upper edge where there is no room; never outside of the image. */
+function labelSvg({ text, x, y, size, colour, ink }: Label, image: { width: number; height: number }): string {
   const padding = size * 0.3;
   const wanted = textWidth(text, size) + 2 * padding;
-  const scale = Math.min(1, picture.width / wanted);
+  const scale = Math.min(1, image.width / wanted);
   const [width, height, letters] = [wanted * scale, size * 1.4 * scale, size * scale];
-  const left = Math.max(0, Math.min(x, picture.width - width));
-  const top = y >= height ? y - height : Math.min(y, picture.height - height);
+  const left = Math.max(0, Math.min(x, image.width - width));
+  const top = y >= height ? y - height : Math.min(y, image.height - height);
   const place = {
     x: left + padding * scale,
     y: centredBaseline(top + height / 2, letters),

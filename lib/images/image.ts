@@ -15,7 +15,7 @@ export type ImageInput = string | Uint8Array | RgbImage;
 
 export interface DecodeOptions {
   /**
-   * Turn the picture upright by its EXIF orientation. Default false: the pixels as they are stored, which is what the boxes of
+   * Turn the image upright by its EXIF orientation. Default false: the pixels as they are stored, which is what the boxes of
    * Pascal VOC annotations are for.
    */
   autoOrient?: boolean;
@@ -105,7 +105,7 @@ function copyRgb(image: RgbImage): RgbImage {
   return { data: new Uint8Array(image.data), width: image.width, height: image.height };
 }
 
-/** Refuses bytes that are longer than any picture, before they are copied. @throws {DetectorError} `IMAGE_TOO_LARGE` */
+/** Refuses bytes that are longer than any image, before they are copied. @throws {DetectorError} `IMAGE_TOO_LARGE` */
 export function checkImageBytes(bytes: Uint8Array): void {
   if (bytes.length <= MAX_FILE_BYTES) return;
   throw new DetectorError(

@@ -87,7 +87,7 @@ export async function chartSvg(options: EChartsCoreOption, width = 900, height =
   }
 }
 
-/** An SVG picture as PNG. */
+/** An SVG image as PNG. */
 export async function renderSvg(svg: string): Promise<Buffer> {
   return sharp(Buffer.from(svg)).png().toBuffer();
 }

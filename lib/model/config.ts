@@ -34,7 +34,7 @@ export const defaultPreset: PresetName = 'best';
 export interface DetectorConfig {
   preset: PresetName;
   backbone: BackboneName | 'torchscript';
-  /** Every picture is resized to this, without keeping its aspect ratio. */
+  /** Every image is resized to this, without keeping its aspect ratio. */
   imageSize: Size;
   /** Subtracted from the red, green and blue channel, for pixels from 0 to 1; then divided by `std`. */
   mean: number[];
@@ -55,7 +55,7 @@ export interface DetectorConfig {
   assigner?: AssignerName;
 }
 
-/** What may be chosen in the place of a preset's. */
+/** What may be chosen instead of a preset's. */
 export interface PresetChoices {
   /** What the detector is trained on; default: as torchvision's SSD (`best`: with `backgroundNegatives`), or its RetinaNet. */
   loss?: Partial<LossOptions>;
@@ -65,7 +65,7 @@ export interface PresetChoices {
   nms?: NmsName;
 }
 
-/** DINOv3 works on patches of 32 pixels; above 4096 one picture's activations pass any machine's memory. */
+/** DINOv3 works on patches of 32 pixels; above 4096 one image's activations pass any machine's memory. */
 const SIDE = { multiple: 32, min: 64, max: 4096 };
 
 /** The model of the article: torchvision's SSD on the backbone's last map. */
@@ -97,7 +97,7 @@ export type ModelChoices = Partial<Pick<DetectorConfig, 'head' | 'defaultBoxes' 
 
 /**
  * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid, and learns from
- * pictures without objects too. Default boxes are the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head
+ * images without objects too. Default boxes are the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head
  * `retinanet` brings torchvision's constants with it.
  */
 export function presetConfig(
@@ -140,7 +140,7 @@ function usualOf(preset: PresetName): Features {
   return preset === 'best' ? 'pyramid' : 'last';
 }
 
-/** The configuration with what is chosen in the place of its own; throws `TypeError` or `RangeError` naming the key. */
+/** The configuration with what is chosen instead of its own; throws `TypeError` or `RangeError` naming the key. */
 export function withChoices(config: DetectorConfig, { loss, assigner, nms }: PresetChoices): DetectorConfig {
   const chosen = {
     ...config,

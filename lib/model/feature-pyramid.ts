@@ -14,7 +14,7 @@ const STRIDES = [8, 16, 32];
 const COARSEST_CELLS = 3;
 /**
  * The smallest default box has so many cells of the finest map, within these parts of the image's side: off by half a cell both ways,
- * a box keeps IoU .5 with an object of its shape if its side is at least so many cells (analysis/default-box-proposal.ts).
+ * a box keeps IoU 0.5 with an object of its shape if its side is at least so many cells (analysis/default-box-proposal.ts).
  */
 const FINEST_CELLS = 2.72;
 const [MIN_FINEST_SCALE, MAX_FINEST_SCALE] = [0.04, 0.06];
@@ -24,7 +24,7 @@ const COARSEST_SCALE = 0.9;
 /** The maps of RetinaNet's pyramid: P3 to P7. */
 export const RETINANET_MAPS = 5;
 
-/** The maps of a ConvNeXt's pyramid in cells, finest first; 6 for pictures of 640 x 640. */
+/** The maps of a ConvNeXt's pyramid in cells, finest first; 6 for images of 640 x 640. */
 export function pyramidMaps(size: Size): Size[] {
   return halveUntil(size, (maps) => {
     const { width, height } = maps.at(-1)!;

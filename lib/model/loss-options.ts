@@ -2,7 +2,7 @@ import { checkBoolean, checkKeys, checkOneOf, wrongArgument } from '../base/chec
 
 /**
  * `hard-negative`: softmax cross entropy of the positives and, image by image, three times as many hardest negatives (SSD);
- * `focal`: sigmoid focal loss of every default box, alpha .25, gamma 2 (RetinaNet).
+ * `focal`: sigmoid focal loss of every default box, alpha 0.25, gamma 2 (RetinaNet).
  */
 export const classLossNames = ['hard-negative', 'focal'] as const;
 export type ClassLossName = (typeof classLossNames)[number];
@@ -12,7 +12,7 @@ export const boxLossNames = ['smooth-l1', 'l1', 'giou', 'diou', 'ciou'] as const
 export type BoxLossName = (typeof boxLossNames)[number];
 
 /**
- * What finds the default boxes of an object: SSD's matcher, RetinaNet's, which leaves out those between IoU .4 and .5, or adaptive
+ * What finds the default boxes of an object: SSD's matcher, RetinaNet's, which leaves out those between IoU 0.4 and 0.5, or adaptive
  * training sample selection (Zhang et al. 2020).
  */
 export const assignerNames = ['ssd', 'retinanet', 'atss'] as const;
@@ -25,7 +25,7 @@ export interface LossOptions {
   /** Default `smooth-l1`; of the head `retinanet`, `l1`. */
   box: BoxLossName;
   /**
-   * Whether a picture without objects teaches, as much as the average picture of its batch; default false, as
+   * Whether an image without objects teaches, as much as the average image of its batch; default false, as
    * torchvision; the preset `best`: true. For
    * `hard-negative`: under `focal` it always does.
    */
@@ -52,7 +52,7 @@ export function checkLoss(name: string, value: unknown, defaults = ssdLoss): Los
     ),
   };
   if (loss.classification === 'focal' && loss.backgroundNegatives) {
-    const expected = `false with the classification loss focal, which takes every default box of every picture,`;
+    const expected = `false with the classification loss focal, which takes every default box of every image,`;
     throw new RangeError(wrongArgument(`${name}.backgroundNegatives`, expected, true));
   }
   return loss;

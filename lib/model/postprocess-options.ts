@@ -11,13 +11,13 @@ export type TopkPer = 'class' | 'map';
 
 /** From scores to detections, as torchvision's SSD; its defaults are in the comments. */
 export interface PostprocessOptions {
-  /** To be exceeded, 0 to 1; .01. */
+  /** To be exceeded, 0 to 1; 0.01. */
   scoreThreshold: number;
-  /** IoU above which NMS drops the lower of two boxes of a class; .45. */
+  /** IoU above which NMS drops the lower of two boxes of a class; 0.45. */
   nmsThreshold: number;
   /** Best boxes of each class, or of each map (`topkPer`), that go into NMS; 400. */
   topkCandidates: number;
-  /** Best boxes of a picture; 200. */
+  /** Best boxes of an image; 200. */
   maxDetections: number;
   /** Default `plain`. */
   nms?: NmsName;

@@ -35,7 +35,7 @@ export interface LearningRateSchedule extends MultiStepSchedule {
   /** Of an epoch. */
   steps: number;
   epochs: number;
-  /** Steps at the begin in which the rate rises linearly, from `WARMUP_START` of what it would be. */
+  /** Steps at the beginning in which the rate rises linearly, from `WARMUP_START` of what it would be. */
   warmupSteps: number;
   /** `flat-cosine`: the share of all steps, warm-up included, before the rate falls. */
   flatFraction: number;

@@ -5,7 +5,7 @@ export interface BegunStep {
   /** In its epoch, from 1. */
   step: number;
   learningRate: number;
-  /** Pictures. */
+  /** Images. */
   images: number;
   /** Until the native side answered. */
   seconds: number;

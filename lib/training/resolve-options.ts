@@ -186,7 +186,7 @@ function checkWithData(resolved: ResolvedTrainerOptions): void {
   );
   refuseIf(
     patience !== undefined && !valid.samples.some(({ objects }) => objects.length > 0),
-    'patience needs a score to wait for, but no picture of valid has an object; give other validation data or leave patience out',
+    'patience needs a score to wait for, but no image of valid has an object; give other validation data or leave patience out',
   );
 }
 

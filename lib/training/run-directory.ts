@@ -32,7 +32,7 @@ export interface EpochRecord {
   classLoss: number;
   /** That of the epoch's steps. */
   learningRate: number;
-  /** mAP@.5:.95 and mAP@.5 on the validation data, 0 to 1. */
+  /** mAP@0.5:0.95 and mAP@0.5 on the validation data, 0 to 1. */
   map: number;
   map50: number;
   /** Wall-clock time of training and evaluation. */
@@ -143,8 +143,8 @@ export class RunDirectory {
       yLabel: 'mAP',
       yMin: 0,
       series: [
-        { name: 'mAP@.5:.95', points: this.#epochs.map(({ epoch, map }) => [epoch, map]) },
-        { name: 'mAP@.5', points: this.#epochs.map(({ epoch, map50 }) => [epoch, map50]) },
+        { name: 'mAP@0.5:0.95', points: this.#epochs.map(({ epoch, map }) => [epoch, map]) },
+        { name: 'mAP@0.5', points: this.#epochs.map(({ epoch, map50 }) => [epoch, map50]) },
       ],
     });
     await writeFileAtomic(join(this.path, 'map.png'), await renderSvg(map));

@@ -2,7 +2,7 @@ import type { Augmentation, AugmentationName, AugmentationOptions } from '../dat
 import type { VocDataset } from '../data/voc-dataset.ts';
 import type { ScheduleName } from './learning-rate.ts';
 
-/** torch.optim's AdamW, and SGD with momentum .9 and Nesterov. */
+/** torch.optim's AdamW, and SGD with momentum 0.9 and Nesterov. */
 export const optimizerNames = ['adamw', 'sgd'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
@@ -13,13 +13,13 @@ export type OptimizerName = (typeof optimizerNames)[number];
 export interface TrainerOptions {
   /** What is learned from; its classes are the detector's. */
   train: VocDataset;
-  /** Evaluated after each epoch; its mAP@.5:.95 chooses the best checkpoint. */
+  /** Evaluated after each epoch; its mAP@0.5:0.95 chooses the best checkpoint. */
   valid: VocDataset;
   /** Where checkpoints, metrics and plots go; made if it is missing. */
   outDir: string;
-  /** Times that every training picture is shown; default 20. */
+  /** Times that every training image is shown; default 20. */
   epochs?: number;
-  /** Pictures that go through the model together; default 8. */
+  /** Images that go through the model together; default 8. */
   batchSize?: number;
   /** Of the head, and of all else that has no factor of its own; default 1e-4; `best`: 1e-3. */
   learningRate?: number;
@@ -29,63 +29,63 @@ export interface TrainerOptions {
    */
   schedule?: ScheduleName;
   /**
-   * Optimizer steps at the begin in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run,
+   * Optimizer steps at the beginning in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run,
    * 500 at most.
    */
   warmupSteps?: number;
   /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]; `best`: three quarters of `epochs`. */
   milestones?: readonly number[];
-  /** What `milestones` multiply the learning rate by; default .1. */
+  /** What `milestones` multiply the learning rate by; default 0.1. */
   gamma?: number;
-  /** For `flat-cosine`: the share of the steps before the learning rate falls; default .5, as RTMDet (Lyu et al. 2022). */
+  /** For `flat-cosine`: the share of the steps before the learning rate falls; default 0.5, as RTMDet (Lyu et al. 2022). */
   flatFraction?: number;
   /** Where a cosine ends, as a share of `learningRate`; default 0. */
   finalLearningRateFactor?: number;
-  /** `adamw` (default) or `sgd` (momentum .9, Nesterov). */
+  /** `adamw` (default) or `sgd` (momentum 0.9, Nesterov). */
   optimizer?: OptimizerName;
-  /** Default .01 for `adamw` (decoupled), 0 for `sgd` (as a part of the gradient): torch.optim's. */
+  /** Default 0.01 for `adamw` (decoupled), 0 for `sgd` (as a part of the gradient): torch.optim's. */
   weightDecay?: number;
   /** No weight decay of biases, norms and layer scales, as ConvNeXt (Liu et al. 2022); default false, it holds for all. */
   decayWeightsOnly?: boolean;
   /** Train the backbone too; default false, the head alone; `best`: true. */
   fineTune?: boolean;
-  /** Of `learningRate`, for the backbone; default 1; `best`: .1 for a backbone with weights from a file. */
+  /** Of `learningRate`, for the backbone; default 1; `best`: 0.1 for a backbone with weights from a file. */
   backboneLearningRateFactor?: number;
   /**
-   * Of the learning rate, from each layer of a ConvNeXt to the one before it; default 1. ConvNeXt's detectors have .7 to .95, with
+   * Of the learning rate, from each layer of a ConvNeXt to the one before it; default 1. ConvNeXt's detectors have 0.7 to 0.95, with
    * layers as there (three blocks of the third stage are one).
    */
   layerDecay?: number;
   /**
    * Batches that go through the model one after the other for one optimizer step; default 1. A step then sees
-   * `accumulate * batchSize` pictures with the memory of `batchSize`. Its loss is that of one large batch: the SSD loss is a mean over
+   * `accumulate * batchSize` images with the memory of `batchSize`. Its loss is that of one large batch: the SSD loss is a mean over
    * the matched default boxes, so each part counts as often as it has such boxes, and the sum is divided by those of all parts.
    */
   accumulate?: number;
   /**
-   * Decay per step of a moving average of the weights, as timm's ModelEmaV2 (.9998 is usual for long runs, .99 for a few hundred
+   * Decay per step of a moving average of the weights, as timm's ModelEmaV2 (0.9998 is usual for long runs, 0.99 for a few hundred
    * steps; it warms up as min(ema, (1 + n) / (10 + n))). The average is what is evaluated and saved, and in the detector; `last` has
    * the trained weights beside it. Default: none.
    */
   ema?: number;
   /**
-   * Stochastic depth (Huang et al. 2016): rate, below 1, at which the last block of a ConvNeXt is skipped for a picture; it rises
-   * linearly from 0 in the first block. ConvNeXt-T has .1 for ImageNet and .4 for detection. Default 0.
+   * Stochastic depth (Huang et al. 2016): rate, below 1, at which the last block of a ConvNeXt is skipped for an image; it rises
+   * linearly from 0 in the first block. ConvNeXt-T has 0.1 for ImageNet and 0.4 for detection. Default 0.
    */
   dropPath?: number;
   /** Stop after so many epochs without a better score on `valid`; default never. */
   patience?: number;
-  /** Probability of a horizontal flip; default .5. */
+  /** Probability of a horizontal flip; default 0.5. */
   flipProbability?: number;
-  /** What else is done to the training pictures; default `none`. `ssd` is torchvision's for SSD. */
+  /** What else is done to the training images; default `none`. `ssd` is torchvision's for SSD. */
   augmentation?: AugmentationName | AugmentationOptions;
   /** The largest L2 norm of all gradients together; default none; `best`: 10. */
   clipGradNorm?: number;
-  /** Pictures decoded at the same time; default 2. */
+  /** Images decoded at the same time; default 2. */
   workers?: number;
   /**
    * Evaluate and save an epoch while the next one is trained, on a copy of the weights and of the optimizer's state that is freed
-   * afterwards. Results and files are the same. Default: on a GPU, which would wait for pictures, scores and files; not on a CPU, where
+   * afterwards. Results and files are the same. Default: on a GPU, which would wait for images, scores and files; not on a CPU, where
    * both share the cores. An epoch whose evaluation may end the run (`patience`), and the last one, are evaluated alone, and so is
    * every one when there is no memory for a copy.
    */

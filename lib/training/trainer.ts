@@ -157,7 +157,7 @@ export class Trainer {
     return state.epoch < epochs ? { ...result, stoppedEarly: true } : result;
   }
 
-  /** The training pictures in batches of a step's size, and the judge of an epoch. */
+  /** The training images in batches of a step's size, and the judge of an epoch. */
   #openData(addon: NativeAddon): { loader: DataLoader; evaluator: Evaluator } {
     const { train, valid, epochs, workers, run } = this.#options;
     const { imageSize: size, mean } = this.#detector.config;

@@ -16,9 +16,9 @@ export interface StepEvent {
   gradientNorm: number;
   /** Of the head: parameters may have a factor of their own. */
   learningRate: number;
-  /** Pictures of the step. */
+  /** Images of the step. */
   images: number;
-  /** Without the wait for the pictures. */
+  /** Without the wait for the images. */
   seconds: number;
 }
 
@@ -29,7 +29,7 @@ export interface EpochEvent {
   trainLoss: number;
   boxLoss: number;
   classLoss: number;
-  /** mAP@.5:.95 and mAP@.5 as the article prints them (torchmetrics). */
+  /** mAP@0.5:0.95 and mAP@0.5 as the article prints them (torchmetrics). */
   map: number;
   map50: number;
   evaluation: EvaluationResult;
@@ -54,9 +54,9 @@ export interface TrainingHooks {
    * and the detector has the weights of these; `last` has those of the epoch.
    */
   onEpoch?: (event: EpochEvent) => void | Promise<void>;
-  /** Progress of the evaluation after an epoch, in pictures. */
+  /** Progress of the evaluation after an epoch, in images. */
   onEvaluate?: (event: { epoch: number; done: number; total: number }) => void;
-  /** Told of every picture that could not be read and is left out, and of what a run has to do without. */
+  /** Told of every image that could not be read and is left out, and of what a run has to do without. */
   onWarning?: (message: string) => void;
   /**
    * Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. While an epoch is evaluated
@@ -71,7 +71,7 @@ export interface TrainingResult {
   epochs: number;
   /** From 1. */
   bestEpoch: number;
-  /** mAP@.5:.95 of the best epoch. */
+  /** mAP@0.5:0.95 of the best epoch. */
   bestScore: number;
   outDir: string;
   /** Of this call, also of a resumed run. */

@@ -12,7 +12,7 @@ export interface TrainingState {
   step: number;
   /** Of the losses of these steps, and how many they are. */
   sums: { loss: number; boxLoss: number; classLoss: number; steps: number };
-  /** The best mAP@.5:.95, 0 to 1, and its epoch; null before the first evaluation. */
+  /** The best mAP@0.5:0.95, 0 to 1, and its epoch; null before the first evaluation. */
   bestScore: number | null;
   bestEpoch: number | null;
   options: RunOptions;
@@ -39,7 +39,7 @@ export function addStep(state: TrainingState, step: number, { loss, boxLoss, cla
 /** The means of the epoch's losses; throws `DATASET_EMPTY` when no batch could be read. */
 export function meanLosses({ sums }: TrainingState): { trainLoss: number; boxLoss: number; classLoss: number } {
   const { loss, boxLoss, classLoss, steps } = sums;
-  if (steps === 0) throw new DetectorError('DATASET_EMPTY', 'None of the training pictures could be read any more');
+  if (steps === 0) throw new DetectorError('DATASET_EMPTY', 'None of the training images could be read any more');
   return { trainLoss: loss / steps, boxLoss: boxLoss / steps, classLoss: classLoss / steps };
 }
 

@@ -13,7 +13,7 @@ import type { VideoDetection } from './tracker.ts';
 
 /** How a video is read, looked at and written; nothing is required. */
 export interface VideoOptions {
-  /** Detections score above this, 0 to 1; default .15. */
+  /** Detections score above this, 0 to 1; default 0.15. */
   scoreThreshold?: number;
   /** Of one frame, the best ones; default 200. */
   maxDetections?: number;
@@ -26,11 +26,11 @@ export interface VideoOptions {
   track?: boolean;
   /**
    * The past's share in boxes and scores, from 0 (default) to below 1: a moving average against flicker. An object that is not found
-   * in a frame fades out, and one that is new fades in; .5 is a good value for 25 frames per second.
+   * in a frame fades out, and one that is new fades in; 0.5 is a good value for 25 frames per second.
    */
   smooth?: number;
   /**
-   * Write the video with its boxes to this file (mp4, m4v, mov, mkv, webm), in the place of what has that name: with the frame times,
+   * Write the video with its boxes to this file (mp4, m4v, mov, mkv, webm), instead of what has that name: with the frame times,
    * upright, and with the audio of a file or of a URL that is not live. It is there when the iteration has ended.
    */
   output?: string;

@@ -18,7 +18,7 @@ export interface VideoSource {
 
 /** ffmpeg follows what a playlist names: of a stream that must never be a file, and of a file nothing at all. */
 const NETWORK_PROTOCOLS = 'http,https,httpproxy,tcp,tls,udp,rtp,srtp,rtmp,rtmps,rtmpt,rtmpts,srt,crypto,data';
-/** Containers that hold their frames themselves: no playlists (hls, dash, concat), no patterns of pictures (image2). */
+/** Containers that hold their frames themselves: no playlists (hls, dash, concat), no patterns of images (image2). */
 const FILE_FORMATS =
   'mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,mxf,gif,apng,ivf,dv,nut,rm,wtv,nsv,gxf,yuv4mpegpipe,h264,hevc,av1,obu,m4v,mjpeg,vc1,h263,h261';
 const STREAMING = ['rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp', 'rtp', 'srt', 'tcp'];

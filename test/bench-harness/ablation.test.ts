@@ -22,7 +22,7 @@ const result = (recipe: string, seed: number, ap: number): RunResult => ({
 it('has a line for each recipe, with mean and standard deviation over its seeds, and no size without objects', () => {
   const table = formatResults([result('a', 1, 0.1), result('a', 2, 0.2), result('a', 3, 0.3), result('b', 1, 0.4)]);
   expect(table.split('\n')).toEqual([
-    '| recipe | seeds | AP@.5:.95 | AP@.5 | cat AP@.5:.95, AP@.5 | AP@.5, side 0.05 - 0.1 | images | images/s | minutes |',
+    '| recipe | seeds | AP@0.5:0.95 | AP@0.5 | cat AP@0.5:0.95, AP@0.5 | AP@0.5, side 0.05 - 0.1 | images | images/s | minutes |',
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     '| a | 3 | .200 ± .100 | .400 ± .200 | .200, .400 | .500 ± .000 | 400 | 20.0 | 2.0 |',
     '| b | 1 | .400 | .800 | .400, .800 | .500 | 400 | 10.0 | 1.0 |',

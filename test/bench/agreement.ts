@@ -1,4 +1,4 @@
-/** Detections of one picture: boxes xyxy one after another, in any order. */
+/** Detections of one image: boxes xyxy one after another, in any order. */
 export interface FoundObjects {
   boxes: readonly number[];
   scores: readonly number[];

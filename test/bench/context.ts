@@ -5,7 +5,7 @@ import type { Measurement } from './sides.ts';
 export interface Context {
   /** What `train` and `predict` compute on, both sides: `cpu`, `cuda` or `cuda:N`. */
   device: string;
-  /** Smaller pictures and fewer steps: minutes in place of an hour. */
+  /** Smaller images and fewer steps: minutes in place of an hour. */
   quick: boolean;
   /** The Python of the reference; undefined: ours runs alone. */
   python: string | undefined;

@@ -3,7 +3,7 @@ import { digits, type Row, ratio, times } from './rows.ts';
 const BEGIN = '<!-- benchmarks: begin -->';
 const END = '<!-- benchmarks: end -->';
 
-/** Puts the tables of a run in the place of those between the two comments of `readme`. Throws where there are none. */
+/** Puts the tables of a run instead of those between the two comments of `readme`. Throws where there are none. */
 export function replaceBenchmarks(readme: string, rows: readonly Row[]): string {
   const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} with ${END} after it`);

@@ -3,11 +3,11 @@ import type { BackboneName } from '../../lib/model/config.ts';
 /** What the train and predict benches run, in fields that both sides take as they are. */
 export interface Workload {
   backbone: BackboneName;
-  /** Pictures are squares. */
+  /** Images are squares. */
   side: number;
   /** Background included. */
   classes: number;
-  /** Bias of the background's logit: it sets how many candidates a picture has. With 7 a few hundred, as after training. */
+  /** Bias of the background's logit: it sets how many candidates an image has. With 7 a few hundred, as after training. */
   background: number;
 }
 
@@ -19,7 +19,7 @@ export interface Target {
   labels: number[];
 }
 
-/** Three objects a picture, of the sizes that the article's default boxes find. */
+/** Three objects an image, of the sizes that the article's default boxes find. */
 export function makeTargets(images: number, { side, classes }: Workload): Target[] {
   return Array.from({ length: images }, (_, image) => {
     const objects = [0, 1, 2].map((object) => {
@@ -31,7 +31,7 @@ export function makeTargets(images: number, { side, classes }: Workload): Target
   });
 }
 
-/** What a training step's process takes at most, in bytes: 9 GB for eight pictures of 640 x 640 and the article's model. */
+/** What a training step's process takes at most, in bytes: 9 GB for eight images of 640 x 640 and the article's model. */
 export function trainingBytes(images: number, side: number): number {
   return 1e9 + 8.5e9 * (images / 8) * (side / 640) ** 2;
 }

@@ -7,7 +7,7 @@ import { Detector, loadDatasetConfig, Trainer, VocDataset } from 'dinov3-det';
 
 const model = { backbone: 'convnext_test', imageSize: { width: 64, height: 64 }, seed: 1 };
 
-/** Works without end, `folder` has drawn scenes; `onStep` is called after each step of training, each picture of detection. */
+/** Works without end, `folder` has drawn scenes; `onStep` is called after each step of training, each image of detection. */
 const works = {
   train: async (folder, onStep) => {
     const { classes, train, valid } = await loadDatasetConfig(join(folder, 'scenes.yaml'));
@@ -24,9 +24,9 @@ const works = {
 
   detect: async (folder, onStep) => {
     const detector = await Detector.create({ ...model, classes: ['__background__', 'cat'] });
-    const pictures = ['000001.jpg', '000002.jpg'].map((name) => join(folder, 'JPEGImages', name));
+    const images = ['000001.jpg', '000002.jpg'].map((name) => join(folder, 'JPEGImages', name));
     const lane = async () => {
-      for (;;) onStep(await detector.detect(pictures, { scoreThreshold: 0 }));
+      for (;;) onStep(await detector.detect(images, { scoreThreshold: 0 }));
     };
     await Promise.all([lane(), lane()]);
   },

@@ -43,7 +43,7 @@ function child(
 
 describe.each(works)('a process in the middle of %s', (work) => {
   it(`ends when it is told to, at ${rounds} random moments`, { timeout: 600_000 }, async () => {
-    // Before the first step LibTorch and pictures are loaded; after the second one an epoch of training ends.
+    // Before the first step LibTorch and images are loaded; after the second one an epoch of training ends.
     const moments = Array.from({ length: rounds }, (_, round) => [round % 3, (60 * Math.random()).toFixed(1)] as const);
     const endOne = async (): Promise<void> => {
       const moment = moments.pop();

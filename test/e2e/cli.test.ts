@@ -168,7 +168,7 @@ describe('train', () => {
     expect(lines(await readFile(join(outDir, 'results.csv'), 'utf8'))).toHaveLength(1 + steps.at(-1).epoch);
   });
 
-  it('shows transformed pictures when the data set file asks for it', async () => {
+  it('shows transformed images when the data set file asks for it', async () => {
     const asking = join(folder, 'asking.yaml');
     await writeFile(asking, `${await readFile(config, 'utf8')}VISUALIZE_TRANSFORMED_IMAGES: true\n`);
     const outDir = join(folder, 'shown');
@@ -190,7 +190,7 @@ describe('train', () => {
 describe('preview', () => {
   const preview = (...args: string[]) => cli(['preview', '--config', config, '--imgsz', '64', '64', ...args]);
 
-  it('writes a sheet of augmented pictures, once', async () => {
+  it('writes a sheet of augmented images, once', async () => {
     const output = join(folder, 'sheet.png');
     const { code, out, error } = await preview('--output', output, '--count', '6', '--epoch', '2');
     expect(code, error).toBe(0);
@@ -217,7 +217,7 @@ describe('preview', () => {
     expect(await readFile(output)).not.toEqual(before);
   });
 
-  it('and train take the transforms of a file, and refuse wrong ones before they read a picture', async () => {
+  it('and train take the transforms of a file, and refuse wrong ones before they read an image', async () => {
     const file = join(folder, 'augmentation.yaml');
     await writeFile(file, 'augmentation: { zoomOut: { p: 1, sideRange: [2, 3] }, mosaic: {} }');
     const output = join(folder, 'mosaics.png');
@@ -244,7 +244,7 @@ describe('preview', () => {
   });
 
   it.each([
-    [['--count', '101'], '--count 101: a sheet has 100 pictures at most'],
+    [['--count', '101'], '--count 101: a sheet has 100 images at most'],
     [['--epoch', '21'], '--epoch 21: the run has 20 epochs'],
     [['--imgsz', '100', '64'], 'multiple of 32 for imgsz.width'],
   ])('refuses %j', async (args, message) => {
@@ -300,13 +300,13 @@ describe('evaluate', () => {
 });
 
 describe('detect', () => {
-  it('draws boxes, lists them, skips what it cannot read, and loses no picture', async () => {
-    const input = join(folder, 'pictures');
-    const pictures = join(folder, 'scenes', 'JPEGImages');
+  it('draws boxes, lists them, skips what it cannot read, and loses no image', async () => {
+    const input = join(folder, 'images');
+    const images = join(folder, 'scenes', 'JPEGImages');
     await writeDrawnScenes(input, { train: 0, valid: 0, test: 0 });
     await rm(join(input, 'scenes.yaml'));
-    await copyFile(join(pictures, '000001.jpg'), join(input, 'a.jpg'));
-    await copyFile(join(pictures, '000002.jpg'), join(input, 'JPEGImages', 'A.jpg'));
+    await copyFile(join(images, '000001.jpg'), join(input, 'a.jpg'));
+    await copyFile(join(images, '000002.jpg'), join(input, 'JPEGImages', 'A.jpg'));
     await writeFile(join(input, 'text.jpg'), 'this is text');
     const outDir = join(folder, 'detected');
     const args = ['detect', '--checkpoint', join(run, 'best'), '--threshold', '0', '--max-detections', '3'];
@@ -335,31 +335,31 @@ describe('detect', () => {
     }
   });
 
-  it('prints the list as JSON, and never draws over the pictures that it reads', async () => {
+  it('prints the list as JSON, and never draws over the images that it reads', async () => {
     const here = join(folder, 'here');
     await writeDrawnScenes(here, { train: 1, valid: 0, test: 0 });
-    const pictures = join(here, 'JPEGImages');
-    await writeFile(join(pictures, 'detections.json'), '[]'); // as if it were the place of earlier results
-    const original = await readFile(join(pictures, '000001.jpg'));
+    const images = join(here, 'JPEGImages');
+    await writeFile(join(images, 'detections.json'), '[]'); // as if it were the place of earlier results
+    const original = await readFile(join(images, '000001.jpg'));
     const { code, out, error } = await cli([
       'detect',
       '--checkpoint',
       join(run, 'best'),
       '--json',
       '--out-dir',
-      pictures,
-      pictures,
+      images,
+      images,
     ]);
     expect(code, error).toBe(0);
     expect(JSON.parse(out)).toMatchObject([{ annotated: '000001-2.jpg' }]);
-    expect(await readFile(join(pictures, '000001.jpg'))).toEqual(original);
+    expect(await readFile(join(images, '000001.jpg'))).toEqual(original);
   });
 
   it('takes a weights file with a head in it for a checkpoint', async () => {
-    const picture = join(folder, 'scenes', 'JPEGImages', '000001.jpg');
+    const image = join(folder, 'scenes', 'JPEGImages', '000001.jpg');
     const detections = async (name: string, ...args: string[]) => {
       const outDir = join(folder, name);
-      const { code, out, error } = await cli(['detect', picture, '--json', '--out-dir', outDir, ...args]);
+      const { code, out, error } = await cli(['detect', image, '--json', '--out-dir', outDir, ...args]);
       expect(code, error).toBe(0);
       return JSON.parse(out);
     };
@@ -373,7 +373,7 @@ describe('detect', () => {
       other,
       (await readFile(config, 'utf8')).replace(/CLASSES:[\s\S]*?\]/, "CLASSES: ['__background__', 'cat']"),
     );
-    const { code, error } = await cli(['detect', picture, ...weights, '--config', other, '--imgsz', '64', '64']);
+    const { code, error } = await cli(['detect', image, ...weights, '--config', other, '--imgsz', '64', '64']);
     expect(code).toBe(1);
     expect(error).toContain('its head is for other classes than the 2');
   });
@@ -385,12 +385,12 @@ describe('detect', () => {
     const { code, error } = await cli(['detect', '--checkpoint', join(run, 'best'), '--out-dir', outDir, text]);
     expect(code).toBe(1);
     expect(error).toContain('it is empty (0 bytes)');
-    expect(error).toContain('Error: None of the pictures could be read');
+    expect(error).toContain('Error: None of the images could be read');
   });
 });
 
 describe('summary', () => {
-  it("prints the article's numbers, without the article's pictures", async () => {
+  it("prints the article's numbers, without the article's images", async () => {
     const args = ['--config', 'configs/voc.yaml', '--preset', 'article', '--imgsz', '640', '640'];
     const { code, out, error } = await cli(['summary', ...args]);
     expect(code, error).toBe(0);

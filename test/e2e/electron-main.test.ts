@@ -17,17 +17,17 @@ const electron = process.env.DINOV3_DET_ELECTRON;
 let folder: string;
 let app: string;
 let checkpoint: string;
-let picture: string;
+let image: string;
 let expected: unknown;
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'dinov3-det-test-')));
-  [app, checkpoint, picture] = [join(folder, 'app'), join(folder, 'checkpoint'), join(folder, 'picture.png')];
+  [app, checkpoint, image] = [join(folder, 'app'), join(folder, 'checkpoint'), join(folder, 'image.png')];
   const imageSize = { width: 64, height: 64 };
   await using detector = await Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize });
   await detector.save(checkpoint);
-  await noise(60, 40).png().toFile(picture);
-  expected = await detector.detect(picture, { scoreThreshold: 0 });
+  await noise(60, 40).png().toFile(image);
+  expected = await detector.detect(image, { scoreThreshold: 0 });
 
   await cp(example, app, { recursive: true, filter: (path) => !path.includes('node_modules') });
   await writeModules(app);
@@ -40,7 +40,7 @@ it('main.js of examples/electron, on a stub of Electron, serves a locked window 
   await cp(fileURLToPath(new URL('../support/fake-electron', import.meta.url)), join(app, 'node_modules', 'electron'), {
     recursive: true,
   });
-  const { stdout } = await promisify(execFile)(process.execPath, [join(app, 'main.js'), checkpoint, picture]);
+  const { stdout } = await promisify(execFile)(process.execPath, [join(app, 'main.js'), checkpoint, image]);
   expect(JSON.parse(stdout)).toEqual({
     path: join(app, 'page', 'index.html'),
     preferences: { sandbox: true, contextIsolation: true, nodeIntegration: false },
@@ -59,7 +59,7 @@ const program = `
   import { readFileSync } from 'node:fs';
   import { join } from 'node:path';
   import { createDetectorHost, preloadPath, serveWindows } from 'dinov3-det/electron';
-  const [checkpoint, picture] = process.argv.slice(-2);
+  const [checkpoint, image] = process.argv.slice(-2);
   try {
     await app.whenReady();
     const host = await createDetectorHost();
@@ -67,10 +67,10 @@ const program = `
     await serveWindows(detector);
     const window = new BrowserWindow({ show: false, webPreferences: { preload: preloadPath, sandbox: true } });
     await window.loadFile(join(import.meta.dirname, 'page', 'index.html'));
-    const bytes = JSON.stringify([...readFileSync(picture)]);
+    const bytes = JSON.stringify([...readFileSync(image)]);
     const ask = 'dinov3Detector.detect(new Uint8Array(' + bytes + '), { scoreThreshold: 0 })';
     const reply = await window.webContents.executeJavaScript(ask);
-    const direct = await detector.detect(picture, { scoreThreshold: 0 });
+    const direct = await detector.detect(image, { scoreThreshold: 0 });
     console.log('RESULT ' + JSON.stringify({ reply, direct }));
     await host.dispose();
     app.exit(0);
@@ -82,7 +82,7 @@ const program = `
 it.skipIf(!electron)('the same in real Electron (skipped: DINOV3_DET_ELECTRON names no binary)', async () => {
   await rm(join(app, 'node_modules', 'electron'), { recursive: true, force: true }); // the stub; Electron has its own
   await writeFile(join(app, 'main.js'), program);
-  const { stdout } = await promisify(execFile)(electron!, ['--no-sandbox', app, checkpoint, picture]);
+  const { stdout } = await promisify(execFile)(electron!, ['--no-sandbox', app, checkpoint, image]);
   const result = /^RESULT (.*)$/m.exec(stdout)?.[1];
   expect(JSON.parse(result!)).toEqual({ reply: { ok: true, value: expected }, direct: expected });
 });

@@ -37,8 +37,8 @@ const HEIGHT = 200;
 const least = { scoreThreshold: 0.05 };
 const grey = [128, 128, 128];
 
-/** A grey picture with two squares; `shift` makes it another one. */
-async function writePicture(name: string, shift = 0): Promise<string> {
+/** A grey image with two squares; `shift` makes it another one. */
+async function writeImage(name: string, shift = 0): Promise<string> {
   const square = (background: string) => ({ create: { width: 60, height: 60, channels: 3 as const, background } });
   const layers = [
     { input: square('red'), left: 30 + shift, top: 40 },
@@ -149,11 +149,11 @@ describe.skipIf(!hasChromium)(`the page of examples/electron in Chromium${missin
     return { width: info.width, height: info.height, colour, at };
   }
 
-  it('shows a picture that is dropped, with its boxes where they belong', async () => {
-    const picture = await writePicture('a.png');
-    const found = await detector.detect(picture, least);
-    await drop(picture);
-    await done('1 picture');
+  it('shows an image that is dropped, with its boxes where they belong', async () => {
+    const image = await writeImage('a.png');
+    const found = await detector.detect(image, least);
+    await drop(image);
+    await done('1 image');
     const shown = await showBest(found, 2);
     expect((await rows()).slice(1)).toEqual(shown.map(rowOf));
     const objects = shown.map(({ label, score }) => `${label} ${score.toFixed(2)}`).join(', ');
@@ -182,10 +182,10 @@ describe.skipIf(!hasChromium)(`the page of examples/electron in Chromium${missin
   });
 
   it('hides boxes below the threshold, by mouse or keyboard, without asking anew', async () => {
-    const picture = await writePicture('a.png');
-    const found = await detector.detect(picture, least);
-    await drop(picture);
-    await done('1 picture');
+    const image = await writeImage('a.png');
+    const found = await detector.detect(image, least);
+    await drop(image);
+    await done('1 image');
     const slider = page.getByRole('slider', { name: 'Score above' });
     for (const threshold of ['0.05', '0.4', '0.6', '0.99']) {
       await slider.fill(threshold);
@@ -202,10 +202,10 @@ describe.skipIf(!hasChromium)(`the page of examples/electron in Chromium${missin
   });
 
   it('saves what is shown as JSON', async () => {
-    const pictures = [await writePicture('a.png'), await writePicture('b.png', 20)];
-    const found = await Promise.all(pictures.map((picture) => detector.detect(picture, least)));
-    await drop(...pictures);
-    await done('2 pictures');
+    const images = [await writeImage('a.png'), await writeImage('b.png', 20)];
+    const found = await Promise.all(images.map((image) => detector.detect(image, least)));
+    await drop(...images);
+    await done('2 images');
     await page.getByRole('slider').fill('0.5');
     const [download] = await Promise.all([
       page.waitForEvent('download'),
@@ -222,11 +222,11 @@ describe.skipIf(!hasChromium)(`the page of examples/electron in Chromium${missin
     );
   });
 
-  it('says what is wrong with a broken picture, and goes on', async () => {
+  it('says what is wrong with a broken image, and goes on', async () => {
     const broken = join(folder, 'broken <b>.png');
-    await writeFile(broken, (await readFile(await writePicture('a.png'))).subarray(0, 150));
+    await writeFile(broken, (await readFile(await writeImage('a.png'))).subarray(0, 150));
     await drop(broken, join(folder, 'a.png'));
-    await done('2 pictures, 1 could not be read');
+    await done('2 images, 1 could not be read');
     expect(await page.getByRole('alert').textContent()).toMatch(/^Cannot read broken <b>\.png: /);
     expect(await page.getByRole('img').count()).toBe(0);
     expect(await page.getByRole('button', { name: 'broken <b>.png error' }).getAttribute('aria-current')).toBe('true');
@@ -235,35 +235,35 @@ describe.skipIf(!hasChromium)(`the page of examples/electron in Chromium${missin
     expect(await page.getByRole('alert').count()).toBe(0);
   });
 
-  it('looks into folders, and leaves out what is no picture', async () => {
+  it('looks into folders, and leaves out what is no image', async () => {
     await mkdir(join(folder, 'album', 'deeper'), { recursive: true });
-    await writePicture('album/one.png');
-    await writePicture('album/deeper/two.png', 10);
-    await writeFile(join(folder, 'album', 'notes.txt'), 'no picture');
+    await writeImage('album/one.png');
+    await writeImage('album/deeper/two.png', 10);
+    await writeFile(join(folder, 'album', 'notes.txt'), 'no image');
     await writeFile(join(folder, 'album', 'deeper', 'empty.png'), '');
     await drop(join(folder, 'album'));
-    await done('3 pictures, 1 could not be read');
-    const names = await page.getByRole('navigation', { name: 'Pictures' }).getByRole('button').allInnerTexts();
+    await done('3 images, 1 could not be read');
+    const names = await page.getByRole('navigation', { name: 'Images' }).getByRole('button').allInnerTexts();
     expect(names.map((text) => text.split('\n')[0]).sort()).toEqual([
       'album/deeper/empty.png',
       'album/deeper/two.png',
       'album/one.png',
     ]);
     await page.getByRole('button', { name: 'Clear' }).click();
-    await page.getByText('Drop pictures or a folder here').waitFor();
+    await page.getByText('Drop images or a folder here').waitFor();
     expect(await page.getByRole('navigation').getByRole('button').count()).toBe(0);
     expect(await page.getByRole('button', { name: 'Save JSON' }).isDisabled()).toBe(true);
   });
 
   it('can be used with the keyboard and a screen reader', async () => {
-    const pictures = [await writePicture('a.png'), await writePicture('b.png', 20)];
+    const images = [await writeImage('a.png'), await writeImage('b.png', 20)];
     await page.keyboard.press('Tab');
-    expect(await page.locator(':focus').innerText()).toBe('Add pictures');
+    expect(await page.locator(':focus').innerText()).toBe('Add images');
     const choosing = page.waitForEvent('filechooser');
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200))); // until choosers are told to Playwright
     await page.keyboard.press('Enter');
-    await (await choosing).setFiles(pictures);
-    await done('2 pictures');
+    await (await choosing).setFiles(images);
+    await done('2 images');
     for (const role of ['banner', 'navigation', 'main', 'complementary', 'contentinfo'] as const) {
       expect(await page.getByRole(role).count()).toBe(1);
     }

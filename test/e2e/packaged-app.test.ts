@@ -25,12 +25,12 @@ const program = `
   console.log(JSON.stringify({ found, libraries }));`;
 
 let folder: string;
-let args: [checkpoint: string, picture: string];
+let args: [checkpoint: string, image: string];
 let expected: Detection[];
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'dinov3-det-test-')));
-  args = [join(folder, 'checkpoint'), join(folder, 'picture.png')];
+  args = [join(folder, 'checkpoint'), join(folder, 'image.png')];
   const imageSize = { width: 64, height: 64 };
   await using detector = await Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize });
   await detector.save(args[0]);

@@ -56,7 +56,7 @@ describe('with a detector', () => {
   const post = (payload: Buffer | string, headers: Record<string, string> = type, query = '') =>
     service.inject({ method: 'POST', url: `/detect${query}`, headers, payload });
 
-  it('answers a picture with what Detector.detect finds in it', async () => {
+  it('answers an image with what Detector.detect finds in it', async () => {
     const expected = await detector.detect(png, { scoreThreshold: 0.3 });
     expect(expected.length).toBeGreaterThan(0);
     const reply = await post(png, type, '?threshold=0.3');
@@ -74,14 +74,14 @@ describe('with a detector', () => {
   );
 
   it.each([
-    ['text', 'picture', { 'content-type': 'text/plain' }, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
+    ['text', 'image', { 'content-type': 'text/plain' }, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
     ['JSON', '{}', { 'content-type': 'application/json' }, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
-    ['a body without a type', 'picture', {}, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
-    ['nothing at all', '', {}, 'NO_PICTURE'],
+    ['a body without a type', 'image', {}, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
+    ['nothing at all', '', {}, 'NO_IMAGE'],
     ['an empty body', '', type, 'IMAGE_UNREADABLE'],
-    ['bytes that are no picture', 'picture', type, 'IMAGE_UNSUPPORTED'],
+    ['bytes that are no image', 'image', type, 'IMAGE_UNSUPPORTED'],
     ['a GIF', 'GIF89a......', type, 'IMAGE_UNSUPPORTED'],
-    ['a truncated picture', () => png.subarray(0, png.length / 2), type, 'IMAGE_UNREADABLE'],
+    ['a truncated image', () => png.subarray(0, png.length / 2), type, 'IMAGE_UNREADABLE'],
   ] as const)('415 for %s', async (_, payload, headers, code) => {
     const reply = await post(typeof payload === 'function' ? payload() : payload, { ...headers } as typeof type);
     expect([reply.statusCode, reply.json().code]).toEqual([415, code]);
@@ -94,7 +94,7 @@ describe('with a detector', () => {
     expect(small.length).toBeLessThan(200_000);
     const unpacked = await post(small);
     expect([unpacked.statusCode, unpacked.json().code]).toEqual([413, 'IMAGE_TOO_LARGE']);
-    // The same picture in a size that is allowed is one.
+    // The same image in a size that is allowed is one.
     expect((await post(bomb(100))).statusCode).toBe(200);
   });
 
@@ -142,7 +142,7 @@ describe('through a socket, with a detector that waits to be released', () => {
         resolve({ status: response.statusCode, retryAfter: response.headers['retry-after'], body });
       });
     });
-    sent.end('picture');
+    sent.end('image');
     return { sent, reply };
   }
 
@@ -262,29 +262,20 @@ async function startServer(args: string[]): Promise<{ port: string; child: Child
 describe('the programs', () => {
   it('server.ts answers under load, and after SIGTERM what it had accepted', async () => {
     const folder = await temporaryFolder();
-    const picture = join(folder, 'noise.png');
-    await noise(90, 70).toFile(picture);
+    const image = join(folder, 'noise.png');
+    await noise(90, 70).toFile(image);
     await using detector = await Detector.create(small);
     await detector.save(join(folder, 'checkpoint'));
 
     const { port, ended, child } = await startServer([join(folder, 'checkpoint'), '--port', '0']);
-    const load = await node([
-      'examples/server-load.ts',
-      picture,
-      '--port',
-      port,
-      '--seconds',
-      '30',
-      '--requests',
-      '40',
-    ]);
+    const load = await node(['examples/server-load.ts', image, '--port', port, '--seconds', '30', '--requests', '40']);
     expect(load.code, load.error).toBe(0);
     expect(load.out).toMatch(
       /^[\d.]+ requests\/s\nlatency ms: p50 \d+, p97\.5 \d+, p99 \d+\nstatus 200: \d+\nfailed connections: 0\n$/,
     );
 
     // Clients that go on until they are refused.
-    const body = await readFile(picture);
+    const body = await readFile(image);
     const whole: unknown[] = [];
     const client = async () => {
       for (;;) {

@@ -11,10 +11,10 @@ const objects = (images: number) => ({
 });
 const spec = (images: BatchSpec['images']): BatchSpec => ({ size, images, ...objects(images.length) });
 
-/** Two columns, as they are: the whole picture in the whole area. */
+/** Two columns, as they are: the whole image in the whole area. */
 const placement = { window: { x: 0, y: 0, ...size }, area: { x: 0, y: 0, ...size }, weight: 1 };
 
-it('makes the batch, and frees its pictures and those of its layers', async () => {
+it('makes the batch, and frees its images and those of its layers', async () => {
   const image = { data: Uint8Array.from(bytes), ...size, flip: false };
   const layer = { data: Uint8Array.from(bytes), ...size, ...placement, flip: true };
   const batch = await makeBatch(addon, spec([image, { fill: [0, 0, 0], layers: [layer] }]));
@@ -23,14 +23,14 @@ it('makes the batch, and frees its pictures and those of its layers', async () =
   addon.disposeBatch(batch);
 });
 
-it('takes one picture twice', async () => {
+it('takes one image twice', async () => {
   const image = { data: Uint8Array.from(bytes), ...size, flip: false };
   const batch = await makeBatch(addon, spec([image, image]));
   expect([...addon.readBatch(batch)]).toEqual([...bytes, ...bytes]);
   addon.disposeBatch(batch);
 });
 
-it('leaves a buffer alone of which the picture is a part', async () => {
+it('leaves a buffer alone of which the image is a part', async () => {
   const whole = Uint8Array.from([0, ...bytes, 7]);
   const batch = await makeBatch(addon, spec([{ data: whole.subarray(1, 7), ...size, flip: false }]));
   expect([...whole]).toEqual([0, ...bytes, 7]);

@@ -14,7 +14,7 @@ import {
 import type { DefaultBoxOptions } from '../../lib/model/default-box-options.ts';
 import { layoutSafetensors } from '../../lib/weights/safetensors.ts';
 import { temporaryFolder } from '../support/voc.ts';
-import { picture, type Tensor, weight } from './support.ts';
+import { imageOf, type Tensor, weight } from './support.ts';
 
 export const addon: NativeAddon = await native();
 
@@ -58,7 +58,7 @@ export function batchOf(
 ): Promise<BatchHandle> {
   return addon.createBatch({
     size,
-    images: images.map((_, i) => ({ data: picture(`picture${i}`, size), ...size, flip: false })),
+    images: images.map((_, i) => ({ data: imageOf(`picture${i}`, size), ...size, flip: false })),
     counts: Int32Array.from(images, ({ labels }) => labels.length),
     boxes: Float32Array.from(images.flatMap(({ boxes }) => boxes.flat())),
     labels: Int32Array.from(images.flatMap(({ labels }) => labels)),

@@ -10,7 +10,7 @@ import type { PostprocessOptions } from '../../lib/model/postprocess-options.ts'
 import type { TensorSpan } from '../../lib/weights/safetensors.ts';
 import { numbersOf, type Tensor, tensor, uniform } from '../support/named-values.ts';
 
-export { pattern, picture, type Tensor, tensor, uniform, weight } from '../support/named-values.ts';
+export { imageOf, pattern, type Tensor, tensor, uniform, weight } from '../support/named-values.ts';
 
 export type Dtype = 'float32' | 'bfloat16' | 'float64';
 

@@ -96,8 +96,8 @@ describe(`the package, installed ${how}`, () => {
       await detector.save('checkpoint');`,
     );
     await node('create.mjs');
-    const picture = sharp({ create: { width: 90, height: 70, channels: 3, background: 'teal' } });
-    await writeFile(join(folder, 'photo.jpg'), await picture.jpeg().toBuffer());
+    const image = sharp({ create: { width: 90, height: 70, channels: 3, background: 'teal' } });
+    await writeFile(join(folder, 'photo.jpg'), await image.jpeg().toBuffer());
     const args = ['--checkpoint', 'checkpoint', '--threshold', '0', '--out-dir', 'out', '--json', 'photo.jpg'];
     const [found] = JSON.parse(await command('detect', ...args));
     expect(found).toMatchObject({ width: 90, height: 70, annotated: 'photo.jpg' });

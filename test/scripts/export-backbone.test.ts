@@ -27,7 +27,7 @@ describe.skipIf(!python || !repo)('scripts/export_backbone.py', () => {
       const args = ['--model', model, '--out', out, '--size', '96', '64', '--maps', String(maps)];
       const { stdout } = await runScript(...args);
       expect(Number(/difference to the eager model: (\S+)/.exec(stdout)?.[1])).toBeLessThanOrEqual(1e-4);
-      expect(stdout).toContain('batch and picture size: dynamic');
+      expect(stdout).toContain('batch and image size: dynamic');
       expect(stdout).toContain(`map 0: ${map}`);
       for (const [index, width] of [64, 96].entries()) {
         await using detector = await Detector.create({

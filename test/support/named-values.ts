@@ -34,7 +34,7 @@ export function pattern(name: string, shape: number[], scale = 1, offset = 0): T
 }
 
 /** RGB, rows packed. */
-export function picture(name: string, { width, height }: Size): Uint8Array {
+export function imageOf(name: string, { width, height }: Size): Uint8Array {
   return Uint8Array.from(uniform(name, width * height * 3), (value) => Math.floor((value + 0.5) * 256));
 }
 

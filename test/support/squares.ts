@@ -5,15 +5,15 @@ import { vocObject, vocXml, writeFiles } from './voc.ts';
 
 export const squareClasses = ['__background__', 'red', 'blue'];
 
-/** A data set of 96 x 64 pictures, each but every fifth with one red or blue square on grey. */
+/** A data set of 96 x 64 images, each but every fifth with one red or blue square on grey. */
 export async function writeSquares(folder: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const [x, y, side] = [5 + ((i * 17) % 60), 4 + ((i * 11) % 36), 18 + (i % 5)];
     const name = i % 2 === 0 ? 'red' : 'blue';
     const empty = i % 5 === 4;
     const square = { create: { width: side, height: side, channels: 3 as const, background: name } };
-    const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: 'grey' } });
-    const drawn = empty ? picture : picture.composite([{ input: square, left: x, top: y }]);
+    const image = sharp({ create: { width: 96, height: 64, channels: 3, background: 'grey' } });
+    const drawn = empty ? image : image.composite([{ input: square, left: x, top: y }]);
     const size = '<size><width>96</width><height>64</height><depth>3</depth></size>';
     const id = String(i).padStart(3, '0');
     await writeFiles(folder, {

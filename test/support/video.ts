@@ -26,7 +26,7 @@ export async function ffmpeg(args: string, ...more: string[]): Promise<void> {
   await run('ffmpeg', ['-nostdin', '-v', 'error', '-y', ...args.split(' '), ...more]);
 }
 
-/** A moving test picture of that many frames; `args` say how it is encoded. */
+/** A moving test image of that many frames; `args` say how it is encoded. */
 export async function writeClip(
   path: string,
   { size = '64x64', rate = '10', frames = 10, args = '-c:v libx264 -pix_fmt yuv420p' } = {},

@@ -36,12 +36,12 @@ export async function writeFiles(folder: string, files: Record<string, string | 
   }
 }
 
-/** A picture of one colour; by default orange. */
+/** An image of one colour; by default orange. */
 export function solid(width: number, height: number, background = { r: 255, g: 128, b: 32 }): Sharp {
   return sharp({ create: { width, height, channels: 3, background } });
 }
 
-/** A picture that compresses badly, so that there is much to cut off. */
+/** An image that compresses badly, so that there is much to cut off. */
 export function noise(width: number, height: number): Sharp {
   return sharp({
     create: { width, height, channels: 3, background: 'grey', noise: { type: 'gaussian', mean: 128, sigma: 50 } },

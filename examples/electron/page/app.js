@@ -5,28 +5,28 @@ const byId = (id) => document.getElementById(id);
 
 /** Detections are asked for from the slider's least score on, and filtered here: the slider needs no new call. */
 const LEAST_SCORE = Number(byId('threshold').min);
-/** A canvas is no larger than this, whatever the picture. */
+/** A canvas is no larger than this, whatever the image. */
 const MOST_PIXELS = 2048;
 const EXTENSIONS = /\.(jpe?g|png|webp)$/i;
 
 /** @type {{ id: string, name: string, file: File, detections?: object[], width?: number, height?: number, error?: string }[]} */
-let pictures = [];
+let images = [];
 let chosen;
-let shown; // the chosen picture, decoded
+let shown; // the chosen image, decoded
 let isWorking = false;
 let lastId = 0;
 
-// --- pictures in ---
+// --- images in ---
 
 /** Files with the names to show: paths, for those out of folders. */
 function addFiles(files) {
   const added = files.filter(({ name }) => EXTENSIONS.test(name));
   const skipped = files.length - added.length;
-  const fresh = added.map((each) => ({ id: `picture-${++lastId}`, ...each }));
-  pictures.push(...fresh);
-  if (skipped > 0) say(`${skipped} of ${files.length} files are no pictures`);
+  const fresh = added.map((each) => ({ id: `image-${++lastId}`, ...each }));
+  images.push(...fresh);
+  if (skipped > 0) say(`${skipped} of ${files.length} files are no images`);
   if (fresh.length > 0 && chosen === undefined) choose(fresh[0]);
-  showPictures();
+  showImages();
   work();
 }
 
@@ -55,35 +55,35 @@ async function readFolder(reader) {
   }
 }
 
-/** One picture after the other; the chosen one first. */
+/** One image after the other; the chosen one first. */
 async function work() {
   if (isWorking) return;
   isWorking = true;
-  const isWaiting = (picture) => picture.detections === undefined && picture.error === undefined;
+  const isWaiting = (image) => image.detections === undefined && image.error === undefined;
   for (;;) {
-    const picture = [chosen, ...pictures].find((each) => each && isWaiting(each));
-    if (picture === undefined) break;
-    const done = pictures.filter((each) => !isWaiting(each)).length;
-    say(`Looking at ${picture.name} (${done + 1} of ${pictures.length})`);
-    await detect(picture);
-    showPictures();
-    if (picture === chosen) await show();
+    const image = [chosen, ...images].find((each) => each && isWaiting(each));
+    if (image === undefined) break;
+    const done = images.filter((each) => !isWaiting(each)).length;
+    say(`Looking at ${image.name} (${done + 1} of ${images.length})`);
+    await detect(image);
+    showImages();
+    if (image === chosen) await show();
   }
   isWorking = false;
-  const failed = pictures.filter(({ error }) => error).length;
+  const failed = images.filter(({ error }) => error).length;
   const unread = failed > 0 ? `, ${failed} could not be read` : '';
-  if (pictures.length > 0) say(`Done: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}${unread}`);
+  if (images.length > 0) say(`Done: ${images.length} image${images.length === 1 ? '' : 's'}${unread}`);
 }
 
-async function detect(picture) {
+async function detect(image) {
   try {
-    const bytes = new Uint8Array(await picture.file.arrayBuffer());
-    const reply = await detector.detect(bytes, { scoreThreshold: LEAST_SCORE }, picture.id);
+    const bytes = new Uint8Array(await image.file.arrayBuffer());
+    const reply = await detector.detect(bytes, { scoreThreshold: LEAST_SCORE }, image.id);
     if (!reply.ok) throw new Error(reply.error.message);
-    const { width, height } = await decode(picture.file);
-    Object.assign(picture, { width, height, detections: reply.value });
+    const { width, height } = await decode(image.file);
+    Object.assign(image, { width, height, detections: reply.value });
   } catch (error) {
-    picture.error = error.message.replace('the image buffer', picture.name);
+    image.error = error.message.replace('the image buffer', image.name);
   }
 }
 
@@ -98,61 +98,61 @@ function threshold() {
   return Number(byId('threshold').value);
 }
 
-function visible(picture) {
-  return (picture.detections ?? []).filter(({ score }) => score > threshold());
+function visible(image) {
+  return (image.detections ?? []).filter(({ score }) => score > threshold());
 }
 
 function say(text) {
   byId('status').textContent = text;
 }
 
-async function choose(picture) {
-  chosen = picture;
-  showPictures();
+async function choose(image) {
+  chosen = image;
+  showImages();
   await show();
 }
 
-function showPictures() {
-  const focused = document.activeElement?.dataset?.picture;
-  byId('pictures').replaceChildren(...pictures.map(pictureItem));
-  if (focused) document.querySelector(`[data-picture="${focused}"]`)?.focus();
-  byId('clear').disabled = pictures.length === 0;
-  byId('save').disabled = !pictures.some(({ detections }) => detections);
+function showImages() {
+  const focused = document.activeElement?.dataset?.image;
+  byId('images').replaceChildren(...images.map(imageItem));
+  if (focused) document.querySelector(`[data-image="${focused}"]`)?.focus();
+  byId('clear').disabled = images.length === 0;
+  byId('save').disabled = !images.some(({ detections }) => detections);
 }
 
-function pictureItem(picture) {
+function imageItem(image) {
   const item = document.createElement('li');
   const button = document.createElement('button');
   const [name, found] = [document.createElement('span'), document.createElement('span')];
-  const count = visible(picture).length;
+  const count = visible(image).length;
   button.type = 'button';
-  button.dataset.picture = picture.id;
-  button.title = picture.name;
-  button.classList.toggle('failed', picture.error !== undefined);
-  if (picture === chosen) button.setAttribute('aria-current', 'true');
-  name.textContent = picture.name;
+  button.dataset.image = image.id;
+  button.title = image.name;
+  button.classList.toggle('failed', image.error !== undefined);
+  if (image === chosen) button.setAttribute('aria-current', 'true');
+  name.textContent = image.name;
   found.className = 'found';
-  found.textContent = picture.error ? 'error' : picture.detections ? String(count) : '…';
+  found.textContent = image.error ? 'error' : image.detections ? String(count) : '…';
   button.append(name, found);
-  button.addEventListener('click', () => choose(picture));
+  button.addEventListener('click', () => choose(image));
   item.append(button);
   return item;
 }
 
-/** The chosen picture, decoded once. */
+/** The chosen image, decoded once. */
 async function show() {
-  const picture = chosen;
-  if (picture?.detections && shown?.picture !== picture) {
-    const bitmap = await decode(picture.file);
-    if (picture !== chosen) return; // another one was chosen meanwhile
+  const image = chosen;
+  if (image?.detections && shown?.image !== image) {
+    const bitmap = await decode(image.file);
+    if (image !== chosen) return; // another one was chosen meanwhile
     shown?.bitmap.close();
-    shown = { picture, bitmap };
+    shown = { image, bitmap };
   }
   draw();
 }
 
 function draw() {
-  const isReady = chosen !== undefined && shown?.picture === chosen;
+  const isReady = chosen !== undefined && shown?.image === chosen;
   byId('empty').hidden = chosen !== undefined;
   byId('canvas').hidden = !isReady;
   byId('error').hidden = chosen?.error === undefined;
@@ -160,12 +160,12 @@ function draw() {
   const found = isReady ? visible(chosen) : [];
   byId('count').textContent = describe(found);
   byId('detections').replaceChildren(...found.map(detectionRow));
-  if (isReady) drawPicture(byId('canvas'), shown, found);
+  if (isReady) drawImage(byId('canvas'), shown, found);
 }
 
 function describe(found) {
-  if (chosen === undefined) return 'No picture yet';
-  if (chosen.error) return 'This picture could not be read';
+  if (chosen === undefined) return 'No image yet';
+  if (chosen.error) return 'This image could not be read';
   if (!chosen.detections) return 'Looking …';
   return `${found.length} object${found.length === 1 ? '' : 's'}`;
 }
@@ -194,12 +194,12 @@ function swatch(label) {
 }
 
 /** Best detections last, on top; boxes first, so that none crosses a label. */
-function drawPicture(canvas, { picture, bitmap }, found) {
-  const scale = Math.min(1, MOST_PIXELS / Math.max(picture.width, picture.height));
-  canvas.width = Math.round(picture.width * scale);
-  canvas.height = Math.round(picture.height * scale);
+function drawImage(canvas, { image, bitmap }, found) {
+  const scale = Math.min(1, MOST_PIXELS / Math.max(image.width, image.height));
+  canvas.width = Math.round(image.width * scale);
+  canvas.height = Math.round(image.height * scale);
   const objects = found.map(({ label, score }) => `${label} ${score.toFixed(2)}`).join(', ');
-  canvas.setAttribute('aria-label', `${picture.name}: ${describe(found)}${objects && `: ${objects}`}`);
+  canvas.setAttribute('aria-label', `${image.name}: ${describe(found)}${objects && `: ${objects}`}`);
   const context = canvas.getContext('2d');
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   const line = Math.max(2, Math.round(Math.sqrt(canvas.width * canvas.height) / 300));
@@ -214,7 +214,7 @@ function drawPicture(canvas, { picture, bitmap }, found) {
   for (const { colour, x, y, width, height } of boxes) {
     context.strokeStyle = colour;
     context.lineWidth = line;
-    // Inside of the box, so that it also shows on the picture's own edge.
+    // Inside of the box, so that it also shows on the image's own edge.
     context.strokeRect(x + line / 2, y + line / 2, Math.max(width - line, 0.1), Math.max(height - line, 0.1));
   }
   const size = Math.max(11, Math.sqrt(canvas.width * canvas.height) / 44);
@@ -234,7 +234,7 @@ function drawLabel(context, { text, colour, x, y }, size) {
   context.fillText(text, left + size * 0.35, top + height / 2);
 }
 
-/** A bright colour from the name alone, the same in every picture; black is legible on it. */
+/** A bright colour from the name alone, the same in every image; black is legible on it. */
 function colourOf(label) {
   let hash = 0x811c9dc5;
   for (const character of label) hash = Math.imul(hash ^ character.codePointAt(0), 0x01000193) >>> 0;
@@ -244,22 +244,22 @@ function colourOf(label) {
 // --- results out ---
 
 function saveJson() {
-  const done = pictures.filter(({ detections }) => detections);
-  const results = done.map((picture) => ({
-    file: picture.name,
-    width: picture.width,
-    height: picture.height,
-    detections: visible(picture),
+  const done = images.filter(({ detections }) => detections);
+  const results = done.map((image) => ({
+    file: image.name,
+    width: image.width,
+    height: image.height,
+    detections: visible(image),
   }));
   const url = URL.createObjectURL(new Blob([`${JSON.stringify(results, null, 2)}\n`], { type: 'application/json' }));
   Object.assign(document.createElement('a'), { href: url, download: 'detections.json' }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
-  say(`Saved the detections of ${done.length} picture${done.length === 1 ? '' : 's'} above ${threshold()}`);
+  say(`Saved the detections of ${done.length} image${done.length === 1 ? '' : 's'} above ${threshold()}`);
 }
 
 function clear() {
-  for (const { id } of pictures) detector.abort(id);
-  pictures = [];
+  for (const { id } of images) detector.abort(id);
+  images = [];
   shown?.bitmap.close();
   shown = undefined;
   choose(undefined);
@@ -296,17 +296,17 @@ for (const [button, input] of [
     target.value = '';
   });
 }
-byId('pictures').addEventListener('keydown', (event) => {
+byId('images').addEventListener('keydown', (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const next = step && pictures[pictures.indexOf(chosen) + step];
+  const next = step && images[images.indexOf(chosen) + step];
   if (!next) return;
   event.preventDefault();
   choose(next);
-  document.querySelector(`[data-picture="${next.id}"]`).focus();
+  document.querySelector(`[data-image="${next.id}"]`).focus();
 });
 byId('threshold').addEventListener('input', () => {
   byId('threshold-value').textContent = threshold().toFixed(2);
-  showPictures();
+  showImages();
   draw();
 });
 byId('save').addEventListener('click', saveJson);

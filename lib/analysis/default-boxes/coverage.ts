@@ -10,7 +10,7 @@ export interface CoverageRow {
   /** "all", a class, or a range of sizes. */
   name: string;
   objects: number;
-  /** Objects that reach IoU .5 with some default box. */
+  /** Objects that reach IoU 0.5 with some default box. */
   covered: number;
   /** `covered / objects`; null without objects. */
   share: number | null;
@@ -21,7 +21,7 @@ export interface CoverageRow {
 }
 
 export interface Coverage {
-  /** Default boxes of one picture. */
+  /** Default boxes of one image. */
   boxes: number;
   /** Mean IoU of an object with its best default box; null without objects. */
   meanIou: number | null;
@@ -48,9 +48,9 @@ export interface DefaultBoxLayout {
 
 const AREAS = ['small', 'medium', 'large'];
 
-/** The objects of each picture, relative to its size. */
+/** The objects of each image, relative to its size. */
 export function* analysedObjects(samples: readonly Sample[]): Generator<void, AnalysedObject[][]> {
-  const pictures: AnalysedObject[][] = [];
+  const images: AnalysedObject[][] = [];
   for (const { width, height, objects } of samples) {
     const relative = objects.map(({ labelIndex, box: { xmin, ymin, xmax, ymax } }) => ({
       x: (xmin + xmax) / 2 / width,
@@ -59,15 +59,15 @@ export function* analysedObjects(samples: readonly Sample[]): Generator<void, An
       height: (ymax - ymin) / height,
       label: labelIndex,
     }));
-    pictures.push(relative);
+    images.push(relative);
     yield;
   }
-  return pictures;
+  return images;
 }
 
-/** Matches the objects of every picture with the default boxes, as training does. */
+/** Matches the objects of every image with the default boxes, as training does. */
 export function* measureCoverage(
-  pictures: readonly (readonly AnalysedObject[])[],
+  images: readonly (readonly AnalysedObject[])[],
   classes: readonly string[],
   options: BoxOptions,
   { imageSize, maps }: DefaultBoxLayout,
@@ -78,7 +78,7 @@ export function* measureCoverage(
   const byArea = AREAS.map(emptyRow);
   const bySide = sideRanges.map(({ name }) => emptyRow(name));
   let ious = 0;
-  for (const objects of pictures) {
+  for (const objects of images) {
     const matches = yield* matchObjects(objects, grids);
     for (const [i, { iou, positives }] of matches.entries()) {
       const object = objects[i]!;

@@ -3,7 +3,7 @@ import type { AnchorOptions, BoxOptions, DefaultBoxOptions } from '../../model/d
 import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 
-/** A box by its centre and its sides, in parts of the picture's width and height. IoU is the same there as in pixels. */
+/** A box by its centre and its sides, in parts of the image's width and height. IoU is the same there as in pixels. */
 export interface RelativeBox extends Shape {
   x: number;
   y: number;
@@ -51,7 +51,7 @@ function defaultBoxPlaces({ steps }: DefaultBoxOptions, { width, height }: Size,
   };
 }
 
-/** Whole pixels from cell to cell, the first centre in the corner of the picture. */
+/** Whole pixels from cell to cell, the first centre in the corner of the image. */
 function anchorPlaces({ width, height }: Size, image: Size) {
   return {
     stepX: Math.floor(image.width / width) / image.width,

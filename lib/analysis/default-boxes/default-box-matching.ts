@@ -25,8 +25,8 @@ interface Claim {
 }
 
 /**
- * SSD's matcher (native/train/matcher.cc) on one picture's objects: each default box goes to the object with the largest IoU, the
- * first among equals, if that reaches .5; then each object gets its best default box, the later object where two want one.
+ * SSD's matcher (native/train/matcher.cc) on one image's objects: each default box goes to the object with the largest IoU, the
+ * first among equals, if that reaches 0.5; then each object gets its best default box, the later object where two want one.
  * Equal to the core up to rounding, and to the choice among default boxes that are equally good.
  */
 export function* matchObjects(

@@ -7,11 +7,11 @@ import { MATCH_IOU } from './default-box-matching.ts';
 import { clusterShapes, type KMeansOptions, type Shape } from './k-means.ts';
 import { spread } from './spread.ts';
 
-/** A ratio nearer to 1 than this adds little to the squares that each map has anyway: their IoU is .8. */
+/** A ratio nearer to 1 than this adds little to the squares that each map has anyway: their IoU is 0.8. */
 const MIN_RATIO = 1.25;
 
 /**
- * A default box whose centre is off by half a cell both ways keeps IoU .5 with an object of its shape if its side is at least so
+ * A default box whose centre is off by half a cell both ways keeps IoU 0.5 with an object of its shape if its side is at least so
  * many cells: with d the part of the side that is off, (1 - d)^2 / (2 - (1 - d)^2) >= 1/2 for d <= 1 - sqrt(2/3).
  */
 export const MIN_CELLS = 0.5 / (1 - Math.sqrt(2 / 3));
@@ -31,7 +31,7 @@ const MAX_SEARCHED = 5000;
  * Default boxes for these maps that fit the objects: k-means over the shapes gives a size for each map and one for the larger square
  * of the last; k-means over the shapes nearest to a map's scale, brought to one area, gives its ratios. k-means knows nothing of
  * positions: so the same once more with scales that are not too small for the cells of their map, and then scale after scale is
- * changed as long as more objects reach IoU .5 with a default box. Never worse than the configured default boxes, which are
+ * changed as long as more objects reach IoU 0.5 with a default box. Never worse than the configured default boxes, which are
  * the result where nothing better is found. Scales ascend with the maps, the smallest for the finest.
  */
 export function* proposeDefaultBoxes(

@@ -30,21 +30,21 @@ const MAX_CLASSES = 40;
 export async function* analysisCharts(analysis: DatasetAnalysis): AsyncGenerator<AnalysisChart> {
   const { objectsPerImage, side, aspectRatio } = analysis;
   if (objectsPerImage) {
-    yield histogramChart('objects-per-image', 'Objects per picture', 'objects', objectsPerImage, String, 'pictures');
+    yield histogramChart('objects-per-image', 'Objects per image', 'objects', objectsPerImage, String, 'images');
   }
   if (side === null || aspectRatio === null) return;
   yield classesChart(analysis);
   const hundredths = (edge: number) => edge.toFixed(2);
   yield histogramChart('sizes', 'Size of the objects', 'relative side, sqrt(width x height)', side, hundredths);
-  const ratio = 'width / height, relative to the picture';
+  const ratio = 'width / height, relative to the image';
   yield histogramChart('aspect-ratios', 'Aspect ratio of the objects', ratio, aspectRatio, (edge) =>
     edge.toPrecision(2),
   );
   yield positionsChart(analysis);
   yield shapesChart(analysis);
-  yield coverageChart('coverage-by-size', 'Objects that reach IoU .5, by relative side', analysis, 'bySide');
-  yield coverageChart('coverage-by-area', "Objects that reach IoU .5, by COCO's sizes", analysis, 'byArea');
-  yield coverageChart('coverage-by-class', 'Objects that reach IoU .5, by class', analysis, 'byClass');
+  yield coverageChart('coverage-by-size', 'Objects that reach IoU 0.5, by relative side', analysis, 'bySide');
+  yield coverageChart('coverage-by-area', "Objects that reach IoU 0.5, by COCO's sizes", analysis, 'byArea');
+  yield coverageChart('coverage-by-class', 'Objects that reach IoU 0.5, by class', analysis, 'byClass');
 }
 
 async function barChart(name: string, { title, xLabel, yLabel, names, series, yMax }: Bars): Promise<AnalysisChart> {
@@ -94,7 +94,7 @@ function classesChart({ classes }: DatasetAnalysis): Promise<AnalysisChart> {
     shown.length < classes.length ? `Objects of the ${MAX_CLASSES} most frequent classes` : 'Objects by class';
   const series = [
     { name: 'objects', values: shown.map(({ objects }) => objects) },
-    { name: 'pictures with one', values: shown.map(({ images }) => images) },
+    { name: 'images with one', values: shown.map(({ images }) => images) },
   ];
   return barChart('classes', { title, xLabel: '', yLabel: '', names: shown.map(({ label }) => label), series });
 }
@@ -116,9 +116,9 @@ function coverageChart(
   return barChart(name, { title, xLabel: '', yLabel: '% of the objects', names, series, yMax: 100 });
 }
 
-/** Where objects are: the picture in 10 x 10 parts. */
+/** Where objects are: the image in 10 x 10 parts. */
 async function positionsChart({ positions, imageSize }: DatasetAnalysis): Promise<AnalysisChart> {
-  const title = 'Centres of the objects in the picture';
+  const title = 'Centres of the objects in the image';
   const parts = positions.map((_, i) => `${10 * i}`);
   const cells = positions.flatMap((row, y) => row.map((count, x) => [x, y, count]));
   const most = Math.max(...positions.flat());
@@ -180,8 +180,8 @@ async function shapesChart({ shapes, configured, proposed, maps, imageSize }: Da
       title: { text: title, left: 'center', top: 12 },
       legend: { top: 40, itemGap: 32 },
       grid: { left: 72, right: 32, top: 80, bottom: 64, outerBoundsMode: 'none' },
-      xAxis: axis('width, in parts of the picture', 32),
-      yAxis: axis('height, in parts of the picture', 48),
+      xAxis: axis('width, in parts of the image', 32),
+      yAxis: axis('height, in parts of the image', 48),
       series: [
         { name: 'objects', type: 'scatter', symbolSize: 3, data: shapes.map(toPoint), itemStyle: { color: '#b8c2d8' } },
         {

@@ -16,7 +16,7 @@ img { max-width: 100%; border: 1px solid #eee; margin: .5rem 0; }
 `;
 
 /**
- * One HTML page that needs nothing else: no script, no file beside it, no network. Every text is escaped; charts are pictures, in
+ * One HTML page that needs nothing else: no script, no file beside it, no network. Every text is escaped; charts are images, in
  * which a browser runs nothing.
  */
 export function analysisPage(title: string, analysis: DatasetAnalysis, charts: readonly AnalysisChart[]): string {

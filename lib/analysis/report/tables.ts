@@ -32,15 +32,15 @@ function totals(analysis: DatasetAnalysis): TextTable {
   const kinds = (kind: string) => suspiciousBoxes.filter((box) => box.kind === kind).length;
   const outside = analysis.issues.filter(({ kind }) => kind === 'box-clipped' || kind === 'box-outside').length;
   const rows: [string, number][] = [
-    ['pictures', images],
+    ['images', images],
     ['objects', objects],
-    ['pictures without objects', imagesWithoutObjects.length],
-    ['pictures with a copy (groups)', duplicateImages.length],
+    ['images without objects', imagesWithoutObjects.length],
+    ['images with a copy (groups)', duplicateImages.length],
     ['boxes: nearly the same as another', kinds('duplicate')],
     ['boxes: tiny for the model', kinds('tiny')],
-    ['boxes: the whole picture', kinds('whole-image')],
+    ['boxes: the whole image', kinds('whole-image')],
     ['boxes: very long or very high', kinds('extreme-aspect')],
-    ['boxes: beyond the picture', outside],
+    ['boxes: beyond the image', outside],
   ];
   return { title: 'Data set', heading: ['', 'number'], rows: rows.map(([name, count]) => [name, number(count)]) };
 }
@@ -48,7 +48,7 @@ function totals(analysis: DatasetAnalysis): TextTable {
 function classes({ classes: counts, configured }: DatasetAnalysis): TextTable {
   return {
     title: 'Classes',
-    heading: ['class', 'objects', 'pictures', 'difficult', 'IoU >= .5'],
+    heading: ['class', 'objects', 'images', 'difficult', 'IoU >= 0.5'],
     rows: counts.map(({ label, objects, images, difficult }, i) => [
       label,
       ...[objects, images, difficult].map(number),
@@ -63,10 +63,10 @@ function distributions(analysis: DatasetAnalysis): TextTable {
     distribution === null ? [] : [[name, ...keys.map((key) => String(Number(distribution[key].toPrecision(3))))]];
   const { objectsPerImage, width, height, side, aspectRatio } = analysis;
   return {
-    title: 'Distributions (width, height and side in parts of the picture)',
+    title: 'Distributions (width, height and side in parts of the image)',
     heading: ['', ...keys],
     rows: [
-      ...row('objects per picture', objectsPerImage),
+      ...row('objects per image', objectsPerImage),
       ...row('width', width),
       ...row('height', height),
       ...row('side, sqrt(w x h)', side),
@@ -92,7 +92,7 @@ function coverage({ configured, proposed, maps, imageSize, objects }: DatasetAna
   const boxes = `${number(configured.coverage.boxes)} configured, ${number(proposed.coverage.boxes)} proposed`;
   return {
     title: `Default boxes ${describeLayout({ imageSize, maps })} (${boxes})`,
-    heading: ['objects', 'number', 'IoU >= .5', 'only forced', 'no match', 'proposed', 'only forced'],
+    heading: ['objects', 'number', 'IoU >= 0.5', 'only forced', 'no match', 'proposed', 'only forced'],
     rows: objects === 0 ? [] : rows,
   };
 }
@@ -109,7 +109,7 @@ function suspicious({ suspiciousBoxes }: DatasetAnalysis): TextTable {
     return [kind, image, `${label} [${corners}]`, message];
   });
   const title = shownOf('Suspicious boxes', suspiciousBoxes.length);
-  return { title, heading: ['kind', 'picture', 'object', 'found'], rows, isText: true };
+  return { title, heading: ['kind', 'image', 'object', 'found'], rows, isText: true };
 }
 
 function issues({ issues: found }: DatasetAnalysis): TextTable {

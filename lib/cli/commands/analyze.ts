@@ -43,7 +43,7 @@ Examples:
   dinov3-det analyze --config configs/bccd.yaml --write-config bccd-fitted.yaml
   dinov3-det analyze --config configs/bccd.yaml --strides 8 16 32 64 128
 Needs no weights and no LibTorch. --write-config copies the data set file and adds the proposed default boxes as DEFAULT_BOXES, which
-train, analyze and the others then take in the place of the preset's.`;
+train, analyze and the others then take instead of the preset's.`;
 
 /** `dinov3-det analyze`: what is in a data set, what looks wrong, and whether the default boxes fit. */
 export function analyzeCommand(): Command {
@@ -53,7 +53,7 @@ export function analyzeCommand(): Command {
     .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('train'))
     .addOption(new Option('--preset <name>', presetHelp).choices(presetNames).default(defaultPreset))
     .addOption(new Option('--head <name>', 'the detection head').choices(headNames).default('ssd'))
-    .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
+    .option('--imgsz <size...>', 'width and height that images are resized to (default: 640 640)', integers(1))
     .option(
       '--strides <n...>',
       "pixels per cell of the model's feature maps, ascending (default: the preset's)",
@@ -76,7 +76,7 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const source = sourceOf(config, split);
   const size = flags.imgsz === undefined ? { width: 640, height: 640 } : imageSize(flags.imgsz);
   const dataset = await openDataset(split, { ...source, classes: config.classes, verifyImages: false, signal });
-  const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing pictures' });
+  const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing images' });
   const onProgress = (done: number) => progress.update(done);
   const options = {
     preset,

@@ -18,7 +18,7 @@ import { UsageError } from '../usage-error.ts';
 const SCENES = { train: 1600, valid: 60, test: 200 };
 const IMAGE_SIZE = { width: 256, height: 192 };
 const TRAINING = { epochs: 10, batchSize: 8, learningRate: 2e-3 };
-const PICTURES = 8;
+const IMAGES = 8;
 /** The scenes are small: enlarged, labels do not hide them. */
 const ZOOM = 4;
 
@@ -43,7 +43,7 @@ async function demo({ seed, outDir }: Flags, signal: AbortSignal): Promise<void>
     const heldOut = await open(test!);
     const result = await evaluate(detector, heldOut, signal);
     console.log(`\nThe best checkpoint on ${heldOut.length} held-out scenes:\n${formatEvaluation(result)}`);
-    await drawDetections(detector, heldOut, join(folder, 'pictures'));
+    await drawDetections(detector, heldOut, join(folder, 'images'));
   } finally {
     detector.dispose();
   }
@@ -84,11 +84,11 @@ async function evaluate(detector: Detector, dataset: VocDataset, signal: AbortSi
   }
 }
 
-/** Enlarged pictures of the first scenes, with the boxes that were found in them. */
+/** Enlarged images of the first scenes, with the boxes that were found in them. */
 async function drawDetections(detector: Detector, { samples }: VocDataset, folder: string): Promise<void> {
   const { default: sharp } = await import('sharp');
   await makeDirectory(folder);
-  for (const { imagePath, width, height } of samples.slice(0, PICTURES)) {
+  for (const { imagePath, width, height } of samples.slice(0, IMAGES)) {
     const found = await detector.detect(imagePath, { scoreThreshold: 0.4 });
     const enlarged = await sharp(imagePath)
       .resize(width * ZOOM, height * ZOOM)
@@ -101,12 +101,12 @@ async function drawDetections(detector: Detector, { samples }: VocDataset, folde
 function describeEnd(folder: string, seconds: number): string {
   return [
     `\nDone in ${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s.`,
-    `Pictures with boxes:   ${join(folder, 'pictures')}`,
+    `Images with boxes:   ${join(folder, 'images')}`,
     `Plots:                 ${join(folder, 'training', 'map.png')}, ${join(folder, 'training', 'train_loss.png')}`,
     `Checkpoint:            ${join(folder, 'training', 'best')}`,
-    'With your own pictures, a file like configs/voc.yaml that says where they are, and:',
+    'With your own images, a file like configs/voc.yaml that says where they are, and:',
     '  npx dinov3-det train --config YOUR.yaml --imgsz 320 320',
-    `  npx dinov3-det detect --checkpoint ${join('runs', 'train', 'best')} YOUR-PICTURES`,
+    `  npx dinov3-det detect --checkpoint ${join('runs', 'train', 'best')} YOUR-IMAGES`,
   ].join('\n');
 }
 

@@ -28,10 +28,10 @@ interface Flags extends TrainedDetectorFlags {
   json?: true;
 }
 
-/** One line of `detections.json`; boxes in pixels of the upright picture. */
+/** One line of `detections.json`; boxes in pixels of the upright image. */
 interface FileDetections {
   file: string;
-  /** The picture with the boxes drawn in, in the same folder as `detections.json`. */
+  /** The image with the boxes drawn in, in the same folder as `detections.json`. */
   annotated: string;
   width: number;
   height: number;
@@ -46,21 +46,21 @@ Examples:
   dinov3-det detect --checkpoint runs/train/best photo.jpg
   dinov3-det detect --checkpoint runs/train/best --threshold 0.4 --recursive --out-dir found holiday/
   dinov3-det detect photo.jpg --weights best_model.pth --config configs/voc.yaml --imgsz 640 640
-Writes each picture with its boxes, and ${RESULTS}. What cannot be read is reported and skipped. FPS is that of resize, model and NMS.`;
+Writes each image with its boxes, and ${RESULTS}. What cannot be read is reported and skipped. FPS is that of resize, model and NMS.`;
 
-/** `dinov3-det detect`: boxes on pictures. */
+/** `dinov3-det detect`: boxes on images. */
 export function detectCommand(): Command {
-  return addTrainedDetectorOptions(new Command('detect').description('find objects in pictures, and draw their boxes'))
-    .argument('<inputs...>', 'pictures (JPEG, PNG, WebP), and folders of them')
+  return addTrainedDetectorOptions(new Command('detect').description('find objects in images, and draw their boxes'))
+    .argument('<inputs...>', 'images (JPEG, PNG, WebP), and folders of them')
     .option('--config <yaml>', 'with --weights: the data set file, for its classes')
     .addOption(new Option('--threshold <score>', 'show detections above this').argParser(fraction).default(0.15))
-    .addOption(new Option('--max-detections <n>', 'of one picture').argParser(integer(1)).default(200))
+    .addOption(new Option('--max-detections <n>', 'of one image').argParser(integer(1)).default(200))
     .option('--recursive', 'look into the folders of folders too')
     .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
     .option('--json', `print ${RESULTS} instead of text`)
     .addHelpText('after', examples)
     .action((inputs: string[], flags: Flags) =>
-      interruptible('Stopping after this picture', (signal) => detect(inputs, flags, signal)),
+      interruptible('Stopping after this image', (signal) => detect(inputs, flags, signal)),
     );
 }
 
@@ -68,7 +68,7 @@ async function detect(inputs: string[], flags: Flags, signal: AbortSignal): Prom
   checkTrainedDetectorFlags(flags);
   const outDir = await chooseOutDir(flags.outDir);
   const files = await listImages(inputs, flags.recursive ?? false, reportSkip);
-  if (files.length === 0) throw new DetectorError('IMAGE_UNREADABLE', 'No picture was found in what was given');
+  if (files.length === 0) throw new DetectorError('IMAGE_UNREADABLE', 'No image was found in what was given');
   const detector = await openTrainedDetector(flags);
   try {
     await ensureWritableDirectory(outDir);
@@ -88,13 +88,13 @@ async function detect(inputs: string[], flags: Flags, signal: AbortSignal): Prom
     if (flags.json) console.log(JSON.stringify(found));
     say(`${describeSpeed(seconds)}Results: ${join(outDir, RESULTS)}`);
     signal.throwIfAborted();
-    if (found.length === 0) throw new DetectorError('IMAGE_UNREADABLE', 'None of the pictures could be read');
+    if (found.length === 0) throw new DetectorError('IMAGE_UNREADABLE', 'None of the images could be read');
   } finally {
     detector.dispose();
   }
 }
 
-/** Undefined, and a report, for a picture that cannot be read. */
+/** Undefined, and a report, for an image that cannot be read. */
 async function detectFile(
   detector: Detector,
   file: string,
@@ -125,7 +125,7 @@ async function chooseOutDir(outDir: string | undefined): Promise<string> {
   return outDir;
 }
 
-/** Names in the output folder that belong to pictures to be read. */
+/** Names in the output folder that belong to images to be read. */
 function inputsWithin(outDir: string, files: readonly string[]): string[] {
   return files.map((file) => relative(resolve(outDir), resolve(file))).filter((path) => !path.startsWith('..'));
 }
@@ -142,7 +142,7 @@ function describe({ file, annotated, detections }: FileDetections, seconds: numb
   return `${file}: ${objects} (${(1000 * seconds).toFixed(0)} ms) -> ${join(outDir, annotated)}`;
 }
 
-/** The first picture warms up memory and threads, so it does not count where there are others. */
+/** The first image warms up memory and threads, so it does not count where there are others. */
 function describeSpeed(seconds: readonly number[]): string {
   const counted = seconds.length > 1 ? seconds.slice(1) : seconds;
   const total = counted.reduce((sum, value) => sum + value, 0);

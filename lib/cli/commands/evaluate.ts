@@ -33,8 +33,8 @@ export function evaluateCommand(): Command {
   return addTrainedDetectorOptions(new Command('evaluate').description('measure a trained detector on a data set'))
     .requiredOption('--config <yaml>', 'required: the data set file')
     .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'))
-    .option('--batch <n>', 'pictures that go through the model together (default: 8)', integer(1))
-    .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
+    .option('--batch <n>', 'images that go through the model together (default: 8)', integer(1))
+    .option('--workers <n>', 'images decoded at the same time (default: 2)', integer(1))
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {

@@ -11,7 +11,7 @@ const examples = `
 Examples:
   dinov3-det summary --config configs/voc.yaml --preset article --imgsz 640 640
   dinov3-det summary --config configs/voc.yaml --backbone convnext_base --fine-tune
-Of the configuration only CLASSES and DEFAULT_BOXES count: the pictures need not be there.`;
+Of the configuration only CLASSES and DEFAULT_BOXES count: the images need not be there.`;
 
 /** `dinov3-det summary`: the layer table of a model. */
 export function summaryCommand(): Command {

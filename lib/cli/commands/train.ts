@@ -69,10 +69,10 @@ export function trainCommand(): Command {
       'epochs after which the learning rate falls to a tenth (default: three quarters of them; preset article: 15)',
       integers(1),
     )
-    .option('--workers <n>', 'pictures decoded at the same time (default: 2)', integer(1))
+    .option('--workers <n>', 'images decoded at the same time (default: 2)', integer(1))
     .option('--overlap-evaluation', 'evaluate an epoch while the next one is trained (default on a GPU)')
     .option('--no-overlap-evaluation', 'evaluate each epoch before the next one is trained (default on a CPU)')
-    .option('--batch <n>', 'pictures in a step (default: 8)', integer(1))
+    .option('--batch <n>', 'images in a step (default: 8)', integer(1))
     .addOption(
       new Option('--optimizer <name>', 'SGD or AdamW (default: AdamW)').argParser((name) =>
         oneOf(['SGD', 'AdamW'])(name).toLowerCase(),
@@ -94,7 +94,7 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const { classes } = config;
   const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...(await runOptions(flags)) };
   const subject = { preset: model.preset ?? defaultPreset, pretrained: flags.weights !== undefined };
-  resolveRun({ ...options, resume: flags.resume ?? false }, subject); // what is wrong is told before a picture is read
+  resolveRun({ ...options, resume: flags.resume ?? false }, subject); // what is wrong is told before an image is read
 
   const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
   const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...own });

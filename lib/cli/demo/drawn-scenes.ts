@@ -9,17 +9,17 @@ import { outline, type ShapeName, shapeNames } from './shapes.ts';
 export const sceneClasses: readonly string[] = [BACKGROUND, ...shapeNames];
 
 export interface DrawnScenesOptions {
-  /** Pictures of each split. */
+  /** Images of each split. */
   train: number;
   valid: number;
   test: number;
-  /** An integer >= 0: the same pictures for the same seed. Default 1. */
+  /** An integer >= 0: the same images for the same seed. Default 1. */
   seed?: number;
   /** In pixels; default 160 x 128. */
   width?: number;
   height?: number;
   /**
-   * The smallest and the largest object: side of a square of its area before the border cuts it, in parts of the picture's; default
+   * The smallest and the largest object: side of a square of its area before the border cuts it, in parts of the image's; default
    * [.08, .8]. All orders of magnitude between them are equally frequent.
    */
   sides?: readonly [min: number, max: number];
@@ -28,7 +28,7 @@ export interface DrawnScenesOptions {
 interface SceneObject {
   label: ShapeName;
   points: [x: number, y: number][];
-  /** Tight around the part inside the picture. */
+  /** Tight around the part inside the image. */
   box: Box;
   colour: string;
   isTruncated: boolean;
@@ -78,16 +78,16 @@ export async function writeDrawnScenes(dir: string, options: DrawnScenesOptions)
   return config;
 }
 
-function composeScene(seed: number, index: number, picture: Size, [min, max]: readonly [number, number]): Scene {
+function composeScene(seed: number, index: number, image: Size, [min, max]: readonly [number, number]): Scene {
   let draws = 0;
   const draw: Draw = (from, to) => from + (to - from) * random(seed, index, draws++, DRAWING);
-  const side = () => Math.sqrt(picture.width * picture.height) * min * (max / min) ** draw(0, 1);
+  const side = () => Math.sqrt(image.width * image.height) * min * (max / min) ** draw(0, 1);
   // Later objects lie in front, and would hide smaller ones.
   const sizes = Array.from({ length: Math.floor(draw(1, 5)) }, side).sort((a, b) => b - a);
   const objects: SceneObject[] = [];
-  for (const size of sizes) place(objects, () => composeObject(draw, picture, size));
-  const svg = drawScene(draw, picture, objects);
-  return { ...picture, objects, svg, noise: draw(4, 24) };
+  for (const size of sizes) place(objects, () => composeObject(draw, image, size));
+  const svg = drawScene(draw, image, objects);
+  return { ...image, objects, svg, noise: draw(4, 24) };
 }
 
 /** Adds an object in front of the others, where it leaves enough of each to be seen. */

@@ -5,8 +5,8 @@ import { messageOf } from '../../base/errors.ts';
 const IMAGE = /\.(jpe?g|png|webp)$/i;
 
 /**
- * The pictures that the arguments of `detect` stand for: a file is taken whatever its name, of a folder those with the ending of a
- * picture, by name; each once. What is not there or cannot be listed goes to `onProblem`.
+ * The images that the arguments of `detect` stand for: a file is taken whatever its name, of a folder those with the ending of a
+ * image, by name; each once. What is not there or cannot be listed goes to `onProblem`.
  */
 export async function listImages(
   inputs: readonly string[],
@@ -37,7 +37,7 @@ export interface OutputName {
 }
 
 /**
- * Gives each picture a name of its own in the output folder: `a.jpg`, for a second one `a-2.jpg`. Letter case does not tell names
+ * Gives each image a name of its own in the output folder: `a.jpg`, for a second one `a-2.jpg`. Letter case does not tell names
  * apart, because it does not on every disk. WebP becomes PNG.
  */
 export function outputNames(taken: Iterable<string> = []): (path: string) => OutputName {

@@ -79,7 +79,7 @@ export function addModelOptions(command: Command): Command {
         `${backboneNames.join(', ')}, or a TorchScript file (default: convnext_tiny)`,
       ).conflicts('modelName'),
     )
-    .option('--imgsz <size...>', 'width and height that pictures are resized to (default: 640 640)', integers(1))
+    .option('--imgsz <size...>', 'width and height that images are resized to (default: 640 640)', integers(1))
     .addOption(new Option('--preset <name>', `${presetHelp} (default: best)`).choices(presetNames))
     .addOption(
       new Option(
@@ -109,7 +109,7 @@ export function addModelOptions(command: Command): Command {
 export function addLossOptions(command: Command): Command {
   return command
     .addOption(new Option('--box-loss <name>', 'default: smooth-l1, with --head retinanet l1').choices(boxLossNames))
-    .option('--background-negatives', 'learn from pictures without objects (default, but for the preset article)')
+    .option('--background-negatives', 'learn from images without objects (default, but for the preset article)')
     .option('--no-background-negatives', 'learn nothing from them, with --classification-loss hard-negative')
     .addOption(
       new Option('--assigner <name>', 'what finds the default boxes of an object (default: that of the head)').choices(

@@ -39,7 +39,7 @@ export function addOptimisationOptions(command: Command): Command {
     .option('--decay-weights-only', 'no weight decay of biases, norms and layer scales')
     .option(
       '--backbone-lr-factor <number>',
-      "the backbone's share of the learning rate (default: 1, and .1 with --weights; preset article: 1)",
+      "the backbone's share of the learning rate (default: 1, and 0.1 with --weights; preset article: 1)",
       positiveNumber,
     )
     .option(

@@ -43,13 +43,13 @@ export function formatEvaluation(result: EvaluationResult): string {
     String(detections),
   ]);
   const sizes = bySide.map(({ name, ap50, groundTruths }) => [name, score(ap50), String(groundTruths)]);
-  const heading = ['class', 'AP@.5:.95', 'AP@.5', 'VOC2007', 'VOC2010', 'objects', 'detections'];
+  const heading = ['class', 'AP@0.5:0.95', 'AP@0.5', 'VOC2007', 'VOC2010', 'objects', 'detections'];
   return [
     formatCoco(coco),
     '',
     alignColumns([heading, ...rows]),
     '',
-    alignColumns([['size, of the picture', 'AP@.5', 'objects'], ...sizes]),
+    alignColumns([['size, of the image', 'AP@0.5', 'objects'], ...sizes]),
     '',
     `VOC mAP@0.50: ${score(voc2007)} (2007, 11 points), ${score(voc2010)} (2010, area)`,
     `mAP@0.50:0.95: ${score(torchmetrics.map)} (torchmetrics, as the article prints it)`,

@@ -132,7 +132,7 @@ function describeEnd(result: TrainingResult, epochsRun: number): string {
   return [
     `\n${done}: best mAP@0.50:0.95 ${bestScore.toFixed(4)} at epoch ${bestEpoch}`,
     `Checkpoints, plots and metrics: ${outDir}`,
-    `Next: dinov3-det detect --checkpoint ${outDir}/best PICTURES`,
+    `Next: dinov3-det detect --checkpoint ${outDir}/best IMAGES`,
   ].join('\n');
 }
 

@@ -4,15 +4,15 @@ import type { Box } from '../../boxes/box.ts';
 import { clipBox, crop, hasCentreOf, type View, within } from './view.ts';
 
 export interface IouCrop {
-  /** Side of the crop over that of the picture, drawn for each side alone. Default .3 to 1. */
+  /** Side of the crop over that of the image, drawn for each side alone. Default 0.3 to 1. */
   minScale: number;
   maxScale: number;
-  /** Width over height of the crop, in pixels. Default .5 to 2. */
+  /** Width over height of the crop, in pixels. Default 0.5 to 2. */
   minAspectRatio: number;
   maxAspectRatio: number;
   /**
-   * The least IoU of the crop with the object that fits it best; one is drawn, and 1 stands for no crop at all. Default 0, .1, .3,
-   * .5, .7, .9, 1.
+   * The least IoU of the crop with the object that fits it best; one is drawn, and 1 stands for no crop at all. Default 0, 0.1, 0.3,
+   * 0.5, 0.7, 0.9, 1.
    */
   samplerOptions: readonly number[];
   /** Crops that are tried for an option before another one is drawn. Default 40. */
@@ -21,7 +21,7 @@ export interface IouCrop {
 
 /** torchvision draws options until one can be met, for ever if none can be. With option 1 among the usual ones, 50 are as good. */
 const MAX_OPTIONS = 50;
-/** Keeps a picture of very many objects, none of which fits, from holding the event loop. */
+/** Keeps an image of very many objects, none of which fits, from holding the event loop. */
 const MAX_COMPARISONS = 2e6;
 
 /** torchvision's RandomIoUCrop (SSD, section 2.2). A view without objects, or for which no crop is found, stays as it is. */

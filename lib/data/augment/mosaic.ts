@@ -4,13 +4,13 @@ import type { Size } from '../../boxes/box.ts';
 import { crop, type View, within } from './view.ts';
 
 export interface Mosaic {
-  /** Probability. Default .5. */
+  /** Probability. Default 0.5. */
   p: number;
-  /** Where the four pictures meet, over the sides of the result. Default .25 to .75. */
+  /** Where the four images meet, over the sides of the result. Default 0.25 to 0.75. */
   centerRange: readonly [number, number];
 }
 
-/** Four areas of whole pixels that make up a picture of `size`: left and right above, left and right below. */
+/** Four areas of whole pixels that make up an image of `size`: left and right above, left and right below. */
 export function mosaicAreas({ width, height }: Size, { centerRange }: Mosaic, draw: Draw): Rectangle[] {
   const x = Math.min(Math.max(1, Math.round(width * within(centerRange, draw()))), width - 1);
   const y = Math.min(Math.max(1, Math.round(height * within(centerRange, draw()))), height - 1);
@@ -22,7 +22,7 @@ export function mosaicAreas({ width, height }: Size, { centerRange }: Mosaic, dr
   ];
 }
 
-/** As much of a view as fills its area of a picture of `size` with both sides scaled alike, at a random place. */
+/** As much of a view as fills its area of an image of `size` with both sides scaled alike, at a random place. */
 export function fitToArea(view: View, area: Size, size: Size, draw: Draw): View {
   const { window } = view;
   const scale = Math.max(area.width / size.width, area.height / size.height);

@@ -6,7 +6,7 @@ import type { PhotometricDistort } from './photometric-distort.ts';
 import type { ScaleJitter } from './scale-jitter.ts';
 import type { ZoomOut } from './zoom-out.ts';
 
-/** The transforms of training pictures, in the order in which they are applied; one that is left out is not applied. */
+/** The transforms of training images, in the order in which they are applied; one that is left out is not applied. */
 export interface Augmentation {
   photometricDistort?: PhotometricDistort;
   zoomOut?: ZoomOut;
@@ -14,7 +14,7 @@ export interface Augmentation {
   iouCrop?: IouCrop;
   mosaic?: Mosaic;
   mixup?: Mixup;
-  /** Share of the epochs, at the end, that show the pictures as they are, but for flips. Default .1. */
+  /** Share of the epochs, at the end, that show the images as they are, but for flips. Default 0.1. */
   offForLast: number;
 }
 

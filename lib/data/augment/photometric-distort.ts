@@ -3,13 +3,13 @@ import type { Photometric } from '../../binding.ts';
 import { within } from './view.ts';
 
 export interface PhotometricDistort {
-  /** Probability of each operation, drawn for each alone. Default .5. */
+  /** Probability of each operation, drawn for each alone. Default 0.5. */
   p: number;
-  /** Ranges of factors. Defaults .875 to 1.125, .5 to 1.5, .5 to 1.5. */
+  /** Ranges of factors. Defaults 0.875 to 1.125, 0.5 to 1.5, 0.5 to 1.5. */
   brightness: readonly [number, number];
   contrast: readonly [number, number];
   saturation: readonly [number, number];
-  /** In turns of the colour circle. Default -.05 to .05. */
+  /** In turns of the colour circle. Default -0.05 to 0.05. */
   hue: readonly [number, number];
 }
 

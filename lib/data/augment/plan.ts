@@ -17,7 +17,7 @@ export interface PlannedSample extends Size {
   objects: readonly GroundTruth[];
 }
 
-/** One picture of an augmented sample, plain data: whose it is, how it lies there, and the objects that it brings. */
+/** One image of an augmented sample, plain data: whose it is, how it lies there, and the objects that it brings. */
 export interface PlannedLayer extends Placement {
   /** Its index in the data set. */
   sample: number;
@@ -29,7 +29,7 @@ export interface PlannedLayer extends Placement {
 export interface PlanOptions {
   augmentation: Augmentation;
   flipProbability: number;
-  /** Of the pictures of the batch. */
+  /** Of the images of the batch. */
   size: Size;
 }
 
@@ -66,13 +66,13 @@ export function planSample(
   return layers;
 }
 
-/** The transforms of one picture; in a mosaic its area is but a part of the result, and `draw` chooses what of it is shown there. */
+/** The transforms of one image; in a mosaic its area is but a part of the result, and `draw` chooses what of it is shown there. */
 function planLayer(
-  picture: PlannedSample & { sample: number },
+  image: PlannedSample & { sample: number },
   key: StreamKey,
   { augmentation, flipProbability, size, area, draw }: PlanOptions & { area: Rectangle; draw: Draw | undefined },
 ): PlannedLayer {
-  let view: View = wholeView(picture);
+  let view: View = wholeView(image);
   if (augmentation.zoomOut) view = zoomOut(view, augmentation.zoomOut, stream(key, PURPOSE.zoomOut));
   if (augmentation.scaleJitter) view = scaleJitter(view, augmentation.scaleJitter, stream(key, PURPOSE.scaleJitter));
   if (augmentation.iouCrop) view = iouCrop(view, augmentation.iouCrop, stream(key, PURPOSE.iouCrop));
@@ -80,7 +80,7 @@ function planLayer(
   const flip = stream(key, PURPOSE.flip)() < flipProbability;
   const { photometricDistort: colours } = augmentation;
   return {
-    sample: picture.sample,
+    sample: image.sample,
     window: view.window,
     area,
     flip,
@@ -96,7 +96,7 @@ function placeObjects({ window, objects }: View, area: Rectangle, flip: boolean)
     .filter(({ box }) => box.xmax - box.xmin >= MIN_BOX_SIDE && box.ymax - box.ymin >= MIN_BOX_SIDE);
 }
 
-/** From pixels of the picture to pixels of the batch. */
+/** From pixels of the image to pixels of the batch. */
 function placeBox(box: Box, window: Rectangle, area: Rectangle, flip: boolean): Box {
   const [sx, sy] = [area.width / window.width, area.height / window.height];
   const inArea = {

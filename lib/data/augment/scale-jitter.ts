@@ -4,12 +4,12 @@ import { crop, type View, within } from './view.ts';
 export interface ScaleJitter {
   /** Probability. Default 1. */
   p: number;
-  /** How much larger things become; below 1 the picture lies on a canvas of the fill colour. Default .1 to 2. */
+  /** How much larger things become; below 1 the image lies on a canvas of the fill colour. Default 0.1 to 2. */
   scaleRange: readonly [number, number];
 }
 
 /**
- * torchvision's ScaleJitter with the FixedSizeCrop after it (large scale jitter, https://arxiv.org/abs/2012.07177): the picture
+ * torchvision's ScaleJitter with the FixedSizeCrop after it (large scale jitter, https://arxiv.org/abs/2012.07177): the image
  * is enlarged and a part of it shown, or made smaller and padded; here the place is random in both.
  */
 export function scaleJitter(view: View, { p, scaleRange }: ScaleJitter, draw: Draw): View {

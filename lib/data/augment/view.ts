@@ -3,15 +3,15 @@ import type { Box } from '../../boxes/box.ts';
 import type { GroundTruth } from '../../boxes/detection.ts';
 
 /**
- * A sample on its way through the geometric transforms, each a function from view to view: what of the picture is to be seen, and
- * the objects there. Everything is in pixels of the picture as it is stored; the window may reach beyond it.
+ * A sample on its way through the geometric transforms, each a function from view to view: what of the image is to be seen, and
+ * the objects there. Everything is in pixels of the image as it is stored; the window may reach beyond it.
  */
 export interface View {
   window: Rectangle;
   objects: readonly GroundTruth[];
 }
 
-/** The whole of a picture. */
+/** The whole of an image. */
 export function wholeView({ width, height, objects }: Omit<View, 'window'> & { width: number; height: number }): View {
   return { window: { x: 0, y: 0, width, height }, objects };
 }

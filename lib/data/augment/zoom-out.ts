@@ -2,13 +2,13 @@ import type { Draw } from '../../base/random.ts';
 import { type View, within } from './view.ts';
 
 export interface ZoomOut {
-  /** Probability. Default .5. */
+  /** Probability. Default 0.5. */
   p: number;
   /** The new side over the old one, the same for both sides. Default 1 to 4. */
   sideRange: readonly [number, number];
 }
 
-/** torchvision's RandomZoomOut (SSD's "expand"): the picture somewhere on a larger canvas of the fill colour. */
+/** torchvision's RandomZoomOut (SSD's "expand"): the image somewhere on a larger canvas of the fill colour. */
 export function zoomOut(view: View, { p, sideRange }: ZoomOut, draw: Draw): View {
   if (draw() >= p) return view;
   const { window, objects } = view;

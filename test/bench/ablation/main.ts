@@ -12,7 +12,7 @@ import type { RunResult, RunTask } from './task.ts';
 
 const usage = `npm run ablation -- [--config FILE | --drawn] [options]
   --config FILE       a data set file with a test split (default: configs/bccd.yaml)
-  --drawn             drawn scenes in its place, objects from 2 to 90 % of the picture's side
+  --drawn             drawn scenes in its place, objects from 2 to 90 % of the image's side
   --recipe NAME       repeatable (default: article, best); --list shows them
   --seed N            repeatable (default: 1 2 3)
   --epochs N          (default: 20)
@@ -86,7 +86,7 @@ async function runAll(tasks: readonly RunTask[], jobs: number, path: string): Pr
       results.push(result);
       await appendFile(path, `${JSON.stringify(result)}\n`);
       const { recipe, seed, ap, ap50, minutes } = result;
-      console.log(`${recipe}, seed ${seed}: AP ${ap.toFixed(4)}, AP@.5 ${ap50.toFixed(4)}, ${minutes.toFixed(1)} min`);
+      console.log(`${recipe}, seed ${seed}: AP ${ap.toFixed(4)}, AP@0.5 ${ap50.toFixed(4)}, ${minutes.toFixed(1)} min`);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));

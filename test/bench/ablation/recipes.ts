@@ -1,7 +1,7 @@
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 
-/** What is not the same for all runs of a comparison, as data, backbone, size of picture, seed and epochs are. */
+/** What is not the same for all runs of a comparison, as data, backbone, size of image, seed and epochs are. */
 export interface Recipe {
   model: Omit<DetectorOptions, 'classes' | 'backbone' | 'imageSize' | 'seed'>;
   training: Omit<Partial<TrainerOptions>, 'train' | 'valid' | 'outDir' | 'epochs' | 'seed'>;

@@ -8,9 +8,9 @@ export function formatResults(results: readonly RunResult[]): string {
   const classes = first.classes.map(({ name }) => name);
   const sizes = first.sizes.filter(({ ap50 }) => ap50 >= 0).map(({ name }) => name);
   const heading = [
-    ...['recipe', 'seeds', 'AP@.5:.95', 'AP@.5'],
-    ...classes.map((name) => `${name} AP@.5:.95, AP@.5`),
-    ...sizes.map((name) => `AP@.5, ${name}`),
+    ...['recipe', 'seeds', 'AP@0.5:0.95', 'AP@0.5'],
+    ...classes.map((name) => `${name} AP@0.5:0.95, AP@0.5`),
+    ...sizes.map((name) => `AP@0.5, ${name}`),
     ...['images', 'images/s', 'minutes'],
   ];
   const rows = recipes.map((recipe) => {

@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 
 import { type Context, sayFailures } from '../context.ts';
-import { findPictures } from '../pictures.ts';
+import { findImages } from '../images.ts';
 import { type MeasuredRow, toRow } from '../rows.ts';
 import { type Measurement, measure, ours, theirs } from '../sides.ts';
 import { articleWorkload } from '../workload.ts';
 
-/** From files to what the model takes: pictures per second of one core's time; and whether training waits for them. */
+/** From files to what the model takes: images per second of one core's time; and whether training waits for them. */
 export async function data(context: Context): Promise<MeasuredRow[]> {
   const { quick, python, say } = context;
   const side = quick ? 256 : 640;
-  const { name, paths, source } = await findPictures(join(context.folder, 'pictures'));
+  const { name, paths, source } = await findImages(join(context.folder, 'images'));
   say(`data: ${name}, to ${side} x ${side}`);
   const task = { task: 'data', paths, side };
   const sides = {

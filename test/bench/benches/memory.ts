@@ -35,16 +35,16 @@ async function scaling(context: Context): Promise<MeasuredRow[]> {
   return rows;
 }
 
-/** Opening a data set, twice as many pictures each time. */
+/** Opening a data set, twice as many images each time. */
 async function datasets(context: Context): Promise<MeasuredRow[]> {
   const rows: MeasuredRow[] = [];
   for (const count of context.quick ? [100, 200] : [2000, 4000, 8000]) {
-    context.say(`memory: data set of ${count} pictures`);
+    context.say(`memory: data set of ${count} images`);
     const source = await writeDataset(join(context.folder, `dataset-${count}`), count);
     const side: Side = ours({ task: 'dataset', source });
     const { open } = await measure({ open: side }, { warmup: 0, rounds: 3, together: true });
     sayFailures(context, { open });
-    rows.push(...timeAndMemory(`opening a data set, ${count.toLocaleString('en')} pictures`, open));
+    rows.push(...timeAndMemory(`opening a data set, ${count.toLocaleString('en')} images`, open));
   }
   return rows;
 }
@@ -52,11 +52,11 @@ async function datasets(context: Context): Promise<MeasuredRow[]> {
 async function writeDataset(folder: string, count: number) {
   const [images, annotations] = [join(folder, 'images'), join(folder, 'labels')];
   for (const each of [images, annotations]) await mkdir(each, { recursive: true });
-  const picture = await sharp({ create: { width: 64, height: 48, channels: 3, background: 'grey' } })
+  const image = await sharp({ create: { width: 64, height: 48, channels: 3, background: 'grey' } })
     .png()
     .toBuffer();
   for (let i = 0; i < count; i++) {
-    await writeFile(join(images, `${i}.png`), picture);
+    await writeFile(join(images, `${i}.png`), image);
     await writeFile(join(annotations, `${i}.xml`), vocXml(vocObject('thing', 1 + (i % 20), 2, 30, 40).repeat(3)));
   }
   return { images, annotations, classes: ['__background__', 'thing'] };

@@ -4,7 +4,7 @@ import { type Context, milliseconds, sayFailures } from '../context.ts';
 import { type MeasuredRow, toRow } from '../rows.ts';
 import { measure, ours, theirs } from '../sides.ts';
 
-/** Candidates a picture: more than a trained model has; and the most, which an untrained one has: 400 of each class. */
+/** Candidates an image: more than a trained model has; and the most, which an untrained one has: 400 of each class. */
 const loads = [
   { name: '1,000 candidates', scale: 6, background: 9 },
   { name: '8,000 candidates', scale: 2, background: 0 },

@@ -18,7 +18,7 @@ const allVariants: readonly { name: string; precision: Precision; disable: reado
 /** The share of the reference's detections that ours must have. The rest are those that stand on a threshold. */
 const expected: Record<Precision, number> = { fp32: 0.99, bf16: 0.8 };
 
-/** From decoded pictures to boxes; and the forward pass of ONNX Runtime, where that can be had. */
+/** From decoded images to boxes; and the forward pass of ONNX Runtime, where that can be had. */
 export async function predict(context: Context): Promise<MeasuredRow[]> {
   const rows: MeasuredRow[] = [];
   for (const images of context.quick ? [1] : [1, 8]) rows.push(...(await compare(context, images)));
@@ -31,7 +31,7 @@ async function compare(context: Context, images: number): Promise<MeasuredRow[]>
   const variants = allVariants.filter(({ disable }) => disable.length === 0 || hasLevers(device));
   const workload = { ...articleWorkload, side: quick ? 256 : articleWorkload.side };
   const task = { task: 'predict', ...workload, device, images };
-  say(`predict: ${images} pictures of ${workload.side} x ${workload.side}`);
+  say(`predict: ${images} images of ${workload.side} x ${workload.side}`);
   const onnx = onCpu ? await openOnnx(context, workload, images) : undefined;
   const sides = {
     reference: theirs(python, { ...task, tuned: false }),

@@ -45,7 +45,7 @@ async function compare(context: Context, images: number): Promise<MeasuredRow[]>
   const onCpu = device === 'cpu';
   const together = !onCpu || Object.keys(sides).length * trainingBytes(images, workload.side) < 0.8 * freeBytes();
   say(
-    `train: ${images} pictures of ${workload.side} x ${workload.side}, ${together ? 'in turn' : 'one process at a time'}`,
+    `train: ${images} images of ${workload.side} x ${workload.side}, ${together ? 'in turn' : 'one process at a time'}`,
   );
   const measured = await measure<string>(sides, {
     warmup: onCpu ? 1 : 5,

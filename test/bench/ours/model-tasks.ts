@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
 import { BACKGROUND } from '../../../lib/model/class-list.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
-import { picture, weight } from '../../support/named-values.ts';
+import { imageOf, weight } from '../../support/named-values.ts';
 import type { Target, Workload } from '../workload.ts';
 import type { Task } from './worker.ts';
 
@@ -20,7 +20,7 @@ export async function train(
   const size = detector.config.imageSize;
   const batch = await addon.createBatch({
     size,
-    images: options.targets.map((_, i) => ({ data: picture(`picture${i}`, size), ...size, flip: false })),
+    images: options.targets.map((_, i) => ({ data: imageOf(`picture${i}`, size), ...size, flip: false })),
     counts: Int32Array.from(options.targets, ({ labels }) => labels.length),
     boxes: Float32Array.from(options.targets.flatMap(({ boxes }) => boxes.flat())),
     labels: Int32Array.from(options.targets.flatMap(({ labels }) => labels)),
@@ -32,15 +32,15 @@ export async function train(
   return { step, facts: { libtorch: addon.libtorchVersion } };
 }
 
-/** From decoded pictures to detections. */
+/** From decoded images to detections. */
 export async function predict(
   options: Workload & { images: number; precision: Precision; device: string },
 ): Promise<Task> {
   const detector = await createDetector(options);
   const size = detector.config.imageSize;
-  const pictures = Array.from({ length: options.images }, (_, i) => ({ data: picture(`picture${i}`, size), ...size }));
+  const images = Array.from({ length: options.images }, (_, i) => ({ data: imageOf(`picture${i}`, size), ...size }));
   const step = async () => {
-    const found = await detector.detect(pictures, { scoreThreshold: 0.01, maxDetections: 200 });
+    const found = await detector.detect(images, { scoreThreshold: 0.01, maxDetections: 200 });
     const result = found.map((detections) => ({
       boxes: detections.flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax]),
       scores: detections.map(({ score }) => score),

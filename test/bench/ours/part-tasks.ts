@@ -17,7 +17,7 @@ import type { Workload } from '../workload.ts';
 import { createDetector, type Precision } from './model-tasks.ts';
 import type { Task } from './worker.ts';
 
-/** From files to a uint8 batch, one picture after the other. */
+/** From files to a uint8 batch, one image after the other. */
 export async function data({ paths, side }: { paths: string[]; side: number }): Promise<Task> {
   const addon = await native();
   const size = { width: side, height: side };

@@ -10,7 +10,7 @@ import { expectError, solid, temporaryFolder, vocObject, vocXml, writeFiles } fr
 const classes = ['__background__', 'cat', 'dog', 'eel'];
 const whole = '<size><width>64</width><height>48</height><depth>3</depth></size>';
 
-/** Four pictures of 64 x 48: two with objects, one of them a copy, one without any, and one whose XML is broken. */
+/** Four images of 64 x 48: two with objects, one of them a copy, one without any, and one whose XML is broken. */
 async function writeDataset(objects: [first: string, second: string]): Promise<VocDataset> {
   const folder = await temporaryFolder();
   const [orange, blue] = await Promise.all([
@@ -106,10 +106,10 @@ describe('analyzeDataset', () => {
       configured: { coverage: { meanIou: null, all: { objects: 0, share: null } } },
     });
     expect(analysis.proposed.defaultBoxes).toEqual(analysis.configured.defaultBoxes);
-    expect(analysis.warnings).toContain('3 of 3 pictures have no object: a, b, c.');
+    expect(analysis.warnings).toContain('3 of 3 images have no object: a, b, c.');
   });
 
-  it('is the data set that refuses to be without pictures', async () => {
+  it('is the data set that refuses to be without images', async () => {
     const folder = await temporaryFolder();
     await writeFiles(folder, { 'images/a.txt': '', 'labels/a.txt': '' });
     const opening = VocDataset.open({ images: join(folder, 'images'), annotations: join(folder, 'labels'), classes });

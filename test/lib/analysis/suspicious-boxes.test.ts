@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { findSuspiciousBoxes } from '../../../lib/analysis/suspicious-boxes.ts';
 import type { Sample } from '../../../lib/data/dataset.ts';
-import { finish } from '../../support/pictures.ts';
+import { finish } from '../../support/images.ts';
 
-/** What is found in a picture of 1000 x 500 that the model sees at 100 x 100. */
+/** What is found in an image of 1000 x 500 that the model sees at 100 x 100. */
 function examine(...boxes: [number, number, number, number][]) {
   const objects: Sample['objects'] = boxes.map(([xmin, ymin, xmax, ymax], i) => ({
     label: i % 2 ? 'dog' : 'cat',
@@ -26,8 +26,8 @@ it('finds boxes that are tiny for the model', () => {
   expect(examine([0, 0, 100, 19])).toEqual([['tiny', 'a', 'cat', '10.0 x 3.8 pixels for the model']]);
 });
 
-it('finds boxes that are the picture', () => {
-  expect(examine([0, 0, 1000, 475])).toEqual([['whole-image', 'a', 'cat', '95.0 % of the picture']]);
+it('finds boxes that are the image', () => {
+  expect(examine([0, 0, 1000, 475])).toEqual([['whole-image', 'a', 'cat', '95.0 % of the image']]);
   expect(examine([0, 0, 1000, 474])).toEqual([]);
 });
 

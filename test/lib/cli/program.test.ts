@@ -204,7 +204,7 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     ],
     [[], 'did you mean "DEFAULT_BOXES"', 'DEFAULT_BOX: {}'],
   ] as [string[], string, string?][])(
-    'train %j, before it looks for a picture: %s',
+    'train %j, before it looks for an image: %s',
     async (args, message, more = '') => {
       const config = await configFile();
       await appendFile(config, `\n${more}`);
@@ -250,7 +250,7 @@ describe('a failure ends with 1 and one clear message', () => {
       ['summary', '--config', 'none.yaml', '--weights', 'none.pth'],
       'No weights file "none.pth"',
     ],
-    ['pictures that are not there', ['detect', '--checkpoint', 'none', 'none.jpg'], 'No picture was found'],
+    ['images that are not there', ['detect', '--checkpoint', 'none', 'none.jpg'], 'No image was found'],
   ])('%s', async (_, args, message) => {
     const { code, out, error } = await run(...args);
     expect(error).toContain(`Error: ${message}`);

@@ -55,7 +55,7 @@ describe('DataLoader', () => {
     const { xmin, ymin, xmax, ymax } = dataset.samples[0]!.objects[0]!.box;
     expect([...specs[0]!.boxes.subarray(0, 4)]).toEqual([2 * xmin, ymin, 2 * xmax, ymax]);
     expect([...specs[0]!.counts]).toEqual([1, 1, 1, 1]);
-    expect([...specs[1]!.counts]).toEqual([0, 1, 1, 1]); // the fifth picture has no object
+    expect([...specs[1]!.counts]).toEqual([0, 1, 1, 1]); // the fifth image has no object
     expect([...specs[0]!.labels]).toEqual([1, 2, 1, 2]);
     expect(specs.flatMap(({ images }) => images)).toEqual(new Array(10).fill(expect.objectContaining({ flip: false })));
   });
@@ -72,7 +72,7 @@ describe('DataLoader', () => {
     expect(await ids(0, 1)).toEqual(first.slice(1));
   });
 
-  it('flips boxes with their pictures', async () => {
+  it('flips boxes with their images', async () => {
     const { ids, specs, dataset } = await prepare({ shuffle: { seed: 1, flipProbability: 1 }, batchSize: 1 }, 2);
     const [[id]] = (await ids(0)) as [[string]];
     const { xmin, xmax } = dataset.samples.find((sample) => sample.id === id)!.objects[0]!.box;
@@ -81,7 +81,7 @@ describe('DataLoader', () => {
     expect(specs[0]!.boxes[2]).toBe(192 - 2 * xmin);
   });
 
-  it('leaves out a picture that went bad, with a warning, and a batch with nothing left', async () => {
+  it('leaves out an image that went bad, with a warning, and a batch with nothing left', async () => {
     const { loader, dataset } = await prepare({ batchSize: 2 }, 6);
     for (const i of [1, 2, 3]) await writeFile(dataset.samples[i]!.imagePath, 'gone');
     const warnings: string[] = [];
@@ -131,7 +131,7 @@ describe('DataLoader', () => {
       return { seed: 5, flipProbability: 0.5, augmentation: { transforms, epochs, fill } };
     };
     const all = { photometricDistort: {}, zoomOut: {}, scaleJitter: {}, iouCrop: {}, mosaic: {}, mixup: {} };
-    /** What makes a picture of a batch, without its pixels. */
+    /** What makes an image of a batch, without its pixels. */
     const layersOf = ({ images }: BatchSpec) =>
       images.map((image) => ('layers' in image ? image.layers.map(({ data: _, ...layer }) => layer) : 'plain'));
 

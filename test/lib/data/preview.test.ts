@@ -15,7 +15,7 @@ async function colourAt(png: Buffer, x: number, y: number): Promise<number[]> {
 }
 
 describe('previewAugmentation', () => {
-  it('lays pictures of 320 pixels out in rows of four, fewer when there are fewer', async () => {
+  it('lays images of 320 pixels out in rows of four, fewer when there are fewer', async () => {
     const dataset = await open(6);
     const sizes = { 1: [320, 213], 4: [1280, 213], 5: [1280, 426], 8: [1280, 426] };
     for (const [count, [width, height]] of Object.entries(sizes)) {
@@ -24,7 +24,7 @@ describe('previewAugmentation', () => {
     }
   });
 
-  it('shows the pixels of the batch: the fill colour around a small picture, the boxes on it', async () => {
+  it('shows the pixels of the batch: the fill colour around a small image, the boxes on it', async () => {
     const dataset = await open(1);
     const augmentation = { zoomOut: { p: 1, sideRange: [4, 4] as const } };
     const png = await previewAugmentation(dataset, { imageSize, augmentation, flipProbability: 0 });
@@ -54,7 +54,7 @@ describe('previewAugmentation', () => {
     expect(await show(9)).not.toEqual(await show(9, 'none'));
   });
 
-  it('tells of a picture that cannot be read, and fails when none can', async () => {
+  it('tells of an image that cannot be read, and fails when none can', async () => {
     const dataset = await open(2);
     const warnings: string[] = [];
     const onWarning = (message: string) => void warnings.push(message);
@@ -63,7 +63,7 @@ describe('previewAugmentation', () => {
     expect(sheet.width).toBe(320);
     expect(warnings).toEqual([expect.stringContaining(dataset.samples[0]!.imagePath)]);
     await unlink(dataset.samples[1]!.imagePath);
-    await expectError(previewAugmentation(dataset, { imageSize, onWarning }), 'DATASET_EMPTY', 'None of the pictures');
+    await expectError(previewAugmentation(dataset, { imageSize, onWarning }), 'DATASET_EMPTY', 'None of the images');
   });
 
   it('rejects with the reason of the signal', async () => {

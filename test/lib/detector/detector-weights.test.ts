@@ -65,7 +65,7 @@ async function saved(bytes: Buffer, name = 'weights.bin'): Promise<string> {
 }
 
 /** Drawn once: the noise is another one each time. */
-const picture = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
 /** The file of a state with the head that `other` begins with. */
 async function expected(state: ReadonlyMap<string, NamedTensor>): Promise<Buffer> {
   const head = await stateOf(other);
@@ -128,9 +128,9 @@ describe('weights', () => {
       wrongShape: [],
     });
     await using original = await Detector.create(small);
-    const found = await article.detect(picture, all);
+    const found = await article.detect(image, all);
     expect(found.length).toBeGreaterThan(0);
-    expect(found).toEqual(await original.detect(picture, all));
+    expect(found).toEqual(await original.detect(image, all));
   });
 
   it('of a model of other classes fill the backbone only, and are reported', async () => {
@@ -191,7 +191,7 @@ describe('weights', () => {
     );
     if (!head) return;
     await using original = await Detector.create(best);
-    expect(await detector.detect(picture, all)).toEqual(await original.detect(picture, all));
+    expect(await detector.detect(image, all)).toEqual(await original.detect(image, all));
   });
 
   it('of another size are refused, and the right one is named', async () => {

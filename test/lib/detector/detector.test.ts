@@ -105,7 +105,7 @@ describe('Detector.create', () => {
 });
 
 describe('Detector.detect', () => {
-  it('gives boxes inside the picture, best first, the same for a path, its bytes and its pixels', async () => {
+  it('gives boxes inside the image, best first, the same for a path, its bytes and its pixels', async () => {
     const folder = await temporaryFolder();
     const path = join(folder, 'a.png');
     await noise(120, 90).png().toFile(path);
@@ -129,7 +129,7 @@ describe('Detector.detect', () => {
     expect(above).toEqual(detections.filter(({ score }) => score > scores[4]!));
   });
 
-  it('many pictures at once, in batches, and concurrently: the same as one by one', async () => {
+  it('many images at once, in batches, and concurrently: the same as one by one', async () => {
     await using detector = await Detector.create(small);
     const sizes = [
       [64, 64],
@@ -159,7 +159,7 @@ describe('Detector.detect', () => {
     expect(await detector.detect([], all)).toEqual([]);
   });
 
-  it('turns a picture upright by its EXIF orientation, unless told not to', async () => {
+  it('turns an image upright by its EXIF orientation, unless told not to', async () => {
     await using detector = await Detector.create(small);
     const pixels = await noise(120, 60).png().toBuffer();
     const stored = await sharp(pixels).withMetadata({ orientation: 6 }).png().toBuffer();
@@ -196,14 +196,14 @@ describe('Detector.detect', () => {
 });
 
 describe('Detector.annotate', () => {
-  it('draws into a picture of the same size, and looks at it first when given no detections', async () => {
+  it('draws into an image of the same size, and looks at it first when given no detections', async () => {
     await using detector = await Detector.create(small);
-    const picture = await noise(120, 90).png().toBuffer();
-    const drawn = await detector.annotate(picture, [
+    const image = await noise(120, 90).png().toBuffer();
+    const drawn = await detector.annotate(image, [
       { label: 'red', score: 0.9, box: { xmin: 10, ymin: 10, xmax: 60, ymax: 50 } },
     ]);
     expect(await sharp(drawn).metadata()).toMatchObject({ format: 'jpeg', width: 120, height: 90 });
-    const png = await detector.annotate(picture, undefined, { format: 'png' });
+    const png = await detector.annotate(image, undefined, { format: 'png' });
     expect(await sharp(png).metadata()).toMatchObject({ format: 'png', width: 120, height: 90 });
   });
 });

@@ -24,7 +24,7 @@ const small = {
 const other = { ...small, seed: 4 };
 const scripted = { ...small, backbone: { torchscript: fixture('torchscript/one_map.pt') } };
 const all = { scoreThreshold: 0, maxDetections: 1000 };
-const picture = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
 const backbone = backboneKeys('dinov3-det', depths.convnext_test);
 const released = [...backboneKeys('dinov3', depths.convnext_test), ...extraKeys.dinov3];
 
@@ -69,11 +69,11 @@ describe('exportDetector', () => {
       unexpected: [],
       wrongShape: [],
     });
-    const found = await loaded.detect(picture, all);
+    const found = await loaded.detect(image, all);
     expect(found.length).toBeGreaterThan(0);
-    expect(found).toEqual(await original.detect(picture, all));
+    expect(found).toEqual(await original.detect(image, all));
     await using another = await Detector.create(other);
-    expect(found).not.toEqual(await another.detect(picture, all));
+    expect(found).not.toEqual(await another.detect(image, all));
   });
 
   it.each([

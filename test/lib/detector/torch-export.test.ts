@@ -8,7 +8,7 @@ import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
 import { exportDetector } from '../../../lib/detector/export.ts';
 import { layoutSafetensors, readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
-import { picture, weight } from '../../native/support.ts';
+import { imageOf, weight } from '../../native/support.ts';
 import { backboneKeys, depths, extraKeys, headKeys } from '../../support/convnext-keys.ts';
 import { temporaryFolder } from '../../support/voc.ts';
 
@@ -64,7 +64,7 @@ describe.skipIf(!python)('torch reads what is exported (DINOV3_DET_TORCH_PYTHON)
 
       await exportDetector(detector, file('detector.pt'), { format: 'torchscript' });
       await exportDetector(detector, file('backbone.pt'), { format: 'torchscript', part: 'backbone' });
-      const pictures = [0, 1, 2].map((n) => picture(`picture${n}`, size));
+      const pictures = [0, 1, 2].map((n) => imageOf(`picture${n}`, size));
       await writeFile(file('pictures'), Buffer.concat(pictures));
 
       const files = ['model.pth', 'backbone.pth', 'detector.pt', 'backbone.pt', 'pictures'].map(file);
@@ -127,7 +127,7 @@ it.skipIf(!python)(
     await using detector = await Detector.create({ ...options, weights });
     const path = join(folder, 'detector.pt');
     await exportDetector(detector, path, { format: 'torchscript' });
-    const pictures = [0, 1, 2].map((n) => picture(`picture${n}`, size));
+    const pictures = [0, 1, 2].map((n) => imageOf(`picture${n}`, size));
     await writeFile(join(folder, 'pictures'), Buffer.concat(pictures));
     const images = pictures.map((data) => ({ data, ...size }));
     const all = await detector.detect(images, { scoreThreshold: 0, maxDetections: 300 });

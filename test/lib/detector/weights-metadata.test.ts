@@ -11,7 +11,7 @@ import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
 const classes = ['__background__', 'cat', 'dog'];
 const small = { classes, backbone: 'convnext_test', imageSize: { width: 64, height: 64 } } satisfies DetectorOptions;
-const picture = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
+const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
 const all = { scoreThreshold: 0, maxDetections: 1000 };
 
 const models: [string, Partial<DetectorOptions>][] = [
@@ -35,13 +35,13 @@ async function fileOf(options: DetectorOptions, kind: 'exported' | 'checkpoint' 
 describe('a file of a detector as weights', () => {
   it.each(models)('needs nothing else but the classes: %s', async (_, chosen) => {
     await using original = await Detector.create({ ...small, ...chosen });
-    const expected = await original.detect(picture, all);
+    const expected = await original.detect(image, all);
     for (const kind of ['exported', 'checkpoint'] as const) {
       const weights = await fileOf({ ...small, ...chosen }, kind);
       await using loaded = await Detector.create({ classes, seed: 7, weights });
       expect(loaded.config).toEqual(original.config);
       expect(loaded.weightReport).toMatchObject({ head: true, missing: [], unexpected: [], wrongShape: [] });
-      expect(await loaded.detect(picture, all)).toEqual(expected);
+      expect(await loaded.detect(image, all)).toEqual(expected);
     }
   });
 

@@ -1,14 +1,14 @@
 import { hostOn, type launchers } from './services.ts';
 
 /** What exit.test.ts runs in processes of its own: a host that nobody disposes of. */
-const [kind, task, checkpoint, picture] = process.argv.slice(2) as [keyof typeof launchers, string, string, string];
+const [kind, task, checkpoint, image] = process.argv.slice(2) as [keyof typeof launchers, string, string, string];
 
 const { host } = hostOn(kind);
 const detector = await host.load(checkpoint, { threads: 1 });
-const found = await detector.detect(picture, { scoreThreshold: 0 });
+const found = await detector.detect(image, { scoreThreshold: 0 });
 console.log(`found ${found.length > 0}`);
 if (task !== 'idle') {
-  const calls = Array.from({ length: 20 }, () => detector.detect(picture, { scoreThreshold: 0 }));
+  const calls = Array.from({ length: 20 }, () => detector.detect(image, { scoreThreshold: 0 }));
   for (const call of calls) call.catch(() => {});
   if (task === 'exit') process.exit(7);
   if (task === 'die') process.kill(process.pid, 'SIGKILL');

@@ -13,7 +13,7 @@ let args: string[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dinov3-det-test-'));
-  args = [join(folder, 'checkpoint'), join(folder, 'picture.png')];
+  args = [join(folder, 'checkpoint'), join(folder, 'image.png')];
   const imageSize = { width: 64, height: 64 };
   await using detector = await Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize });
   await detector.save(args[0]!);

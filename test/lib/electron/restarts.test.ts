@@ -83,7 +83,7 @@ describe('restarts', () => {
 });
 
 describe('messages', () => {
-  it('hold one picture each, in a buffer of its own', async () => {
+  it('hold one image each, in a buffer of its own', async () => {
     const { started, turn, open } = fakeHost();
     const detector = await open();
     const large = new Uint8Array(1000);

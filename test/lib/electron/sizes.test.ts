@@ -19,7 +19,7 @@ const options: DetectorOptions = {
 };
 const GIGABYTE = 2 ** 30;
 
-it('pictures of 2 GB and more are refused, without being copied or sent', async () => {
+it('images of 2 GB and more are refused, without being copied or sent', async () => {
   await using here = await Detector.create(options);
   const { open, started } = fakeHost();
   const detector = await open();
@@ -47,11 +47,11 @@ it('files of 2 GB and more are errors that name the file', async () => {
 
 it('results of 2 GB and more are refused before anything is computed', async () => {
   await using here = await Detector.create(options);
-  const picture = await noise(40, 50).png().toBuffer();
+  const image = await noise(40, 50).png().toBuffer();
   const limits = { scoreThreshold: 0.9, maxDetections: 1e6 };
   const message = 'Expected integer from 1 to 134217727 for maxDetections x batchSize but received 135000000';
-  await expect(here.detect(picture, { ...limits, batchSize: 135 })).rejects.toThrow(message);
-  expect(await here.detect(picture, { ...limits, batchSize: 134 })).toBeInstanceOf(Array);
+  await expect(here.detect(image, { ...limits, batchSize: 135 })).rejects.toThrow(message);
+  expect(await here.detect(image, { ...limits, batchSize: 134 })).toBeInstanceOf(Array);
 });
 
 const hasMemory = freemem() > 6 * GIGABYTE;

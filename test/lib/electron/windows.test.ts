@@ -54,7 +54,7 @@ class FakeElectron {
 
 const all = { scoreThreshold: 0, maxDetections: 5 };
 let folder: string;
-let picture: string;
+let image: string;
 let bytes: Uint8Array;
 let here: Detector;
 let host: DetectorHost;
@@ -63,9 +63,9 @@ let stop = () => {};
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'dinov3-det-test-')));
-  picture = join(folder, 'picture.png');
+  image = join(folder, 'image.png');
   bytes = new Uint8Array(await noise(60, 40).png().toBuffer());
-  await writeFile(picture, bytes);
+  await writeFile(image, bytes);
   const options = { classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 64, height: 64 } } as const;
   here = await Detector.create(options);
   ({ host } = hostOn('a worker thread'));
@@ -122,9 +122,9 @@ describe('a page', () => {
   it('gives up its own calls', async () => {
     const { page, bridge } = await openWindow();
     const controller = new AbortController();
-    const pictures = Array.from({ length: 60 }, () => bytes);
-    const call = page.detect(pictures, { ...all, signal: controller.signal });
-    const other = page.detect(pictures, all);
+    const images = Array.from({ length: 60 }, () => bytes);
+    const call = page.detect(images, { ...all, signal: controller.signal });
+    const other = page.detect(images, all);
     controller.abort(new Error('not this one'));
     await expect(call).rejects.toThrow('not this one');
     expect(await other).toHaveLength(60);
@@ -170,25 +170,23 @@ describe('a page that is not trusted', () => {
   it('cannot name files, and learns nothing of the disk', async () => {
     const { page } = await openWindow();
     const answers = await Promise.all(
-      [picture, join(folder, 'none.png')].map((path) => page.detect(path).catch(({ message }) => message)),
+      [image, join(folder, 'none.png')].map((path) => page.detect(path).catch(({ message }) => message)),
     );
-    expect(answers[0]).toBe(
-      `The page may not name ${JSON.stringify(picture)} to be read. Send the bytes of the picture`,
-    );
-    expect(answers[1].replace('none.png', 'picture.png')).toBe(answers[0]);
+    expect(answers[0]).toBe(`The page may not name ${JSON.stringify(image)} to be read. Send the bytes of the image`);
+    expect(answers[1].replace('none.png', 'image.png')).toBe(answers[0]);
   });
 
   it('names the files that the app allows, and nothing through links or dots', async () => {
     const open = join(folder, 'open');
     await rm(open, { recursive: true, force: true });
     const allowed: string[] = [];
-    const { page } = await openWindow({ allowPath: (path) => allowed.push(path) > 0 && path === picture });
-    expect(await page.detect(picture, all)).toEqual(await here.detect(picture, all));
+    const { page } = await openWindow({ allowPath: (path) => allowed.push(path) > 0 && path === image });
+    expect(await page.detect(image, all)).toEqual(await here.detect(image, all));
     await symlink('/etc/hostname', open);
     await expectError(page.detect(open), 'IMAGE_UNREADABLE', 'may not name');
     await expectError(page.detect(`${folder}/../../etc/hostname`), 'IMAGE_UNREADABLE', 'may not name');
-    expect(await page.detect(`${folder}/./picture.png`, all)).toHaveLength(5);
-    expect(allowed.filter((path) => path !== picture && path !== '/etc/hostname')).toEqual([]);
+    expect(await page.detect(`${folder}/./image.png`, all)).toHaveLength(5);
+    expect(allowed.filter((path) => path !== image && path !== '/etc/hostname')).toEqual([]);
   });
 
   const ownProto = JSON.parse('{"__proto__": {"scoreThreshold": 0}}');
@@ -202,15 +200,15 @@ describe('a page that is not trusted', () => {
     ['more than is known', { method: 'detect', images: new Uint8Array(1), detector: 1 }],
     ['a prototype', { method: 'detect', images: new Uint8Array(1), options: ownProto }],
     ['a prototype of the request', JSON.parse('{"method": "describe", "__proto__": {}}')],
-    ['no picture', { method: 'detect' }],
-    ['a number for a picture', { method: 'detect', images: 7 }],
-    ['another array for a picture', { method: 'detect', images: new Float32Array(3) }],
+    ['no image', { method: 'detect' }],
+    ['a number for an image', { method: 'detect', images: 7 }],
+    ['another array for an image', { method: 'detect', images: new Float32Array(3) }],
     ['a list of lists', { method: 'detect', images: [[new Uint8Array(1)]] }],
     ['a list to draw', { method: 'annotate', images: [new Uint8Array(1)] }],
     ['pixels that are none', { method: 'detect', images: { data: [1, 2, 3], width: 1, height: 1 } }],
     ['too few pixels', { method: 'detect', images: { data: new Uint8Array(3), width: 9, height: 9 } }],
     ['no size', { method: 'detect', images: { data: new Uint8Array(3), width: Number.NaN, height: 1 } }],
-    ['too many pictures', { method: 'detect', images: Array.from({ length: 65 }, () => new Uint8Array(1)) }],
+    ['too many images', { method: 'detect', images: Array.from({ length: 65 }, () => new Uint8Array(1)) }],
     ['too many detections', { method: 'detect', images: new Uint8Array(1), options: { maxDetections: 1e6 } }],
     ['a signal', { method: 'detect', images: new Uint8Array(1), options: { signal: {} } }],
     ['batches', { method: 'detect', images: new Uint8Array(1), options: { batchSize: 1024 } }],

@@ -65,7 +65,7 @@ describe('annotateImage', () => {
     expect(bare.extent().y).toEqual(scored.extent().y);
   });
 
-  it('keeps what it draws inside of the picture', async () => {
+  it('keeps what it draws inside of the image', async () => {
     const image = grey(120, 60);
     const { extent, isTouched } = await draw(image, [
       detection('a long name of a class', 100, -20, 500, 500),
@@ -84,7 +84,7 @@ describe('annotateImage', () => {
     expect(await corner('dog', 10)).not.toEqual(await corner('cat', 10));
   });
 
-  it('draws thicker lines in larger pictures', async () => {
+  it('draws thicker lines in larger images', async () => {
     const edge = async (size: number) => {
       const { isTouched } = await draw(grey(size, size), [detection('cat', 50, 50, size - 50, size - 50)]);
       return Array.from({ length: 40 }, (_, i) => isTouched(size - 70 + i, size / 2)).filter(Boolean).length;
@@ -109,13 +109,13 @@ describe('annotateImage', () => {
     }
   });
 
-  it('returns the picture itself when there is nothing to draw', async () => {
+  it('returns the image itself when there is nothing to draw', async () => {
     const image = grey(40, 30);
     const outside = [detection('a', 50, 50, 60, 60), detection('b', 9, 9, 9, 20), detection('c', Number.NaN, 0, 5, 5)];
     for (const detections of [[], outside]) expect((await draw(image, detections)).extent().pixels).toBe(0);
   });
 
-  it('copes with the smallest picture', async () => {
+  it('copes with the smallest image', async () => {
     expect((await draw(grey(1, 1), [detection('cat', 0, 0, 1, 1)])).data).toHaveLength(3);
   });
 
@@ -144,7 +144,7 @@ describe('annotateImage', () => {
 });
 
 describe('drawDetections', () => {
-  it('gives the pixels of what annotateImage encodes, and leaves the picture as it was', async () => {
+  it('gives the pixels of what annotateImage encodes, and leaves the image as it was', async () => {
     const image = grey(120, 90);
     const detections = [detection('cat', 20, 30, 80, 70)];
     const { data } = await draw(image, detections);

@@ -190,7 +190,7 @@ describe('truncated files', () => {
     const whole = await noise(601, 403).toFormat(format).toBuffer();
     const { data } = await decodeImage(whole);
     expect(data.length).toBe(601 * 403 * 3);
-    // The last twelve bytes of a PNG hold no picture.
+    // The last twelve bytes of a PNG hold no image.
     for (const missing of [13, 14, 100, 1000, whole.length >> 1, whole.length - 40, whole.length - 15]) {
       const cut = whole.subarray(0, whole.length - missing);
       await expect(decodeImage(cut), `${missing} bytes cut off`).rejects.toMatchObject({ code: 'IMAGE_UNREADABLE' });

@@ -4,7 +4,7 @@ import { lineChartSvg, renderSvg } from '../../../lib/images/plot.ts';
 
 const chart = { title: 'T', xLabel: 'x', yLabel: 'y' };
 
-/** Pixels of the picture that are near to one of the two colours of echarts' first series. */
+/** Pixels of the image that are near to one of the two colours of echarts' first series. */
 async function colours(svg: string): Promise<{ first: number; second: number; width: number; height: number }> {
   const { data, info } = await sharp(await renderSvg(svg))
     .removeAlpha()

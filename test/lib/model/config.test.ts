@@ -44,7 +44,7 @@ describe('withChoices', () => {
     expect(JSON.stringify(config)).not.toMatch(/loss|assigner|"nms"/);
   });
 
-  it('puts choices in the place of the own ones, the loss whole', () => {
+  it('puts choices instead of the own ones, the loss whole', () => {
     const chosen = withChoices(config, { loss: { classification: 'focal' }, assigner: 'atss', nms: 'diou' });
     expect(chosen).toStrictEqual({
       ...config,
@@ -67,7 +67,7 @@ describe('withChoices', () => {
 describe('the preset best', () => {
   const best = presetConfig('best', 'convnext_tiny', { width: 640, height: 480 });
 
-  it("is the article's model on a pyramid, and learns from pictures without objects", () => {
+  it("is the article's model on a pyramid, and learns from images without objects", () => {
     const { preset, features, defaultBoxes, loss, ...rest } = best;
     expect(loss).toEqual({ classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: true });
     const { preset: _, defaultBoxes: __, ...article } = presetConfig('article', 'convnext_tiny', best.imageSize);

@@ -23,11 +23,7 @@ describe('checkLoss', () => {
     [{ classes: 'focal' }, 'Unknown key "classes"'],
     ['focal', 'object for loss'],
     [null, 'object for loss'],
-    [
-      { classification: 'focal', backgroundNegatives: true },
-      'false with the classification loss focal',
-      'every picture',
-    ],
+    [{ classification: 'focal', backgroundNegatives: true }, 'false with the classification loss focal', 'every image'],
   ])('refuses %o', (value, ...words) => {
     for (const word of words) expect(() => checkLoss('loss', value)).toThrow(word);
   });

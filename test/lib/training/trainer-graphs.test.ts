@@ -15,7 +15,7 @@ const { simulateGraphs } = await loadTestAddon();
 
 afterAll(() => simulateGraphs());
 
-/** Eight steps of four pictures and four of two; the rate is one that float32 has exactly, as a graph reads it. */
+/** Eight steps of four images and four of two; the rate is one that float32 has exactly, as a graph reads it. */
 async function train(overlapEvaluation: boolean, graphs?: SimulatedGraphs) {
   simulateGraphs(graphs);
   const folder = await temporaryFolder();

@@ -61,7 +61,7 @@ describe('resolveTrainerOptions', () => {
     expect(run).not.toHaveProperty('overlapEvaluation');
   });
 
-  it('a step has the pictures of all its batches', () => {
+  it('a step has the images of all its batches', () => {
     const schedule = scheduleOf(resolve({ accumulate: 2, epochs: 3, schedule: 'cosine', warmupSteps: 5 }));
     expect(schedule).toMatchObject({ name: 'cosine', steps: 2, epochs: 3, warmupSteps: 5, finalFactor: 0 });
   });
@@ -112,14 +112,14 @@ describe('resolveTrainerOptions', () => {
 
   it('refuses patience where nothing can be scored', async () => {
     const background = join(folder, 'background');
-    await writeFiles(background, { 'images/a.png': await picture(), 'labels/a.xml': vocXml('') });
+    await writeFiles(background, { 'images/a.png': await image(), 'labels/a.xml': vocXml('') });
     const valid = await open(background);
-    expect(() => resolve({ valid, patience: 3 })).toThrow('no picture of valid has an object');
+    expect(() => resolve({ valid, patience: 3 })).toThrow('no image of valid has an object');
     expect(resolve({ valid }).patience).toBeUndefined();
   });
 });
 
-function picture(): Promise<Buffer> {
+function image(): Promise<Buffer> {
   return sharp({ create: { width: 96, height: 64, channels: 3, background: 'grey' } })
     .png()
     .toBuffer();

@@ -255,7 +255,7 @@ describe('Trainer.run', () => {
     expect(longer).toMatchObject({ epochs: 4, bestEpoch: 1, outDir });
   });
 
-  it('trains on pictures that lost every object, which are background', async () => {
+  it('trains on images that lost every object, which are background', async () => {
     const { options } = await prepare(1);
     await using detector = await createDetector();
     const steps: StepEvent[] = [];

@@ -29,7 +29,7 @@ describe('TrainingState', () => {
   });
 
   it('an epoch without a single step is an error, not NaN', () => {
-    expect(() => meanLosses(freshState({} as RunOptions))).toThrow('None of the training pictures');
+    expect(() => meanLosses(freshState({} as RunOptions))).toThrow('None of the training images');
   });
 
   it('the first epoch is the best, a later one only when it is better', () => {

@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 const watch = (source: string, options: VideoOptions = {}) => watchVideo(detector, source, { ...few, ...options });
-/** A second and a half of a moving picture with a tone. */
+/** A second and a half of a moving image with a tone. */
 const withAudio = (args: string) =>
   `-f lavfi -i testsrc=size=64x64:rate=10 -f lavfi -i sine -t 1.5 -pix_fmt yuv420p ${args}`;
 
@@ -136,7 +136,7 @@ describe.skipIf(!hasFfmpeg)(`sources${needsFfmpeg}`, () => {
         'list.mp4': `ffconcat version 1.0\nfile ${clip}\n`,
         'list.m3u8': m3u8(url),
         'local.m3u8': m3u8(clip),
-        '%03d.png': 'not a picture',
+        '%03d.png': 'not an image',
       });
       for (const name of ['list.mp4', 'list.m3u8', 'local.m3u8', '%03d.png'])
         await expectError(watch(inFolder(name)), 'VIDEO_UNREADABLE', name);

@@ -49,7 +49,7 @@ describe('describeVideo', () => {
     expect(describeOne({ tags: { rotate: String(rotation) } })).toMatchObject({ width, height: 560 - width });
   });
 
-  it('passes over the picture of an album', () => {
+  it('passes over the image of an album', () => {
     const cover = { ...video, width: 500, height: 500, disposition: { attached_pic: 1 } };
     expect(describeVideo({ streams: [cover, video] }, file)).toMatchObject({ streamIndex: 1, width: 320 });
     expect(() => describeVideo({ streams: [cover] }, file)).toThrow('it has no video');

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { NativeAddon } from '../../../lib/binding.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes } from '../detectors.ts';
-import { picture } from '../support.ts';
+import { imageOf } from '../support.ts';
 
 const source = (path: string) => readFile(fileURLToPath(new URL(`../../../${path}`, import.meta.url)), 'utf8');
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match[1]!);
@@ -13,7 +13,7 @@ const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].m
 const detector = await addon.createDetector(options);
 const batch = await batchOf();
 const size = { width: 8, height: 8 };
-const image = { data: picture('image', size), ...size, flip: false };
+const image = { data: imageOf('image', size), ...size, flip: false };
 const spec = {
   size,
   images: [image],
@@ -451,7 +451,7 @@ describe('arguments', () => {
 
   it('are not needed any more once a batch is made', async () => {
     const own = await addon.createDetector(options);
-    const data = picture('image', options.imageSize);
+    const data = imageOf('image', options.imageSize);
     const images = [{ data, ...options.imageSize, flip: false }];
     const fed = await addon.createBatch({ ...spec, size: options.imageSize, images });
     const before = await addon.detect(own, fed, allDetections);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import { loadTestAddon, picture, rowsOf } from '../support.ts';
+import { imageOf, loadTestAddon, rowsOf } from '../support.ts';
 
 const addon = await loadTestAddon();
 const size = { width: 8, height: 4 };
 const image = (name: string, width: number, height: number, flip = false) => ({
-  data: picture(name, { width, height }),
+  data: imageOf(name, { width, height }),
   width,
   height,
   flip,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { BatchComposition, BatchImage, BatchSpec, Placement } from '../../../lib/binding.ts';
 import type { Size } from '../../../lib/boxes/box.ts';
 import { addon } from '../detectors.ts';
-import { loadTestAddon, picture } from '../support.ts';
+import { imageOf, loadTestAddon } from '../support.ts';
 
 const core = await loadTestAddon();
 const FILL = [1, 2, 3];
@@ -65,7 +65,7 @@ describe('compose', () => {
       ],
     ] as const) {
       for (const flip of [false, true]) {
-        const whole = { data: picture('whole', from), ...from, flip };
+        const whole = { data: imageOf('whole', from), ...from, flip };
         const resized = [...core.resizeBilinear(whole.data, from, to, flip)];
         const area = rectangle(0, 0, to.width, to.height);
         expect(await pixelsOf(to, whole)).toEqual(resized);
@@ -153,7 +153,7 @@ describe('compose', () => {
   });
 
   it('leaves its neighbours in the batch alone', async () => {
-    const plain = { data: picture('plain', size), ...size, flip: false };
+    const plain = { data: imageOf('plain', size), ...size, flip: false };
     const pixels = await pixelsOf(size, plain, composed(layer(image, { area: rectangle(3, 1, 1, 1) })), plain);
     expect(pixels.slice(0, 24)).toEqual([...plain.data]);
     expect(pixels.slice(48)).toEqual([...plain.data]);

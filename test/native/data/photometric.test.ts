@@ -4,7 +4,7 @@ import type { Photometric } from '../../../lib/binding.ts';
 import type { Size } from '../../../lib/boxes/box.ts';
 import { golden } from '../../support/shared.ts';
 import { addon } from '../detectors.ts';
-import { picture } from '../support.ts';
+import { imageOf } from '../support.ts';
 
 const neutral: Photometric = {
   brightness: 1,
@@ -70,7 +70,7 @@ describe('photometric_distort by hand', () => {
 
   it('leaves everything as it is by neutral factors', async () => {
     const size = { width: 9, height: 7 };
-    const image = picture('neutral', size);
+    const image = imageOf('neutral', size);
     expect(await distort(image, size, {})).toEqual([...image]);
   });
 });
@@ -86,7 +86,7 @@ describe('photometric_distort of torchvision', async () => {
   it.each(cases.map((each) => [JSON.stringify(each.choice), each] as const))(
     '%s',
     async (_, { name, choice, base64 }) => {
-      const image = picture(name, { width, height });
+      const image = imageOf(name, { width, height });
       for (let x = 0; x < width; x++) image.fill(13 * x, 3 * x, 3 * x + 3);
       const expected = [...Buffer.from(base64, 'base64')];
       const actual = await distort(image, { width, height }, choice);

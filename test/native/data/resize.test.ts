@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { Size } from '../../../lib/boxes/box.ts';
 import { golden } from '../../support/shared.ts';
-import { loadTestAddon, picture } from '../support.ts';
+import { imageOf, loadTestAddon } from '../support.ts';
 
 const addon = await loadTestAddon();
 const cases = await golden('native/resize.json');
@@ -28,12 +28,12 @@ interface ResizeCase {
 describe('resize_bilinear', () => {
   it.each<ResizeCase>(cases)('equals OpenCV: $from.width x $from.height -> $to.width x $to.height', (expected) => {
     const { name, from, to, base64 } = expected;
-    const actual = addon.resizeBilinear(picture(name, from), from, to, false);
+    const actual = addon.resizeBilinear(imageOf(name, from), from, to, false);
     expect(Buffer.from(actual)).toEqual(Buffer.from(base64, 'base64'));
   });
 
   it('to the same size is the picture', () => {
-    const image = picture('same', size(17, 9));
+    const image = imageOf('same', size(17, 9));
     expect(addon.resizeBilinear(image, size(17, 9), size(17, 9), false)).toEqual(image);
   });
 
@@ -60,7 +60,7 @@ describe('resize_bilinear', () => {
 
   it('flips left to right', () => {
     const [from, to] = [size(13, 7), size(9, 10)];
-    const image = picture('flip', from);
+    const image = imageOf('flip', from);
     const flipped = addon.resizeBilinear(image, from, to, true);
     expect(flipped).toEqual(mirrored(addon.resizeBilinear(image, from, to, false), to));
     expect(flipped).not.toEqual(addon.resizeBilinear(image, from, to, false));

@@ -4,7 +4,7 @@ import type { DetectorHandle } from '../../../lib/binding.ts';
 import type { TensorInfo } from '../../../lib/weights/safetensors.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes, readFloats, writeFloats } from '../detectors.ts';
-import { loadTestAddon, picture, type Tensor } from '../support.ts';
+import { imageOf, loadTestAddon, type Tensor } from '../support.ts';
 
 const ops = await loadTestAddon();
 const article = { ...options, backbone: 'convnext_tiny', numClasses: 21, imageSize: { width: 640, height: 640 } };
@@ -107,7 +107,7 @@ describe('detector model', () => {
     const detect = async (mean: number[], std: number[], shift: number) => {
       const detector = await addon.createDetector({ ...options, mean, std });
       const size = options.imageSize;
-      const data = picture('shifted', size).map((value) => (value >> 1) + shift);
+      const data = imageOf('shifted', size).map((value) => (value >> 1) + shift);
       const batch = await addon.createBatch({
         size,
         images: [{ data, ...size, flip: false }],
@@ -133,7 +133,7 @@ describe('detector model', () => {
       { width: 128, height: 32 },
     ];
     const detect = async (chosen: number[]) => {
-      const images = chosen.map((i) => ({ data: picture(`own${i}`, sizes[i]!), ...sizes[i]!, flip: false }));
+      const images = chosen.map((i) => ({ data: imageOf(`own${i}`, sizes[i]!), ...sizes[i]!, flip: false }));
       const nothing = { counts: new Int32Array(chosen.length), boxes: new Float32Array(0), labels: new Int32Array(0) };
       const batch = await addon.createBatch({ size: options.imageSize, images, ...nothing });
       return addon.detect(detector, batch, { ...allDetections, maxDetections: 10 });

@@ -11,7 +11,7 @@ import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, imageSize, options, readBytes, writeFloats } from '../detectors.ts';
-import { type Detections, loadTestAddon, pattern, picture, type Tensor, tensor, weight } from '../support.ts';
+import { type Detections, imageOf, loadTestAddon, pattern, type Tensor, tensor, weight } from '../support.ts';
 
 const core = await loadTestAddon();
 const classes = ['__background__', 'a', 'b', 'c'];
@@ -53,7 +53,7 @@ const flat = (parts: readonly ArrayLike<number>[]) => parts.flatMap((part) => Ar
 /** The pictures of `batchOf` as an exported detector takes them: [N, 3, H, W], 0 to 1. */
 function images(count: number): Tensor {
   const { width, height } = imageSize;
-  const planes = Array.from({ length: count }, (_, n) => picture(`picture${n}`, imageSize)).flatMap((rgb) =>
+  const planes = Array.from({ length: count }, (_, n) => imageOf(`picture${n}`, imageSize)).flatMap((rgb) =>
     [0, 1, 2].map((channel) => Float32Array.from({ length: width * height }, (_, i) => rgb[3 * i + channel]! / 255)),
   );
   return tensor(flat(planes), [count, 3, height, width]);

@@ -11,11 +11,11 @@ import {
   type Digest,
   expectClose,
   expectDigest,
+  imageOf,
   loadTestAddon,
   maxDifference,
   type NamedTensor,
   pattern,
-  picture,
   tensor,
   weight,
 } from '../support.ts';
@@ -75,7 +75,7 @@ describe("torchvision's RetinaNet on a ConvNeXt", () => {
     const ordered = (wanted: NamedTensor[], all: NamedTensor[]) =>
       wanted.map(({ name }) => all.find((entry) => entry.name === name)!);
     const backbone = ordered(core.convnextParameters('convnext_test', 1, true), named('backbone.'));
-    const pixels = Array.from({ length: 3 }, (_, n) => picture(`picture${n}`, { width: 128, height: 96 }));
+    const pixels = Array.from({ length: 3 }, (_, n) => imageOf(`picture${n}`, { width: 128, height: 96 }));
     const { mean, std } = retinaNet();
     const planes = pixels.flatMap((rgb) =>
       [0, 1, 2].map((c) => Array.from({ length: 128 * 96 }, (_, i) => (rgb[3 * i + c]! / 255 - mean[c]!) / std[c]!)),

@@ -19,7 +19,7 @@ import {
   weighted,
   writeFloats,
 } from '../detectors.ts';
-import { type Digest, expectClose, expectDigest, maxDifference, picture, type Tensor } from '../support.ts';
+import { type Digest, expectClose, expectDigest, imageOf, maxDifference, type Tensor } from '../support.ts';
 
 const runs = await golden('native/training.json');
 const reference: Gradients = await golden('native/gradients.json');
@@ -330,7 +330,7 @@ describe('wrong use', () => {
   it('refuses pictures of another size', async () => {
     const { detector } = await trained({ optimizer: 'sgd', fineTune: true });
     const size = { width: 32, height: 128 }; // as many cells, and so default boxes, as 64x64
-    const images = [{ data: picture('tall', size), ...size, flip: false }];
+    const images = [{ data: imageOf('tall', size), ...size, flip: false }];
     const batch = await addon.createBatch({
       size,
       images,

@@ -5,17 +5,17 @@ import type { AnchorOptions } from '../../../../lib/model/default-box-options.ts
 import { checkOrderedBoxes } from '../../../../lib/model/default-box-options.ts';
 import { retinaNet } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
-import { finish, randomBox, vocLikePictures } from '../../../support/pictures.ts';
+import { finish, randomBox, vocLikeImages } from '../../../support/images.ts';
 
 const imageSize = { width: 256, height: 192 };
 const layout = { imageSize, maps: retinaNetMaps(imageSize) };
 const configured = retinaNet.defaultBoxes;
 
-const covered = (pictures: ReturnType<typeof vocLikePictures>, options: AnchorOptions) =>
-  finish(measureCoverage(pictures, ['__background__', 'a'], options, layout)).all.covered;
+const covered = (images: ReturnType<typeof vocLikeImages>, options: AnchorOptions) =>
+  finish(measureCoverage(images, ['__background__', 'a'], options, layout)).all.covered;
 
 describe('proposeAnchors', () => {
-  it("reaches more objects than torchvision's, whose smallest has 32 pixels, in small pictures", () => {
+  it("reaches more objects than torchvision's, whose smallest has 32 pixels, in small images", () => {
     const small = Array.from({ length: 200 }, (_, i) => [{ ...randomBox(3, i, 0.04, 0.12), label: 1 }]);
     const proposed = finish(proposeAnchors(small.flat(), configured, layout));
     expect(checkOrderedBoxes('proposed', proposed)).toEqual(proposed);
@@ -26,9 +26,9 @@ describe('proposeAnchors', () => {
 
   it('is never worse than the configured anchors, which stand where there is nothing to fit', () => {
     for (const seed of [1, 2, 3]) {
-      const pictures = vocLikePictures(60, seed);
-      const proposed = finish(proposeAnchors(pictures.flat(), configured, layout));
-      expect(covered(pictures, proposed)).toBeGreaterThanOrEqual(covered(pictures, configured));
+      const images = vocLikeImages(60, seed);
+      const proposed = finish(proposeAnchors(images.flat(), configured, layout));
+      expect(covered(images, proposed)).toBeGreaterThanOrEqual(covered(images, configured));
     }
     expect(finish(proposeAnchors([], configured, layout))).toBe(configured);
   });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { analysedObjects, measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
 import type { Sample } from '../../../../lib/data/dataset.ts';
-import { finish } from '../../../support/pictures.ts';
+import { finish } from '../../../support/images.ts';
 
 const classes = ['__background__', 'cat', 'dog', 'eel'];
 const options = { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true };
@@ -22,15 +22,15 @@ const sample = (objects: Sample['objects']): Sample => ({
 });
 
 it('counts by class and size what two default boxes of a cell reach', () => {
-  // Default boxes are the quarters of the picture. The cat is one; the first dog overlaps one by half: a third; the other dog is tiny.
+  // Default boxes are the quarters of the image. The cat is one; the first dog overlaps one by half: a third; the other dog is tiny.
   const samples = [
     sample([object(1, 0, 0, 100, 50), object(2, 50, 0, 150, 50)]),
     sample([]),
     sample([object(2, 0, 0, 8, 4)]),
   ];
-  const pictures = finish(analysedObjects(samples));
-  expect(pictures[0]![1]).toEqual({ x: 0.5, y: 0.25, width: 0.5, height: 0.5, label: 2 });
-  const { boxes, meanIou, all, byClass, byArea, bySide } = finish(measureCoverage(pictures, classes, options, layout));
+  const images = finish(analysedObjects(samples));
+  expect(images[0]![1]).toEqual({ x: 0.5, y: 0.25, width: 0.5, height: 0.5, label: 2 });
+  const { boxes, meanIou, all, byClass, byArea, bySide } = finish(measureCoverage(images, classes, options, layout));
   expect(boxes).toBe(8);
   expect(meanIou).toBeCloseTo((1 + 1 / 3 + (0.04 * 0.04) / 0.25) / 3, 12);
   expect(all).toMatchObject({ objects: 3, covered: 1, share: 1 / 3 });
@@ -52,12 +52,12 @@ it('counts by class and size what two default boxes of a cell reach', () => {
 });
 
 it("has COCO's bounds at the size that the model sees", () => {
-  const pictures = finish(
+  const images = finish(
     analysedObjects([sample([object(1, 0, 0, 100, 50), object(1, 0, 0, 101, 50), object(1, 0, 0, 200, 100)])]),
   );
   const large = { ...layout, imageSize: { width: 96, height: 97 } };
   const count = (imageSize: { width: number; height: number }) =>
-    finish(measureCoverage(pictures, classes, options, { ...layout, imageSize })).byArea.map(({ objects }) => objects);
+    finish(measureCoverage(images, classes, options, { ...layout, imageSize })).byArea.map(({ objects }) => objects);
   expect(count(layout.imageSize)).toEqual([1, 2, 0]);
   expect(count(large.imageSize)).toEqual([0, 2, 1]);
 });

@@ -12,7 +12,7 @@ import { isAnchors } from '../../../../lib/model/default-box-options.ts';
 import { retinaNet } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
 import { expectClose, loadTestAddon, matrix, rowsOf } from '../../../native/support.ts';
-import { randomBox } from '../../../support/pictures.ts';
+import { randomBox } from '../../../support/images.ts';
 
 const addon = await loadTestAddon();
 
@@ -20,7 +20,7 @@ const article = { aspectRatios: [[2], [2, 3]], scales: [0.15, 0.9, 1], steps: []
 const layouts: [name: string, options: BoxOptions, maps: Size[], image: Size][] = [
   ['the article', article, [{ width: 20, height: 20 }], { width: 640, height: 640 }],
   [
-    'three maps of an oblong picture',
+    'three maps of an oblong image',
     { aspectRatios: [[2], [2, 3], []], scales: [0.1, 0.3, 0.6, 1.1], steps: [], clip: true },
     [
       { width: 12, height: 8 },
@@ -30,7 +30,7 @@ const layouts: [name: string, options: BoxOptions, maps: Size[], image: Size][] 
     { width: 96, height: 64 },
   ],
   [
-    'steps, and shapes beyond the picture',
+    'steps, and shapes beyond the image',
     { aspectRatios: [[4], [1.5]], scales: [0.2, 0.7, 1.4], steps: [8, 30], clip: false },
     [
       { width: 10, height: 10 },
@@ -45,7 +45,7 @@ const layouts: [name: string, options: BoxOptions, maps: Size[], image: Size][] 
     { width: 320, height: 224 },
   ],
   [
-    'anchors of odd sizes on cells that do not divide the picture',
+    'anchors of odd sizes on cells that do not divide the image',
     { sizes: [[11, 33.5], [60, 61]], aspectRatios: [0.4, 1, 3] }, // biome-ignore format: one line
     [
       { width: 15, height: 9 },

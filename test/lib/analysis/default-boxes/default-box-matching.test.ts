@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { defaultBoxGrids, type RelativeBox } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
 import { matchObjects } from '../../../../lib/analysis/default-boxes/default-box-matching.ts';
 import { indices, loadTestAddon, matrix, rowsOf } from '../../../native/support.ts';
-import { finish, randomBox } from '../../../support/pictures.ts';
+import { finish, randomBox } from '../../../support/images.ts';
 
 const addon = await loadTestAddon();
 const image = { width: 64, height: 64 };
 
-/** One map of 2 x 2 cells with squares of half the picture, twice. */
+/** One map of 2 x 2 cells with squares of half the image, twice. */
 const squares = defaultBoxGrids(
   { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true },
   [{ width: 2, height: 2 }],
@@ -19,7 +19,7 @@ const positives = (...objects: RelativeBox[]) =>
 
 describe('matchObjects', () => {
   it('finds the IoU by hand', () => {
-    // A quarter by half of the picture in a box of half by half; a tenth of the side in the middle of one.
+    // A quarter by half of the image in a box of half by half; a tenth of the side in the middle of one.
     const found = finish(matchObjects([box(0.25, 0.25, 0.25, 0.5), box(0.75, 0.75, 0.1)], squares));
     expect(found).toEqual([
       { iou: 0.5, positives: 'overlapping' },
@@ -41,7 +41,7 @@ describe('matchObjects', () => {
     expect(positives(box(0.25, 0.25, 0.45), small)).toEqual(['overlapping', 'forced']);
   });
 
-  it('has nothing to say of a picture without objects', () => {
+  it('has nothing to say of an image without objects', () => {
     expect(positives()).toEqual([]);
   });
 
@@ -64,8 +64,8 @@ describe('matchObjects', () => {
       return best! - next! > 1e-4;
     };
     const seen = { overlapping: 0, forced: 0, none: 0 };
-    for (let picture = 0; picture < 60; picture++) {
-      const objects = Array.from({ length: 30 }, (_, i) => randomBox(3, 40 * picture + i, 0.1, 0.75)).filter(isClear);
+    for (let image = 0; image < 60; image++) {
+      const objects = Array.from({ length: 30 }, (_, i) => randomBox(3, 40 * image + i, 0.1, 0.75)).filter(isClear);
       const iou = addon.boxIou(matrix(objects.map(cornersOf)), written);
       const quality = { data: iou.data, shape: [1, ...iou.shape] };
       const owners = [...addon.ssdMatch(quality, indices([objects.length], [1])).data];

@@ -6,7 +6,7 @@ import { shapeIou } from '../../../../lib/analysis/default-boxes/k-means.ts';
 import { presetConfig } from '../../../../lib/model/config.ts';
 import type { DefaultBoxOptions } from '../../../../lib/model/default-box-options.ts';
 import { checkDefaultBoxes } from '../../../../lib/model/default-box-options.ts';
-import { finish, randomBox, vocLikePictures } from '../../../support/pictures.ts';
+import { finish, randomBox, vocLikeImages } from '../../../support/images.ts';
 
 const imageSize = { width: 640, height: 640 };
 const configured = presetConfig('article', 'convnext_tiny', imageSize).defaultBoxes as DefaultBoxOptions;
@@ -15,30 +15,30 @@ const onStrides = (...strides: number[]): DefaultBoxLayout => ({
   maps: strides.map((stride) => ({ width: Math.ceil(640 / stride), height: Math.ceil(640 / stride) })),
 });
 const classes = ['__background__', 'object'];
-const shareOf = (pictures: ReturnType<typeof vocLikePictures>, boxes: DefaultBoxOptions, layout: DefaultBoxLayout) =>
-  finish(measureCoverage(pictures, classes, boxes, layout)).all.share!;
+const shareOf = (images: ReturnType<typeof vocLikeImages>, boxes: DefaultBoxOptions, layout: DefaultBoxLayout) =>
+  finish(measureCoverage(images, classes, boxes, layout)).all.share!;
 
 describe('proposeDefaultBoxes', () => {
   it.each([[[32]], [[16, 32]], [[8, 16, 32, 64, 128]]])(
     'reaches more objects as VOC has them, on strides %j',
     (strides) => {
       const layout = onStrides(...strides);
-      const pictures = vocLikePictures(150);
-      const proposed = finish(proposeDefaultBoxes(pictures.flat(), configured, layout));
+      const images = vocLikeImages(150);
+      const proposed = finish(proposeDefaultBoxes(images.flat(), configured, layout));
       expect(checkDefaultBoxes('proposed', proposed)).toEqual(proposed);
       expect(proposed.aspectRatios).toHaveLength(strides.length);
       expect(proposed.scales).toEqual(proposed.scales.toSorted((a, b) => a - b));
-      const before = shareOf(pictures, configured, layout);
-      const after = shareOf(pictures, proposed, layout);
+      const before = shareOf(images, configured, layout);
+      const after = shareOf(images, proposed, layout);
       expect(after).toBeGreaterThan(before + 0.05);
       // No more default boxes than before.
       for (const [k, ratios] of proposed.aspectRatios.entries()) {
         expect(ratios.length).toBeLessThanOrEqual(configured.aspectRatios[k]!.length);
       }
-      // Pictures that it has not seen.
-      const others = vocLikePictures(150, 2);
+      // Images that it has not seen.
+      const others = vocLikeImages(150, 2);
       expect(shareOf(others, proposed, layout)).toBeGreaterThan(shareOf(others, configured, layout) + 0.05);
-      expect(finish(proposeDefaultBoxes(pictures.flat(), configured, layout))).toEqual(proposed);
+      expect(finish(proposeDefaultBoxes(images.flat(), configured, layout))).toEqual(proposed);
     },
   );
 
@@ -50,13 +50,11 @@ describe('proposeDefaultBoxes', () => {
         [0.5, 1],
         [0.1, 0.2],
       ][seed % 4]! as [number, number];
-      const pictures = [
-        Array.from({ length: 1 + 3 * seed }, (_, i) => ({ ...randomBox(seed, i, min, max), label: 1 })),
-      ];
+      const images = [Array.from({ length: 1 + 3 * seed }, (_, i) => ({ ...randomBox(seed, i, min, max), label: 1 }))];
       const layout = seed % 2 ? onStrides(32) : onStrides(16, 64, 640);
-      const proposed = finish(proposeDefaultBoxes(pictures.flat(), configured, layout));
+      const proposed = finish(proposeDefaultBoxes(images.flat(), configured, layout));
       expect(checkDefaultBoxes('proposed', proposed)).toEqual(proposed);
-      expect(shareOf(pictures, proposed, layout)).toBeGreaterThanOrEqual(shareOf(pictures, configured, layout));
+      expect(shareOf(images, proposed, layout)).toBeGreaterThanOrEqual(shareOf(images, configured, layout));
     }
   });
 
@@ -75,7 +73,7 @@ describe('proposeDefaultBoxes', () => {
   });
 
   it('gives as many ratios as it is asked for at most', () => {
-    const objects = vocLikePictures(60).flat();
+    const objects = vocLikeImages(60).flat();
     const count = (ratios: number) =>
       finish(
         proposeDefaultBoxes(objects, { ...configured, scales: configured.scales.map(() => 0.01) }, onStrides(32), {

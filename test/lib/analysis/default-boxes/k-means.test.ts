@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { clusterShapes, type Shape, shapeIou } from '../../../../lib/analysis/default-boxes/k-means.ts';
 import { random } from '../../../../lib/base/random.ts';
-import { finish } from '../../../support/pictures.ts';
+import { finish } from '../../../support/images.ts';
 
 const shape = (width: number, height: number): Shape => ({ width, height });
 

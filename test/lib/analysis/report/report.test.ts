@@ -11,7 +11,7 @@ import { expectError, solid, temporaryFolder, vocObject, vocXml, writeFiles } fr
 
 const hostile = '<script>alert("1")</script>&amp;\'';
 
-/** One picture with an object of a class that is markup, drawn twice. */
+/** One image with an object of a class that is markup, drawn twice. */
 async function hostileAnalysis(): Promise<DatasetAnalysis> {
   const folder = await temporaryFolder();
   const name = hostile.replaceAll('&', '&amp;').replaceAll('<', '&lt;');

@@ -22,7 +22,7 @@ async function run(...args: string[]) {
 
 const analyze = (...args: string[]) => run('analyze', ...args);
 
-/** A data set of squares of about a third of the picture, and its file. */
+/** A data set of squares of about a third of the image, and its file. */
 async function squares(): Promise<{ folder: string; config: string }> {
   const folder = await temporaryFolder();
   await writeSquares(folder, 8);
@@ -52,7 +52,7 @@ describe('analyze', () => {
     const [json, output] = [join(folder, 'analysis.json'), join(folder, 'report')];
     const { code, out, error } = await analyze(...small, '--config', config, '--json', json, '--output', output);
     expect(code, error).toBe(0);
-    expect(out).toMatch(/^pictures +8$/m);
+    expect(out).toMatch(/^images +8$/m);
     expect(out).toMatch(/^red +\d+ +\d+ +0 +\d+\.\d %$/m);
     expect(out).toContain('Default boxes at 64x64 on 2x2 cells (16 configured, 16 proposed)');
     expect(out).toMatch(/^Proposed scales: \[0\.\d+,/m);
@@ -158,7 +158,7 @@ describe('analyze', () => {
     expect(await readFile(config, 'utf8')).toBe(text);
   });
 
-  it('says what a data set without pictures lacks', async () => {
+  it('says what a data set without images lacks', async () => {
     const { folder, config } = await squares();
     await writeFiles(folder, { 'none/a.txt': '' });
     const none = join(folder, 'none.yaml');

@@ -27,7 +27,7 @@ async function openSplits(seed: number) {
 }
 
 describe('writeDrawnScenes', () => {
-  it('writes a data set that opens without an issue, in three splits that share no picture', async () => {
+  it('writes a data set that opens without an issue, in three splits that share no image', async () => {
     const { config, splits } = await openSplits(1);
     expect(config.classes).toEqual(sceneClasses);
     expect(splits.map(({ length }) => length)).toEqual([30, 4, 6]);
@@ -36,7 +36,7 @@ describe('writeDrawnScenes', () => {
     expect(new Set(ids).size).toBe(40);
   });
 
-  it('has one to four objects in a picture, of every class and of several sizes, some of them hard', async () => {
+  it('has one to four objects in an image, of every class and of several sizes, some of them hard', async () => {
     const { folder, splits } = await openSplits(1);
     const samples = splits.flatMap((split) => split.samples);
     const numbers = new Set(samples.map(({ objects }) => objects.length));

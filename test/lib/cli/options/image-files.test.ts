@@ -22,7 +22,7 @@ async function list(inputs: string[], recursive = false) {
 }
 
 describe('listImages', () => {
-  it('lists the pictures of a folder by name, in any case', async () => {
+  it('lists the images of a folder by name, in any case', async () => {
     const folder = await temporaryFolder();
     await writeFiles(folder, files);
     const { found, problems } = await list([folder]);
@@ -42,9 +42,9 @@ describe('listImages', () => {
     const folder = await temporaryFolder();
     await writeFiles(folder, files);
     const note = join(folder, 'notes.txt');
-    const picture = join(folder, 'a.jpg');
-    const { found } = await list([note, picture, folder, `${folder}/./a.jpg`]);
-    expect(found.filter((path) => path === picture)).toHaveLength(1);
+    const image = join(folder, 'a.jpg');
+    const { found } = await list([note, image, folder, `${folder}/./a.jpg`]);
+    expect(found.filter((path) => path === image)).toHaveLength(1);
     expect(found[0]).toBe(note);
   });
 

@@ -42,7 +42,7 @@ describe('modelOptions', () => {
     });
   });
 
-  it('takes what Detector.create takes in the place of the preset', async () => {
+  it('takes what Detector.create takes instead of the preset', async () => {
     const args = '--head retinanet --classification-loss focal --box-loss giou --assigner atss --nms diou';
     const command = addLossOptions(addModelOptions(new Command()));
     expect(await modelOptions(command.parse(args.split(' '), { from: 'user' }).opts())).toEqual({

@@ -40,14 +40,14 @@ describe('iouCrop by hand', () => {
     expect(iouCrop(view, options, draws(0, ...slender, ...empty, ...half))).toEqual(cropped);
   });
 
-  it('draws another option after its trials, and leaves the picture alone for 1', () => {
+  it('draws another option after its trials, and leaves the image alone for 1', () => {
     const empty = [0, 0, 0.8, 0.1];
     expect(iouCrop(view, { ...options, trials: 2 }, draws(0, ...empty, ...empty, 0.99))).toBe(view);
   });
 });
 
 describe('iouCrop', () => {
-  it('leaves a picture without objects alone, and one that allows no crop', () => {
+  it('leaves an image without objects alone, and one that allows no crop', () => {
     const none = wholeView({ width: 100, height: 100, objects: [] });
     expect(iouCrop(none, options, draws())).toBe(none);
     const pixel = wholeView({ width: 1, height: 1, objects: [truth(0, 0, 1, 1)] });
@@ -70,7 +70,7 @@ describe('iouCrop', () => {
     expect(comparisons).toBeLessThan(2e7);
   });
 
-  it('keeps to its scales, its shapes and its picture', () => {
+  it('keeps to its scales, its shapes and its image', () => {
     const view: View = {
       window: { x: -50, y: 10, width: 300, height: 200 },
       objects: [truth(0, 20, 100, 120), truth(120, 100, 220, 190)],

@@ -20,15 +20,15 @@ const everything = {
 };
 const at = (sample: number, epoch = 0, seed = 1) => ({ seed, epoch, sample });
 
-const pictures: PlannedSample[] = [
+const images: PlannedSample[] = [
   { width: 96, height: 80, objects: [{ ...truth(24, 20, 48, 40), difficult: true }] },
   { width: 400, height: 100, objects: [] },
   { width: 50, height: 500, objects: [truth(0, 0, 50, 500), truth(49, 499, 50, 500)] },
 ];
 
 describe('planSample', () => {
-  it('without transforms is the picture resized, boxes and all', () => {
-    expect(planSample(pictures, at(0), options({}, 0))).toEqual([
+  it('without transforms is the image resized, boxes and all', () => {
+    expect(planSample(images, at(0), options({}, 0))).toEqual([
       {
         sample: 0,
         window: { x: 0, y: 0, width: 96, height: 80 },
@@ -40,24 +40,24 @@ describe('planSample', () => {
     ]);
   });
 
-  it('flips boxes with the picture, as often and when the plain loader does', () => {
-    const [flipped] = planSample(pictures, at(0), options({}, 1));
+  it('flips boxes with the image, as often and when the plain loader does', () => {
+    const [flipped] = planSample(images, at(0), options({}, 1));
     expect(flipped).toMatchObject({ flip: true, objects: [truth(96, 40, 144, 80)].map(({ box }) => ({ box })) });
     for (let sample = 0; sample < 3; sample++) {
       for (let epoch = 0; epoch < 20; epoch++) {
-        const [layer] = planSample(pictures, at(sample, epoch), options(everything));
+        const [layer] = planSample(images, at(sample, epoch), options(everything));
         expect(layer!.flip).toBe(decideFlip(1, epoch, sample, 0.5));
       }
     }
   });
 
   it('drops objects of less than a pixel', () => {
-    const [layer] = planSample(pictures, at(2), options({}, 0));
+    const [layer] = planSample(images, at(2), options({}, 0));
     expect(layer!.objects).toEqual([truth(0, 0, 192, 160)]); // the other one is .32 pixels high
   });
 
   it('depends on seed, epoch and sample, and on nothing else', () => {
-    const many = Array.from({ length: 40 }, (_, i) => pictures[i % 3]!);
+    const many = Array.from({ length: 40 }, (_, i) => images[i % 3]!);
     const plan = (sample: number, epoch = 0, seed = 1) =>
       planSample(many, at(sample, epoch, seed), options(everything));
     const forth = many.map((_, sample) => plan(sample));
@@ -71,14 +71,14 @@ describe('planSample', () => {
   });
 
   it('a transform leaves what the others draw as it is', () => {
-    const [alone] = planSample(pictures, at(0, 3), options({ photometricDistort: {} }));
-    const [both] = planSample(pictures, at(0, 3), options({ photometricDistort: {}, zoomOut: { p: 1 } }));
+    const [alone] = planSample(images, at(0, 3), options({ photometricDistort: {} }));
+    const [both] = planSample(images, at(0, 3), options({ photometricDistort: {}, zoomOut: { p: 1 } }));
     expect(both!.photometric).toEqual(alone!.photometric);
     expect(both!.window).not.toEqual(alone!.window);
   });
 
   it('makes a mosaic of the sample and three others, each with transforms of its own', () => {
-    const many = Array.from({ length: 50 }, () => pictures[0]!);
+    const many = Array.from({ length: 50 }, () => images[0]!);
     const layers = planSample(many, at(7), options({ mosaic: { p: 1 }, photometricDistort: { p: 1 } }));
     expect(layers.map(({ weight }) => weight)).toEqual([1, 1, 1, 1]);
     expect(layers[0]!.sample).toBe(7);
@@ -92,16 +92,16 @@ describe('planSample', () => {
     }
   });
 
-  it('lays another picture over the sample, or over its mosaic', () => {
-    const mixed = planSample(pictures, at(0), options({ mixup: { p: 1, weightRange: [0.3, 0.3] } }));
+  it('lays another image over the sample, or over its mosaic', () => {
+    const mixed = planSample(images, at(0), options({ mixup: { p: 1, weightRange: [0.3, 0.3] } }));
     expect(mixed.map(({ weight }) => weight)).toEqual([1, 0.3]);
-    const both = planSample(pictures, at(0), options({ mosaic: { p: 1 }, mixup: { p: 1, weightRange: [0.3, 0.3] } }));
+    const both = planSample(images, at(0), options({ mosaic: { p: 1 }, mixup: { p: 1, weightRange: [0.3, 0.3] } }));
     expect(both.map(({ weight }) => weight)).toEqual([1, 1, 1, 1, 0.3]);
     expect(both[4]!.area).toEqual({ x: 0, y: 0, ...size });
   });
 
   it('draws partners from the whole data set, evenly', () => {
-    const many = Array.from({ length: 5 }, () => pictures[1]!);
+    const many = Array.from({ length: 5 }, () => images[1]!);
     const counts = new Array(5).fill(0);
     for (let epoch = 0; epoch < 4000; epoch++) {
       for (const { sample } of planSample(many, at(0, epoch), options({ mosaic: { p: 1 } })).slice(1)) counts[sample]++;
@@ -131,8 +131,8 @@ function generator(seed: number): () => number {
   };
 }
 
-/** Any picture from a pixel to 5,000 a side, with objects of any size on it, some on its border, some as small as can be. */
-function randomPicture(draw: () => number): PlannedSample {
+/** Any image from a pixel to 5,000 a side, with objects of any size on it, some on its border, some as small as can be. */
+function randomImage(draw: () => number): PlannedSample {
   const side = () => Math.max(1, Math.floor(5000 ** draw()));
   const [width, height] = [side(), side()];
   const span = (extent: number): [number, number] => {
@@ -166,7 +166,7 @@ it('no box is empty, inverted, outside of its area or of less than a pixel, in 1
   };
   let cases = 0;
   for (let round = 0; cases < 100_000; round++) {
-    const samples = Array.from({ length: 4 }, () => randomPicture(draw));
+    const samples = Array.from({ length: 4 }, () => randomImage(draw));
     const sized = { ...options(everything), size: { width: 64 + 32 * (round % 20), height: 64 + 32 * (round % 7) } };
     for (let sample = 0; sample < samples.length; sample++) {
       const layers = planSample(samples, at(sample, round), sized);

@@ -21,11 +21,11 @@ it('by hand: half as large lies on a canvas of twice the sides', () => {
   });
 });
 
-it('leaves the picture alone by its probability', () => {
+it('leaves the image alone by its probability', () => {
   expect(scaleJitter(view, { ...options, p: 0.3 }, draws(0.3))).toBe(view);
 });
 
-it('keeps a pixel of the smallest picture', () => {
+it('keeps a pixel of the smallest image', () => {
   const tiny = wholeView({ width: 1, height: 1, objects: [] });
   expect(scaleJitter(tiny, { p: 1, scaleRange: [100, 100] }, draws(0, 0, 0, 0)).window).toEqual(tiny.window);
 });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { clipBox, crop, hasCentreOf, wholeView, within } from '../../../../lib/data/augment/view.ts';
 import { truth } from '../../../support/augmentation.ts';
 
-it('wholeView shows all of a picture', () => {
+it('wholeView shows all of an image', () => {
   const objects = [truth(1, 2, 3, 4)];
   expect(wholeView({ width: 50, height: 40, objects })).toEqual({
     window: { x: 0, y: 0, width: 50, height: 40 },

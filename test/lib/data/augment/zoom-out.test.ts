@@ -8,7 +8,7 @@ import { golden } from '../../../support/shared.ts';
 const options = { p: 0.5, sideRange: [1, 4] } as const;
 const view = wholeView({ width: 101, height: 50, objects: [truth(1, 2, 30, 40)] });
 
-it('by hand: a canvas of 2.5 times the sides, the picture at .5 and .25 of the room', () => {
+it('by hand: a canvas of 2.5 times the sides, the image at .5 and .25 of the room', () => {
   // Canvas 252 x 125, room 151 x 75.
   expect(zoomOut(view, options, draws(0.49, 0.5, 0.5, 0.25))).toEqual({
     window: { x: -75, y: -18, width: 252, height: 125 },
@@ -16,7 +16,7 @@ it('by hand: a canvas of 2.5 times the sides, the picture at .5 and .25 of the r
   });
 });
 
-it('leaves the picture alone by its probability', () => {
+it('leaves the image alone by its probability', () => {
   expect(zoomOut(view, options, draws(0.5))).toBe(view);
 });
 
@@ -26,7 +26,7 @@ it('grows a window that does not begin at the corner', () => {
   expect(zoomed.window).toEqual({ x: 0, y: -10, width: 40, height: 60 });
 });
 
-it("is distributed as torchvision's, and applied to half of the pictures", async () => {
+it("is distributed as torchvision's, and applied to half of the images", async () => {
   const { width, height, zoomOut: expected } = await golden('augmentation.json');
   const whole = wholeView({ width, height, objects: [] });
   const views = Array.from({ length: 40_000 }, (_, sample) =>

@@ -110,7 +110,7 @@ describe('checkCode', () => {
     ).rejects.toThrow(hook);
   });
 
-  it('takes methods and attributes that the archive declares, but not in the place of an unsafe operator', async () => {
+  it('takes methods and attributes that the archive declares, but not instead of an unsafe operator', async () => {
     const method = (name: string) => `  def ${name}(self: __torch__.M) -> Tensor:\n    return self.weight\n`;
     await expect(check('y = (self)._windows()', method('_windows'))).resolves.toBeDefined();
     await expect(check('y = (x).set_()', method('set_'))).rejects.toThrow('".set_"');

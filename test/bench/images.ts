@@ -4,7 +4,7 @@ import { sceneClasses, writeDrawnScenes } from '../../lib/cli/demo/drawn-scenes.
 import type { VocDatasetOptions } from '../../lib/data/voc-dataset.ts';
 import { bccdRoot, hasBccd } from '../support/shared.ts';
 
-export interface Pictures {
+export interface Images {
   /** What they are, for the name of a row. */
   name: string;
   /** JPEG files, 32 of them. */
@@ -13,8 +13,8 @@ export interface Pictures {
   source: VocDatasetOptions & { root: string };
 }
 
-/** Photographs where they lie beside the checkout, else pictures drawn into `folder`, of the size that Pascal VOC's have. */
-export async function findPictures(folder: string): Promise<Pictures> {
+/** Photographs where they lie beside the checkout, else images drawn into `folder`, of the size that Pascal VOC's have. */
+export async function findImages(folder: string): Promise<Images> {
   const found = hasBccd
     ? {
         name: 'BCCD, 640 x 480',
