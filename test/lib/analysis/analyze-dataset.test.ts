@@ -87,7 +87,7 @@ describe('analyzeDataset', () => {
   it('warns of the default boxes of the article, and only where they are poor', async () => {
     const article = { preset: 'article' } as const;
     const poor = await analyzeDataset(await writeDataset(objects), article);
-    expect(poor.warnings[0]).toMatch(/^Only 25\.0 % of the objects reach IoU \.5 with one of the 1600 default boxes/);
+    expect(poor.warnings[0]).toMatch(/^Only 25\.0 % of the objects reach IoU 0\.5 with one of the 1600 default boxes/);
     expect(poor.warnings[1]).toContain('side 0.4 - 0.8 (0.0 %)');
     // Squares of .15 of the side, in the middle of a cell.
     const fitting = vocObject('cat', 28.8, 21.6, 38.4, 28.8) + vocObject('dog', 9.6, 7.2, 19.2, 14.4);

@@ -36,7 +36,7 @@ describe('the shipped configs', () => {
   it('has the splits of BCCD', async () => {
     const config = await loadDatasetConfig(shipped('bccd.yaml'));
     expect(config.classes).toEqual(['__background__', 'RBC', 'WBC', 'Platelets']);
-    const root = resolve('../../shared/data/bccd');
+    const root = resolve('../shared/data/bccd');
     expect(config.train).toEqual({ root, split: 'train' });
     expect(config.valid).toEqual({ root, split: 'val' });
     expect(config.test).toEqual({ root, split: 'test' });

@@ -44,15 +44,15 @@ describe('formatEvaluation', () => {
   const text = formatEvaluation(result);
 
   it('has a line for each class, and dashes where a class has no objects', () => {
-    expect(text).toContain('class  AP@0.5:0.95   AP@0.5  VOC2007  VOC2010  objects  detections');
-    expect(text).toContain('cat       0.2500  0.5000   0.4545   0.4500       12          30');
-    expect(text).toContain('dog           --      --       --       --        0           3');
+    expect(text).toContain('class  AP@0.5:0.95  AP@0.5  VOC2007  VOC2010  objects  detections');
+    expect(text).toContain('cat         0.2500  0.5000   0.4545   0.4500       12          30');
+    expect(text).toContain('dog             --      --       --       --        0           3');
   });
 
   it('has a line for each size', () => {
-    expect(text).toContain('size, of the image   AP@0.5  objects');
-    expect(text).toContain('side < 0.05               --        0');
-    expect(text).toContain('side 0.05 - 0.1       0.3333       12');
+    expect(text).toContain('size, of the image  AP@0.5  objects');
+    expect(text).toContain('side < 0.05             --        0');
+    expect(text).toContain('side 0.05 - 0.1     0.3333       12');
   });
 
   it("has pycocotools' lines, VOC's numbers, and the pair that the article prints", () => {
