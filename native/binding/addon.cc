@@ -8,16 +8,16 @@
 #include <string>
 #include <utility>
 
+#include "base/device.h"
+#include "base/error.h"
+#include "base/levers.h"
 #include "binding/batch_worker.h"
 #include "binding/convert.h"
 #include "binding/handle.h"
 #include "binding/handles.h"
 #include "binding/lane.h"
-#include "error.h"
-#include "levers.h"
 #include "memory/caching_allocator.h"
 #include "memory/out_of_memory.h"
-#include "models/device.h"
 #include "models/script_builder.h"
 
 // Each function carries its TypeScript signature; a test compares these with lib/binding.ts.

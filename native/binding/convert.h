@@ -9,7 +9,7 @@
 
 #include "data/batch.h"
 #include "io/tensor_file.h"
-#include "levers.h"
+#include "lever_report.h"
 #include "models/detector_model.h"
 #include "ops/postprocess.h"
 #include "train/train_step.h"

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/image_size.h"
 #include "data/compose.h"
-#include "image_size.h"
-#include "train/targets.h"
+#include "data/targets.h"
 
 namespace dinov3_det {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/image_size.h"
 #include "data/photometric.h"
-#include "image_size.h"
 
 namespace dinov3_det {
 

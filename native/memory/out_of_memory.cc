@@ -10,7 +10,7 @@
 #define DINOV3_DET_ONEDNN_ERRORS
 #endif
 
-#include "error.h"
+#include "base/error.h"
 #include "memory/caching_allocator.h"
 
 namespace dinov3_det {

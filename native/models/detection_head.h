@@ -4,8 +4,9 @@
 
 #include <vector>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
 #include "ops/box_coder.h"
+#include "ops/head_output.h"
 
 namespace torch::jit {
 struct Module;
@@ -14,11 +15,6 @@ struct Module;
 namespace dinov3_det {
 
 class ScriptBuilder;
-
-struct HeadOutput {
-  at::Tensor cls_logits;       // [N, A, K]
-  at::Tensor bbox_regression;  // [N, A, 4]
-};
 
 // What turns feature maps into a score for each class, the background included, and a box code for each default box.
 class DetectionHead {

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 
-#include "error.h"
+#include "base/device.h"
+#include "base/error.h"
 #include "models/convnext.h"
-#include "models/device.h"
 #include "models/retinanet_head.h"
 #include "models/ssd_head.h"
 #include "models/torchscript_backbone.h"

@@ -9,14 +9,14 @@
 #include <variant>
 #include <vector>
 
+#include "base/image_size.h"
+#include "base/names.h"
 #include "data/pixel_values.h"
-#include "image_size.h"
 #include "models/backbone.h"
 #include "models/detection_head.h"
 #include "models/feature_pyramid.h"
 #include "models/precision.h"
 #include "models/torchscript_gate.h"
-#include "names.h"
 #include "ops/anchors.h"
 #include "ops/default_boxes.h"
 #include "ops/postprocess.h"

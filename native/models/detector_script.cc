@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "error.h"
+#include "base/error.h"
 #include "models/detector_model.h"
 #include "models/script_builder.h"
 

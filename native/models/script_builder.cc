@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace dinov3_det {
 

@@ -9,7 +9,7 @@
 #include <set>
 #include <sstream>
 
-#include "error.h"
+#include "base/error.h"
 #include "models/script_builder.h"
 
 namespace dinov3_det {

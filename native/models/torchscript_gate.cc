@@ -5,7 +5,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace dinov3_det {
 

@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "base/named_tensor.h"
 #include "models/exchange.h"
-#include "models/named_tensor.h"
 
 namespace dinov3_det {
 

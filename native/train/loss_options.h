@@ -1,6 +1,6 @@
 #pragma once
 
-#include "names.h"
+#include "base/names.h"
 
 namespace dinov3_det {
 

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
 
 namespace dinov3_det {
 

@@ -4,9 +4,9 @@
 
 #include <vector>
 
+#include "base/named_tensor.h"
 #include "models/detector_model.h"
 #include "models/exchange.h"
-#include "models/named_tensor.h"
 #include "train/train_step.h"
 
 namespace dinov3_det {

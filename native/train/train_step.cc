@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "levers.h"
+#include "base/levers.h"
 #include "memory/out_of_memory.h"
 #include "train/multibox_loss.h"
 

@@ -20,10 +20,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "data/batch.h"
 #include "data/pixel_values.h"
 #include "data/resize.h"
-#include "error.h"
 #include "io/tensor_file.h"
 #include "kernels/depthwise_conv.h"
 #include "kernels/residual_mlp.h"

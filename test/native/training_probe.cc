@@ -10,8 +10,8 @@
 #include <set>
 #include <string>
 
+#include "base/error.h"
 #include "binding/convert.h"
-#include "error.h"
 #include "models/detector_model.h"
 #include "simulated_graph.h"
 #include "train/snapshot.h"

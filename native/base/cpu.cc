@@ -1,6 +1,6 @@
-#include "cpu.h"
+#include "base/cpu.h"
 
-#include "levers.h"
+#include "base/levers.h"
 
 namespace dinov3_det {
 

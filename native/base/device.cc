@@ -1,10 +1,10 @@
-#include "models/device.h"
+#include "base/device.h"
 
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include <atomic>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace dinov3_det {
 

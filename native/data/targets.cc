@@ -1,4 +1,4 @@
-#include "train/targets.h"
+#include "data/targets.h"
 
 #include <ATen/ATen.h>
 

@@ -12,10 +12,6 @@ struct Lever {
   std::string reason;  // why it is not active; empty otherwise
 };
 
-// Whether DINOV3_DET_DISABLE, a list of names with commas between them, asks for the plain path. For debugging; it is
-// read once.
-bool lever_disabled(const std::string& name);
-
 // Every lever of this build on this machine.
 std::vector<Lever> levers();
 

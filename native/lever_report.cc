@@ -1,14 +1,11 @@
-#include "levers.h"
+#include "lever_report.h"
 
 #include <ATen/Context.h>
 
-#include <cstdlib>
-#include <set>
-#include <sstream>
-
-#include "cpu.h"
+#include "base/cpu.h"
+#include "base/device.h"
+#include "base/levers.h"
 #include "kernels/onednn_operators.h"
-#include "models/device.h"
 #include "train/device_graph.h"
 
 namespace dinov3_det {
@@ -27,17 +24,6 @@ Lever lever(const std::string& name, const std::string& missing) {
 }
 
 }  // namespace
-
-bool lever_disabled(const std::string& name) {
-  static const std::set<std::string> disabled = [] {
-    const char* list = std::getenv("DINOV3_DET_DISABLE");
-    std::istringstream names(list == nullptr ? "" : list);
-    std::set<std::string> found;
-    for (std::string item; std::getline(names, item, ',');) found.insert(item);
-    return found;
-  }();
-  return disabled.contains(name);
-}
 
 std::vector<Lever> levers() {
   const auto isa = [](Isa least) { return cpu_isa() >= least ? "" : "this processor or this build does not have it"; };
