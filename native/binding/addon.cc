@@ -18,7 +18,7 @@
 #include "binding/lane.h"
 #include "memory/caching_allocator.h"
 #include "memory/out_of_memory.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 // Each function carries its TypeScript signature; a test compares these with lib/binding.ts.
 namespace dinov3_det {

@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 namespace dinov3_det {
 

@@ -3,8 +3,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "data/targets.h"
-#include "ops/head_output.h"
 #include "ops/default_boxes.h"
+#include "ops/head_output.h"
 #include "train/loss_options.h"
 
 namespace dinov3_det {

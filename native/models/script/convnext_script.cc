@@ -1,5 +1,5 @@
 #include "models/convnext.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 // The layers of convnext.cc in TorchScript, in modules of the released names.
 namespace dinov3_det {

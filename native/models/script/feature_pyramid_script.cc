@@ -1,5 +1,5 @@
 #include "models/feature_pyramid.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 // The layers of feature_pyramid.cc in TorchScript.
 namespace dinov3_det {

@@ -1,4 +1,4 @@
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 #include "models/ssd_head.h"
 
 // The layers of ssd_head.cc in TorchScript, in modules of torchvision's names.

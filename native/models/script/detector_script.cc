@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "models/detector_model.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 // detector_model.cc, postprocess.cc and nms.cc in TorchScript: the same operations in the same order, so that the same
 // boxes come out.

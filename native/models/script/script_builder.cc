@@ -1,4 +1,4 @@
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 #include <torch/csrc/jit/serialization/export.h>
 

@@ -1,5 +1,5 @@
 #include "models/retinanet_head.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 // The layers of retinanet_head.cc in TorchScript, in modules of torchvision's names.
 namespace dinov3_det {

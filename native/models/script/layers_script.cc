@@ -1,5 +1,5 @@
 #include "models/layers.h"
-#include "models/script_builder.h"
+#include "models/script/script_builder.h"
 
 // The layers of layers.cc in TorchScript.
 namespace dinov3_det {
