@@ -19,6 +19,12 @@ std::optional<Kind> find_kind(const Names<Kind, N>& names, std::string_view name
   return found == names.end() ? std::nullopt : std::optional(found->second);
 }
 
+// The name of a kind, which is one of these.
+template <class Kind, size_t N>
+constexpr std::string_view name_of(const Names<Kind, N>& names, Kind kind) {
+  return std::find_if(names.begin(), names.end(), [&](const auto& entry) { return entry.second == kind; })->first;
+}
+
 // "a, b, c"
 template <class Kind, size_t N>
 std::string list_names(const Names<Kind, N>& names) {

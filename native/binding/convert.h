@@ -18,6 +18,7 @@
 // crashes.
 namespace dinov3_det {
 
+int64_t thread_count(const Napi::Value& value);
 DetectorConfig detector_config(const Napi::Object& options);
 TrainOptions train_options(const Napi::Object& options);
 PostprocessOptions postprocess_options(const Napi::Object& options);

@@ -5,16 +5,20 @@
 #include <vector>
 
 #include "base/named_tensor.h"
+#include "models/backbone.h"
 #include "ops/box_coder.h"
+#include "ops/class_scores.h"
 #include "ops/head_output.h"
-
-namespace torch::jit {
-struct Module;
-}
 
 namespace dinov3_det {
 
-class ScriptBuilder;
+// What a head is made for.
+struct HeadInput {
+  std::vector<MapShape> maps;
+  std::vector<int64_t> boxes_per_location;  // one for each map, and perhaps more
+  int64_t num_classes;                      // background included
+  Scoring scores;
+};
 
 // What turns feature maps into a score for each class, the background included, and a box code for each default box.
 class DetectionHead {

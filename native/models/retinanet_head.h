@@ -2,6 +2,7 @@
 
 #include <ATen/Generator.h>
 
+#include <memory>
 #include <vector>
 
 #include "models/detection_head.h"
@@ -38,5 +39,8 @@ class RetinaNetHead : public DetectionHead {
   int64_t num_classes_;
   WeightCache weights_;
 };
+
+// Throws for scores that are not sigmoids, and for maps that are not fused.
+std::unique_ptr<DetectionHead> make_retinanet_head(const HeadInput& input, at::Generator& generator);
 
 }  // namespace dinov3_det

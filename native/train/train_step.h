@@ -8,6 +8,7 @@
 #include "data/batch.h"
 #include "models/detector_model.h"
 #include "train/ema.h"
+#include "train/loss_options.h"
 #include "train/optimizer.h"
 #include "train/step_graph.h"
 #include "train/step_results.h"
@@ -15,8 +16,9 @@
 namespace dinov3_det {
 
 struct TrainOptions {
-  std::string optimizer;                 // "adamw" or "sgd"
-  bool fine_tune;                        // the backbone too, or the head alone
+  std::string optimizer;  // "adamw" or "sgd"
+  bool fine_tune;         // the backbone too, or the head alone
+  LossOptions loss = {};
   std::optional<double> clip_grad_norm;  // largest L2 norm of all gradients together
   // Those that are stepped otherwise than the rest, by name; names of what is not trained are ignored.
   std::unordered_map<std::string, ParameterOptions> parameters = {};
@@ -33,6 +35,7 @@ constexpr int64_t kLookEvery = 10;
 // Everything that training adds to a model.
 class TrainStep {
  public:
+  // Throws for a class loss of which the model's scores have another meaning.
   TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& options);
 
   // Forward, loss, backward, clipping, optimizer, average. Never waits for the device but to look at results, and gives
@@ -73,6 +76,7 @@ class TrainStep {
   StepResults results_;
   NamedTensors parameters_;           // of the model, those that are not trained too
   std::unique_ptr<StepGraph> graph_;  // null where a step is not recorded
+  LossOptions loss_;
   std::optional<double> clip_grad_norm_;
   std::optional<int64_t> micro_batch_size_;
   double drop_path_;

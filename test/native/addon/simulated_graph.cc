@@ -1,4 +1,4 @@
-#include "simulated_graph.h"
+#include "addon/simulated_graph.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/LegacyTypeDispatch.h>

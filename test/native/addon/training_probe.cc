@@ -1,5 +1,3 @@
-#include "training_probe.h"
-
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
@@ -10,14 +8,15 @@
 #include <set>
 #include <string>
 
+#include "addon/exports.h"
+#include "addon/simulated_graph.h"
 #include "base/error.h"
 #include "binding/convert.h"
 #include "models/detector_model.h"
-#include "simulated_graph.h"
 #include "train/snapshot.h"
 #include "train/train_step.h"
 
-namespace dinov3_det {
+namespace dinov3_det::test {
 
 namespace {
 
@@ -66,8 +65,8 @@ Batch grey_batch(const ImageSize& size, const Objects& objects) {
   return batch;
 }
 
-}  // namespace
-
+// stepOperators(detector, training, objects): the names of the operators of a training step that is not looked at,
+// those of its backward pass included.
 Napi::Value step_operators_js(const Napi::CallbackInfo& info) {
   const DetectorConfig config = detector_config(info[0].As<Napi::Object>());
   TrainOptions options = train_options(info[1].As<Napi::Object>());
@@ -83,8 +82,6 @@ Napi::Value step_operators_js(const Napi::CallbackInfo& info) {
   for (const std::string& name : Recording::operators()) names.Set(names.Length(), name);
   return names;
 }
-
-namespace {
 
 // Pictures that no other step has.
 Batch batch_of_step(const ImageSize& size, const Napi::Object& step, int64_t index) {
@@ -167,8 +164,7 @@ class WithGraphs {
   WithGraphs& operator=(const WithGraphs&) = delete;
 };
 
-}  // namespace
-
+// graphSteps(detector, training, steps, graphs?): what steps come to, plain or with simulated graphs.
 Napi::Value graph_steps_js(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const bool plain = info[3].IsUndefined();
@@ -217,6 +213,41 @@ Napi::Value graph_steps_js(const Napi::CallbackInfo& info) {
   return report;
 }
 
+// weightConflicts(detector, training, objects): what is said of each way to take other weights for a model's own, and
+// the model's state before and after them.
+Napi::Value weight_conflicts_js(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const DetectorConfig config = detector_config(info[0].As<Napi::Object>());
+  const auto model = std::make_shared<DetectorModel>(config);
+  TrainStep training(model, train_options(info[1].As<Napi::Object>()));
+  const Batch batch = grey_batch(config.image_size, batch_objects(info[2].As<Napi::Object>()));
+  training.run(batch, 1e-3, 0);
+  Napi::Object report = Napi::Object::New(env);
+  const auto attempt = [&](const char* name, const auto& action) {
+    try {
+      action();
+      report.Set(name, "");
+    } catch (const c10::Error& error) {
+      report.Set(name, error.what_without_backtrace());
+    }
+  };
+  report.Set("before", values_of(env, model->state()));
+  Snapshot snapshot(*model, training);
+  {
+    const SnapshotWeights weights(&snapshot);
+    attempt("exchange", [&] { const SnapshotWeights twice(&snapshot); });
+    attempt("step", [&] { training.run(batch, 1e-3, 1); });
+    attempt("snapshot", [&] { const Snapshot another(*model, training); });
+  }
+  HeldWeights held;
+  Ema ema(held, {{"w", at::ones({2})}}, 0.9);
+  attempt("average", [&] { ema.update(at::zeros({})); });
+  report.Set("after", values_of(env, model->state()));
+  attempt("nextStep", [&] { training.run(batch, 1e-3, 1); });
+  return report;
+}
+
+// simulateGraphs(graphs?): the process has simulated graphs from now on, or none.
 Napi::Value simulate_graphs_js(const Napi::CallbackInfo& info) {
   static SimulatedGraphs graphs;
   const bool plain = info[0].IsUndefined();
@@ -225,4 +256,13 @@ Napi::Value simulate_graphs_js(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-}  // namespace dinov3_det
+}  // namespace
+
+void add_training_probe(Exports& exports) {
+  exports.add<step_operators_js>("stepOperators");
+  exports.add<graph_steps_js>("graphSteps");
+  exports.add<weight_conflicts_js>("weightConflicts");
+  exports.add<simulate_graphs_js>("simulateGraphs");
+}
+
+}  // namespace dinov3_det::test

@@ -87,8 +87,9 @@ const cases: Case[] = [
   },
   {
     name: 'ATSS, focal loss and CIoU',
-    detector: {
-      ...options,
+    detector: { ...options, scores: 'sigmoid' },
+    training: {
+      ...adamw,
       assigner: 'atss',
       loss: { classification: 'focal', box: 'ciou', backgroundNegatives: false },
     },
