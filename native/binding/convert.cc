@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kLargestSide = 1 << 24;  // the product of two sides and 3 channels stays an int64
 constexpr int64_t kLargestInteger = int64_t{1} << 53;
-// Of windows, in pixels of a picture: far beyond any picture, and exact enough in doubles.
+// Of windows, in pixels of an image: far beyond any image, and exact enough in doubles.
 constexpr double kLargestOffset = 0x1p40;
 constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;

@@ -27,7 +27,7 @@ std::vector<std::string> class_names(const Napi::Object& options);
 Objects batch_objects(const Napi::Object& spec);
 ImageSize image_size(const Napi::Object& object);
 std::array<uint8_t, 3> fill_colour(const Napi::Object& composition);
-// All of a layer but its picture; its area lies inside of `size`.
+// All of a layer but its image; its area lies inside of `size`.
 Layer batch_layer(const Napi::Object& object, const ImageSize& size);
 
 Napi::Value to_js(Napi::Env env, const std::vector<StepResult>& results);

@@ -51,7 +51,7 @@ bool suffices(const std::function<void()>& work) {
 void with_enough_memory(const std::string& what, const std::function<void()>& work) {
   if (suffices(work) || suffices(work)) return;
   throw Error("OUT_OF_MEMORY", "Memory ran out in " + what +
-                                   ". The weights are as they were; use a smaller batch or smaller pictures, or close "
+                                   ". The weights are as they were; use a smaller batch or smaller images, or close "
                                    "other programs");
 }
 

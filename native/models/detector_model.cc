@@ -63,7 +63,7 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
 }
 
 HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
-  TORCH_CHECK(pixels.size(1) == image_size_.height && pixels.size(2) == image_size_.width, "expected pictures of ",
+  TORCH_CHECK(pixels.size(1) == image_size_.height && pixels.size(2) == image_size_.width, "expected images of ",
               image_size_.width, "x", image_size_.height, " but the batch holds ", pixels.size(2), "x", pixels.size(1));
   std::vector<at::Tensor> maps;
   {

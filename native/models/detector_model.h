@@ -32,7 +32,7 @@ struct DetectorConfig {
   const HeadType* head = &kSsdHead;
   bool pyramid = false;  // the head looks at a feature pyramid, not at the backbone's own maps
   bool fusion = false;   // of the pyramid's maps, from the top down
-  ImageSize image_size;  // every picture is brought to this size
+  ImageSize image_size;  // every image is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
   BoxConfig default_boxes;

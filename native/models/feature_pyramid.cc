@@ -13,7 +13,7 @@ namespace {
 constexpr double kFinestStride = 8;
 constexpr int64_t kMaxUpsamples = 2;
 constexpr int64_t kFusedChannels = 256;  // FPN's
-constexpr int64_t kCoarsestCells = 3;    // where default boxes of .9 of the image still reach all that is so large
+constexpr int64_t kCoarsestCells = 3;    // where default boxes of 0.9 of the image still reach all that is so large
 constexpr int64_t kFirstExtra = 512;     // channels of SSD's extra layers: 512 in the first, then 256,
 constexpr int64_t kLaterExtras = 256;    // the 1x1 before it half as many
 constexpr size_t kRetinaNetMaps = 5;     // P3 to P7

@@ -25,7 +25,7 @@ class FeaturePyramid : public Neck {
   // layers, or as its FeaturePyramidNetwork and LastLevelP6P7.
   enum class Coarser { kExtras, kP6P7 };
 
-  // `maps`: those of the backbone, finest first, for pictures of this height. Biases are 0; without a generator the
+  // `maps`: those of the backbone, finest first, for images of this height. Biases are 0; without a generator the
   // weights are 0 too.
   FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse, at::Generator& generator,
                  Coarser coarser = Coarser::kExtras);

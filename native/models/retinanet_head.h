@@ -16,8 +16,8 @@ namespace dinov3_det {
 // compute in the type of the maps, what is on top of them in float32.
 class RetinaNetHead : public DetectionHead {
  public:
-  // Initialised as the reference: normal weights of deviation .01, zero biases, and for the classes those with which
-  // every score is .01. num_classes includes the background, whose column is unused.
+  // Initialised as the reference: normal weights of deviation 0.01, zero biases, and for the classes those with which
+  // every score is 0.01. num_classes includes the background, whose column is unused.
   RetinaNetHead(int64_t in_channels, int64_t anchors_per_location, int64_t num_classes, at::Generator& generator);
 
   // The maps are of the one number of channels.

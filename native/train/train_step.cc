@@ -32,7 +32,7 @@ std::vector<ParameterOptions> options_of(const NamedTensors& parameters,
   return options;
 }
 
-// The pictures from `begin` on, at most `size` of them, with their ground truth.
+// The images from `begin` on, at most `size` of them, with their ground truth.
 Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
   const int64_t count = std::min(size, batch.pixels.size(0) - begin);
   const auto of = [&](const at::Tensor& tensor) { return tensor.narrow(0, begin, count); };

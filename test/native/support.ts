@@ -201,7 +201,7 @@ export interface SimulatedGraphs {
   /** Where they throw: an operator while it is recorded, too. */
   failure?: 'begin' | 'end' | 'replay' | `aten::${string}`;
   /** They read the pictures of the step that was recorded. */
-  keepsPictures?: boolean;
+  keepsImages?: boolean;
 }
 
 export interface GraphSteps {

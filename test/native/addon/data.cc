@@ -12,20 +12,20 @@ using Napi::CallbackInfo;
 
 Napi::Value resize_bilinear_js(const CallbackInfo& info) {
   const ImageSize from = image_size(info[1]), to = image_size(info[2]);
-  auto picture = Napi::Uint8Array::New(info.Env(), to.width * to.height * 3);
+  auto resized = Napi::Uint8Array::New(info.Env(), to.width * to.height * 3);
   resize_bilinear(info[0].As<Napi::Uint8Array>().Data(), whole_axis(from.width, to.width),
-                  whole_axis(from.height, to.height), info[3].ToBoolean(), picture.Data(), to.width * 3);
-  return picture;
+                  whole_axis(from.height, to.height), info[3].ToBoolean(), resized.Data(), to.width * 3);
+  return resized;
 }
 
 Napi::Value make_batch_js(const CallbackInfo& info) {
   const ImageSize size = image_size(info[0]);
-  const auto pictures = list(info[1], [&](const Napi::Value& value) {
+  const auto compositions = list(info[1], [&](const Napi::Value& value) {
     const Napi::Object image = value.As<Napi::Object>();
     const auto data = image.Get("data").As<Napi::Uint8Array>();
-    return whole_picture({data.Data(), image_size(image), image.Get("flip").ToBoolean()}, size);
+    return whole_image({data.Data(), image_size(image), image.Get("flip").ToBoolean()}, size);
   });
-  const Batch batch = make_batch(size, pictures, objects(info[2].As<Napi::Object>()));
+  const Batch batch = make_batch(size, compositions, objects(info[2].As<Napi::Object>()));
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("pixels", from_tensor(info.Env(), batch.pixels));
   object.Set("boxes", from_tensor(info.Env(), batch.targets.boxes));

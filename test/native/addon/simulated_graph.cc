@@ -141,7 +141,7 @@ class SimulatedGraph : public DeviceGraph {
 
   void change() {
     std::erase_if(calls_, [&](const Call& call) { return call.op.operator_name().name == graphs_.without; });
-    if (!graphs_.keeps_pictures) return;
+    if (!graphs_.keeps_images) return;
     for (Call& call : calls_) {
       for (c10::IValue& argument : call.arguments) {
         if (argument.isTensor() && argument.toTensor().scalar_type() == at::kByte)

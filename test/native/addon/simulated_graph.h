@@ -12,9 +12,9 @@ namespace dinov3_det {
 // operator, from and to the same memory, in which there is nothing before, and without the host's program; asking for a
 // value ends a recording.
 struct SimulatedGraphs {
-  std::string without;          // an operator whose calls are lost between recording and replay
-  std::string failure;          // throws: "begin", "end", "replay", or an operator while it is recorded
-  bool keeps_pictures = false;  // replays read the bytes that were there when they were recorded
+  std::string without;        // an operator whose calls are lost between recording and replay
+  std::string failure;        // throws: "begin", "end", "replay", or an operator while it is recorded
+  bool keeps_images = false;  // replays read the bytes that were there when they were recorded
 
   int64_t recorded = 0;
   int64_t replayed = 0;

@@ -83,7 +83,7 @@ Napi::Value step_operators_js(const Napi::CallbackInfo& info) {
   return names;
 }
 
-// Pictures that no other step has.
+// Images that no other step has.
 Batch batch_of_step(const ImageSize& size, const Napi::Object& step, int64_t index) {
   Batch batch = grey_batch(size, batch_objects(step.Get("objects").As<Napi::Object>()));
   const at::Tensor places = at::arange(batch.pixels.numel()).reshape(batch.pixels.sizes());
@@ -138,7 +138,7 @@ SimulatedGraphs simulated_graphs(const Napi::Object& options) {
   SimulatedGraphs graphs;
   graphs.without = text("without");
   graphs.failure = text("failure");
-  graphs.keeps_pictures = options.Get("keepsPictures").ToBoolean();
+  graphs.keeps_images = options.Get("keepsImages").ToBoolean();
   return graphs;
 }
 

@@ -357,7 +357,7 @@ describe('wrong use', () => {
       boxes: new Float32Array(0),
       labels: new Int32Array(0),
     });
-    const words = ['expected pictures of 64x64', '32x128'];
+    const words = ['expected images of 64x64', '32x128'];
     await expectError(oneStep(detector, batch, 1e-3), 'NATIVE_ERROR', ...words);
     await expectError(addon.detect(detector, batch, allDetections), 'NATIVE_ERROR', ...words);
   });
