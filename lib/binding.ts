@@ -34,17 +34,16 @@ export interface NativeDetectorOptions {
   mean: number[];
   std: number[];
   defaultBoxes: BoxOptions;
-  /** Default: hard negatives and smooth L1. */
-  loss?: LossOptions;
-  /** Default: SSD's matcher. */
-  assigner?: AssignerName;
+  /**
+   * What the head's scores mean: `softmax` (default), one class out of all with the background, or `sigmoid`, each class by itself. The
+   * head `retinanet` needs `sigmoid`.
+   */
+  scores?: 'softmax' | 'sigmoid';
   /** Of the random initial weights; none for weights that are read afterwards. */
   seed?: number;
   device: string;
   /** `fp32`, `bf16`, or `auto`. */
   precision: string;
-  /** Of the lane from now on. */
-  threads?: number;
 }
 
 /** A way of going faster that has a plain path beside it with the same result. */
@@ -119,6 +118,10 @@ export interface TrainingOptions {
   optimizer: string;
   /** Train the backbone too. */
   fineTune: boolean;
+  /** Default: hard negatives and smooth L1. The class loss has to be one for the detector's `scores`: `focal` for `sigmoid`. */
+  loss?: LossOptions;
+  /** Default: SSD's matcher. */
+  assigner?: AssignerName;
   clipGradNorm?: number;
   /** Those that are stepped otherwise than the rest; without it the optimizer's own weight decay holds for all. */
   parameters?: readonly ParameterOptions[];
@@ -169,6 +172,8 @@ export interface NativeAddon {
   levers(): Lever[];
   /** Gives memory that is kept for later tensors back to the system. */
   releaseMemory(): Promise<void>;
+  /** How many threads the lane computes with from now on, for every detector of the process. */
+  setThreads(threads: number): Promise<void>;
   createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>;
   disposeDetector(detector: DetectorHandle): void;
   featureMaps(detector: DetectorHandle): FeatureMap[];

@@ -255,8 +255,11 @@ async function build(
   program: Program = {},
 ): Promise<DetectorInternals> {
   const addon = await native();
-  const { preset: _, postprocess: __, ...model } = config;
-  const given = { ...model, ...program, ...initial, ...compute };
+  const { preset: _, postprocess: __, loss, assigner: ___, ...model } = config;
+  const { threads, ...place } = compute;
+  if (threads !== undefined) await addon.setThreads(threads);
+  const scores = loss?.classification === 'focal' ? 'sigmoid' : 'softmax';
+  const given = { ...model, scores, ...program, ...initial, ...place } as const;
   const handle = await addon.createDetector({ ...given, numClasses: classes.length });
   return { addon, handle, torchscript: program.torchscript, trainedEpochs: 0, pretrained: false };
 }

@@ -9,6 +9,7 @@ import { openCheckpoint, saveCheckpoint } from '../detector/checkpoint.ts';
 import { type Detector, describeModel, filesOf, internalsOf } from '../detector/detector.ts';
 import { readState, writeState } from '../detector/model-state.ts';
 import { checkSameClasses, Evaluator } from '../evaluation/evaluator.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
@@ -70,7 +71,10 @@ export class Trainer {
     const last = this.#options.resume ? await this.#openLast() : undefined;
     const { train, valid, outDir, epochs, patience, run } = this.#options;
     for (const dataset of [train, valid]) checkSameClasses(this.#detector, dataset);
-    await addon.startTraining(handle, nativeOptions(run, await addon.describeState(handle, 'model')));
+    await addon.startTraining(
+      handle,
+      nativeOptions(run, this.#detector.config, await addon.describeState(handle, 'model')),
+    );
     const { state, directory } = last ? await this.#goOn(last) : await this.#begin();
     const { loader, evaluator } = this.#openData(addon);
     const schedule = scheduleOf(this.#options);
@@ -233,12 +237,18 @@ interface TrainingRun {
   state: TrainingState;
 }
 
-function nativeOptions(run: RunOptions, tensors: readonly TensorInfo[]): TrainingOptions {
+function nativeOptions(
+  run: RunOptions,
+  { loss, assigner }: Pick<DetectorConfig, 'loss' | 'assigner'>,
+  tensors: readonly TensorInfo[],
+): TrainingOptions {
   const { optimizer, fineTune, clipGradNorm, accumulate = 1, ema, dropPath } = run;
   const grouped = groupKeys.some((key) => run[key] !== undefined);
   return {
     optimizer,
     fineTune,
+    ...(loss && { loss }),
+    ...(assigner && { assigner }),
     ...(clipGradNorm !== null && { clipGradNorm }),
     ...(grouped && { parameters: parameterOptions(tensors, run) }),
     ...(accumulate > 1 && { microBatchSize: run.batchSize }),

@@ -1,4 +1,3 @@
-#include <c10/core/GradMode.h>
 #include <napi.h>
 #include <torch/headeronly/version.h>
 
@@ -8,17 +7,15 @@
 #include <string>
 #include <utility>
 
+#include "base/device.h"
+#include "base/levers.h"
+#include "base/threads.h"
 #include "binding/batch_worker.h"
 #include "binding/convert.h"
 #include "binding/handle.h"
 #include "binding/handles.h"
 #include "binding/lane.h"
-#include "error.h"
-#include "levers.h"
 #include "memory/caching_allocator.h"
-#include "memory/out_of_memory.h"
-#include "models/device.h"
-#include "models/script_builder.h"
 
 // Each function carries its TypeScript signature; a test compares these with lib/binding.ts.
 namespace dinov3_det {
@@ -60,15 +57,6 @@ uint64_t seed_argument(const CallbackInfo& info, size_t index) {
 
 Napi::Value undefined(Napi::Env env, const bool&) { return env.Undefined(); }
 
-// "model" or "optimizer" -> its tensors. Runs on the lane: training replaces tensors there.
-NamedTensors state_part(const DetectorHandle& detector, const std::string& part) {
-  if (part == "model") return detector.model->state();
-  if (part != "optimizer") throw Error("NATIVE_ERROR", "A detector has no state \"" + part + "\"");
-  if (detector.snapshot) return detector.snapshot->optimizer();
-  if (!detector.training) throw Error("NATIVE_ERROR", "The optimizer has no state before training has started");
-  return detector.training->state();
-}
-
 // cudaDeviceCount(): number
 Napi::Value count_cuda_devices(const CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(cuda_device_count()));
@@ -88,14 +76,23 @@ Napi::Value release_memory(const CallbackInfo& info) {
       undefined);
 }
 
+// setThreads(threads: number): Promise<void>
+Napi::Value set_threads_of_lane(const CallbackInfo& info) {
+  return on_lane(
+      info,
+      [threads = thread_count(info[0])] {
+        set_threads(threads);
+        return true;
+      },
+      undefined);
+}
+
 // createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>
 Napi::Value create_detector(const CallbackInfo& info) {
   return on_lane(
       info,
       [config = detector_config(object_argument(info, 0))] {
-        auto detector = std::make_shared<DetectorHandle>();
-        detector->model = std::make_shared<DetectorModel>(config);
-        return detector;
+        return std::make_shared<DetectorHandle>(DetectorHandle{Session(config)});
       },
       Detector::create);
 }
@@ -107,22 +104,18 @@ Napi::Value dispose_detector(const CallbackInfo& info) {
 }
 
 // featureMaps(detector: DetectorHandle): FeatureMap[]
-Napi::Value feature_maps(const CallbackInfo& info) { return to_js(info.Env(), Detector::get(info[0])->model->maps()); }
+Napi::Value feature_maps(const CallbackInfo& info) { return to_js(info.Env(), Detector::get(info[0])->session.maps()); }
 
 // precision(detector: DetectorHandle): string
 Napi::Value precision(const CallbackInfo& info) {
-  const at::ScalarType type = Detector::get(info[0])->model->compute_type();
+  const at::ScalarType type = Detector::get(info[0])->session.compute_type();
   return Napi::String::New(info.Env(), type == at::kBFloat16 ? "bf16" : "fp32");
 }
 
 // defaultBoxes(detector: DetectorHandle): Promise<Float32Array>
 Napi::Value default_boxes(const CallbackInfo& info) {
   return on_lane(
-      info,
-      [detector = Detector::get(info[0])] {
-        const at::Tensor boxes = detector->model->default_boxes().boxes.cpu().contiguous();
-        return std::vector<float>(boxes.data_ptr<float>(), boxes.data_ptr<float>() + boxes.numel());
-      },
+      info, [detector = Detector::get(info[0])] { return detector->session.default_boxes(); },
       [](Napi::Env env, const std::vector<float>& boxes) { return typed_array<Napi::Float32Array>(env, boxes); });
 }
 
@@ -130,7 +123,7 @@ Napi::Value default_boxes(const CallbackInfo& info) {
 Napi::Value describe_state(const CallbackInfo& info) {
   return on_lane(
       info,
-      [detector = Detector::get(info[0]), part = string_argument(info, 1)] { return state_part(*detector, part); },
+      [detector = Detector::get(info[0]), part = string_argument(info, 1)] { return detector->session.state(part); },
       [](Napi::Env env, const NamedTensors& tensors) { return to_js(env, tensors); });
 }
 
@@ -140,7 +133,7 @@ Napi::Value read_state(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), part = string_argument(info, 1), path = string_argument(info, 2),
        spans = tensor_spans(info[3])] {
-        read_tensors(path, spans, state_part(*detector, part));
+        detector->session.read_state(part, path, spans);
         return true;
       },
       undefined);
@@ -152,8 +145,7 @@ Napi::Value write_state(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), part = string_argument(info, 1), path = string_argument(info, 2),
        spans = tensor_spans(info[3])] {
-        const SnapshotWeights weights(detector->snapshot.get());
-        write_tensors(path, spans, state_part(*detector, part));
+        detector->session.write_state(part, path, spans);
         return true;
       },
       undefined);
@@ -166,7 +158,7 @@ Napi::Value write_detector_script(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), path = string_argument(info, 1), classes = class_names(options),
        postprocess = postprocess_options(options)] {
-        save_script(detector->model->script(classes, postprocess), path);
+        detector->session.write_script(path, classes, postprocess);
         return true;
       },
       undefined);
@@ -177,7 +169,7 @@ Napi::Value write_backbone_script(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0]), path = string_argument(info, 1)] {
-        save_script(detector->model->script_backbone(), path);
+        detector->session.write_backbone_script(path);
         return true;
       },
       undefined);
@@ -214,16 +206,10 @@ Napi::Value start_training(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0]), options = train_options(object_argument(info, 1))] {
-        detector->training = std::make_unique<TrainStep>(detector->model, options);
+        detector->session.start_training(options);
         return true;
       },
       undefined);
-}
-
-// The training of a detector. Runs on the lane.
-TrainStep& training_of(const DetectorHandle& detector, const char* caller) {
-  if (!detector.training) throw Error("NATIVE_ERROR", std::string(caller) + " was called before startTraining");
-  return *detector.training;
 }
 
 Napi::Value step_results(Napi::Env env, const std::vector<StepResult>& results) { return to_js(env, results); }
@@ -233,23 +219,20 @@ Napi::Value train_step(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
-       learning_rate = number_argument(info, 2), seed = seed_argument(info, 3)] {
-        return training_of(*detector, "trainStep").run(batch->batch, learning_rate, seed);
-      },
+       learning_rate = number_argument(info, 2),
+       seed = seed_argument(info, 3)] { return detector->session.train_step(batch->batch, learning_rate, seed); },
       step_results);
 }
 
 // finishSteps(detector: DetectorHandle): Promise<StepResult[]>
 Napi::Value finish_steps(const CallbackInfo& info) {
-  return on_lane(
-      info, [detector = Detector::get(info[0])] { return training_of(*detector, "finishSteps").finish(); },
-      step_results);
+  return on_lane(info, [detector = Detector::get(info[0])] { return detector->session.finish_steps(); }, step_results);
 }
 
 // graphRefusal(detector: DetectorHandle): Promise<string>
 Napi::Value graph_refusal(const CallbackInfo& info) {
   return on_lane(
-      info, [detector = Detector::get(info[0])] { return training_of(*detector, "graphRefusal").graph_refusal(); },
+      info, [detector = Detector::get(info[0])] { return detector->session.graph_refusal(); },
       [](Napi::Env env, const std::string& reason) { return Napi::String::New(env, reason); });
 }
 
@@ -258,12 +241,7 @@ Napi::Value take_snapshot(const CallbackInfo& info) {
   return on_lane(
       info,
       [detector = Detector::get(info[0])] {
-        const TrainStep& training = training_of(*detector, "takeSnapshot");
-        auto copy = std::make_shared<DetectorHandle>();
-        copy->model = detector->model;
-        with_enough_memory("a copy of the weights",
-                           [&] { copy->snapshot = std::make_unique<Snapshot>(*detector->model, training); });
-        return copy;
+        return std::make_shared<DetectorHandle>(DetectorHandle{detector->session.snapshot()});
       },
       Detector::create);
 }
@@ -274,18 +252,7 @@ Napi::Value detect(const CallbackInfo& info) {
       info,
       [detector = Detector::get(info[0]), batch = Handle<BatchHandle>::get(info[1]),
        options = postprocess_options(object_argument(info, 2))] {
-        // Not InferenceMode: a TorchScript program that has been trained may run what was compiled for gradients.
-        const c10::NoGradGuard no_grad;
-        const SnapshotWeights weights(detector->snapshot.get());
-        DetectorModel& model = *detector->model;
-        const Float32Products float32_products = model.float32_products();
-        model.set_training(false);
-        Detections detections;
-        with_enough_memory("detection " + describe(batch->batch), [&] {
-          detections = postprocess(model.forward(batch->batch.pixels), model.default_boxes(), model.image_size(),
-                                   batch->batch.originals, options, model.scoring());
-        });
-        return detections;
+        return detector->session.detect(batch->batch, options);
       },
       [](Napi::Env env, const Detections& detections) { return to_js(env, detections); });
 }
@@ -316,6 +283,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("cudaDeviceCount", count_cuda_devices);
   add("levers", list_levers);
   add("releaseMemory", release_memory);
+  add("setThreads", set_threads_of_lane);
   add("createDetector", create_detector);
   add("disposeDetector", dispose_detector);
   add("featureMaps", feature_maps);

@@ -22,7 +22,7 @@ class BatchWorker : public Napi::AsyncWorker {
         objects_(batch_objects(spec)) {
     if (!spec.Get("images").IsArray()) throw Napi::TypeError::New(env, "Expected array for native images");
     const Napi::Array images = spec.Get("images").As<Napi::Array>();
-    for (uint32_t i = 0; i < images.Length(); i++) add_picture(images.Get(i).As<Napi::Object>());
+    for (uint32_t i = 0; i < images.Length(); i++) add_image(images.Get(i).As<Napi::Object>());
     check_objects();
   }
 
@@ -30,7 +30,7 @@ class BatchWorker : public Napi::AsyncWorker {
 
   void Execute() override {
     try {
-      batch_ = std::make_shared<BatchHandle>(BatchHandle{make_batch(size_, pictures_, objects_)});
+      batch_ = std::make_shared<BatchHandle>(BatchHandle{make_batch(size_, compositions_, objects_)});
     } catch (...) {
       error_ = std::current_exception();
     }
@@ -45,21 +45,21 @@ class BatchWorker : public Napi::AsyncWorker {
   }
 
  private:
-  void add_picture(const Napi::Object& picture) {
-    if (picture.Get("layers").IsUndefined()) {
-      pictures_.push_back(whole_picture(image_view(picture), size_));
+  void add_image(const Napi::Object& image) {
+    if (image.Get("layers").IsUndefined()) {
+      compositions_.push_back(whole_image(image_view(image), size_));
       return;
     }
-    if (!picture.Get("layers").IsArray()) throw Napi::TypeError::New(picture.Env(), "Expected array for native layers");
-    const Napi::Array layers = picture.Get("layers").As<Napi::Array>();
-    Composition composition{size_, fill_colour(picture), {}};
+    if (!image.Get("layers").IsArray()) throw Napi::TypeError::New(image.Env(), "Expected array for native layers");
+    const Napi::Array layers = image.Get("layers").As<Napi::Array>();
+    Composition composition{size_, fill_colour(image), {}};
     for (uint32_t i = 0; i < layers.Length(); i++) {
       const Napi::Object object = layers.Get(i).As<Napi::Object>();
       Layer layer = batch_layer(object, size_);
       layer.image = image_view(object);
       composition.layers.push_back(layer);
     }
-    pictures_.push_back(std::move(composition));
+    compositions_.push_back(std::move(composition));
   }
 
   // The core reads width * height * 3 bytes: the buffer must hold exactly these.
@@ -76,8 +76,9 @@ class BatchWorker : public Napi::AsyncWorker {
 
   void check_objects() const {
     const int64_t total = std::accumulate(objects_.counts.begin(), objects_.counts.end(), int64_t{0});
-    bool valid = objects_.counts.size() == pictures_.size() && static_cast<int64_t>(objects_.labels.size()) == total &&
-                 objects_.boxes.size() == 4 * objects_.labels.size() && !pictures_.empty();
+    bool valid = objects_.counts.size() == compositions_.size() &&
+                 static_cast<int64_t>(objects_.labels.size()) == total &&
+                 objects_.boxes.size() == 4 * objects_.labels.size() && !compositions_.empty();
     for (int32_t count : objects_.counts) valid = valid && count >= 0;
     if (!valid)
       throw Napi::RangeError::New(Env(), "Expected as many counts, boxes and labels as the native batch's images hold");
@@ -86,7 +87,7 @@ class BatchWorker : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
   ImageSize size_;
   Objects objects_;
-  std::vector<Composition> pictures_;
+  std::vector<Composition> compositions_;
   std::vector<Napi::ObjectReference> buffers_;
   std::shared_ptr<BatchHandle> batch_;
   std::exception_ptr error_;

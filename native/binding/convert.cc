@@ -9,10 +9,11 @@ namespace {
 
 constexpr int64_t kLargestSide = 1 << 24;  // the product of two sides and 3 channels stays an int64
 constexpr int64_t kLargestInteger = int64_t{1} << 53;
-// Of windows, in pixels of a picture: far beyond any picture, and exact enough in doubles.
+// Of windows, in pixels of an image: far beyond any image, and exact enough in doubles.
 constexpr double kLargestOffset = 0x1p40;
 constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;
+constexpr int64_t kMostThreads = 1 << 16;
 constexpr double kLargestDropPath = 0.99;  // at 1 nothing is kept
 
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
@@ -165,6 +166,8 @@ ImageSize image_size(const Napi::Object& object) {
   return {integer(object, "width", 1, kLargestSide), integer(object, "height", 1, kLargestSide)};
 }
 
+int64_t thread_count(const Napi::Value& value) { return integer(value, "threads", 1, kMostThreads); }
+
 DetectorConfig detector_config(const Napi::Object& options) {
   DetectorConfig config;
   config.backbone = string(options, "backbone");
@@ -191,19 +194,19 @@ DetectorConfig detector_config(const Napi::Object& options) {
   } else {
     config.default_boxes = anchor_config(boxes);
   }
-  if (!options.Get("head").IsUndefined()) config.head = kind(options, "head", kHeadKinds);
-  if (!options.Get("loss").IsUndefined()) config.loss = loss_options(object_in(options, "loss"));
-  if (!options.Get("assigner").IsUndefined()) config.loss.assigner = kind(options, "assigner", kAssigners);
+  if (!options.Get("head").IsUndefined()) config.head = kind(options, "head", kHeads);
+  if (!options.Get("scores").IsUndefined()) config.scores = kind(options, "scores", kScorings);
   if (!options.Get("seed").IsUndefined()) config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
   config.device = string(options, "device");
   config.precision = string(options, "precision");
-  if (!options.Get("threads").IsUndefined()) config.threads = integer(options, "threads", 1);
   return config;
 }
 
 TrainOptions train_options(const Napi::Object& options) {
-  TrainOptions result{string(options, "optimizer"), boolean(options, "fineTune"), std::nullopt};
+  TrainOptions result{string(options, "optimizer"), boolean(options, "fineTune"), {}, std::nullopt};
   const auto given = [&](const char* key) { return !options.Get(key).IsUndefined(); };
+  if (given("loss")) result.loss = loss_options(object_in(options, "loss"));
+  if (given("assigner")) result.loss.assigner = kind(options, "assigner", kAssigners);
   if (given("clipGradNorm")) result.clip_grad_norm = number(options, "clipGradNorm");
   if (given("parameters")) {
     elements(options.Get("parameters"), "parameters", [&](const Napi::Value& element) {

@@ -9,7 +9,7 @@
 
 #include "data/batch.h"
 #include "io/tensor_file.h"
-#include "levers.h"
+#include "lever_report.h"
 #include "models/detector_model.h"
 #include "ops/postprocess.h"
 #include "train/train_step.h"
@@ -18,6 +18,7 @@
 // crashes.
 namespace dinov3_det {
 
+int64_t thread_count(const Napi::Value& value);
 DetectorConfig detector_config(const Napi::Object& options);
 TrainOptions train_options(const Napi::Object& options);
 PostprocessOptions postprocess_options(const Napi::Object& options);
@@ -26,7 +27,7 @@ std::vector<std::string> class_names(const Napi::Object& options);
 Objects batch_objects(const Napi::Object& spec);
 ImageSize image_size(const Napi::Object& object);
 std::array<uint8_t, 3> fill_colour(const Napi::Object& composition);
-// All of a layer but its picture; its area lies inside of `size`.
+// All of a layer but its image; its area lies inside of `size`.
 Layer batch_layer(const Napi::Object& object, const ImageSize& size);
 
 Napi::Value to_js(Napi::Env env, const std::vector<StepResult>& results);

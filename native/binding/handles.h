@@ -2,12 +2,8 @@
 
 #include <node_api.h>
 
-#include <memory>
-
 #include "data/batch.h"
-#include "models/detector_model.h"
-#include "train/snapshot.h"
-#include "train/train_step.h"
+#include "session.h"
 
 namespace dinov3_det {
 
@@ -16,9 +12,7 @@ struct DetectorHandle {
   static constexpr const char* kHandleName = "Detector";
   static constexpr napi_type_tag kHandleTag = {0x5f0c7b9d2a3e41c6, 0x9d1f64b8e07a25c3};
 
-  std::shared_ptr<DetectorModel> model;
-  std::unique_ptr<TrainStep> training;  // present once startTraining was called
-  std::unique_ptr<Snapshot> snapshot;   // present in what takeSnapshot gives: its weights are these, not the model's
+  Session session;
 };
 
 struct BatchHandle {

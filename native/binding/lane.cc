@@ -2,7 +2,7 @@
 
 #include <c10/util/Exception.h>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace dinov3_det {
 

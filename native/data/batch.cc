@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "models/device.h"
+#include "base/device.h"
 
 namespace dinov3_det {
 
@@ -35,19 +35,19 @@ Targets pad(const Objects& objects) {
 
 std::string describe(const Batch& batch) {
   const at::IntArrayRef shape = batch.pixels.sizes();
-  return "with a batch of " + std::to_string(shape[0]) + " pictures of " + std::to_string(shape[2]) + "x" +
+  return "with a batch of " + std::to_string(shape[0]) + " images of " + std::to_string(shape[2]) + "x" +
          std::to_string(shape[1]);
 }
 
-Batch make_batch(const ImageSize& size, const std::vector<Composition>& pictures, const Objects& objects) {
+Batch make_batch(const ImageSize& size, const std::vector<Composition>& compositions, const Objects& objects) {
   Batch batch;
   batch.pixels =
-      at::empty({static_cast<int64_t>(pictures.size()), size.height, size.width, 3}, host_options(at::kByte));
+      at::empty({static_cast<int64_t>(compositions.size()), size.height, size.width, 3}, host_options(at::kByte));
   uint8_t* pixels = batch.pixels.data_ptr<uint8_t>();
-  for (const Composition& picture : pictures) {
-    compose(picture, size, pixels);
+  for (const Composition& composition : compositions) {
+    compose(composition, size, pixels);
     pixels += size.height * size.width * 3;
-    batch.originals.push_back(picture.original);
+    batch.originals.push_back(composition.original);
   }
   batch.targets = pad(objects);
   return batch;

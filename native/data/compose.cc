@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kChannels = 3;
 
-// The target pixels whose centres lie on the picture, and how they are resized from it.
+// The target pixels whose centres lie on the image, and how they are resized from it.
 struct VisibleAxis {
   int64_t begin;
   ResizeAxis resize;
@@ -35,7 +35,7 @@ void fill_region(const PixelRegion& region, const std::array<uint8_t, 3>& fill) 
   }
 }
 
-// Covers the region: the picture where the window shows it, the fill colour elsewhere.
+// Covers the region: the image where the window shows it, the fill colour elsewhere.
 void paint(const Layer& layer, const std::array<uint8_t, 3>& fill, const PixelRegion& region) {
   const auto& [image, window, area, weight, photometric] = layer;
   const VisibleAxis columns = visible_part(window.x, window.width, image.size.width, region.width);
@@ -63,7 +63,7 @@ bool covers(const Area& area, const ImageSize& size) { return area.width == size
 
 }  // namespace
 
-Composition whole_picture(const ImageView& image, const ImageSize& size) {
+Composition whole_image(const ImageView& image, const ImageSize& size) {
   const Window window{0, 0, static_cast<double>(image.size.width), static_cast<double>(image.size.height)};
   return {image.size, {}, {{image, window, {0, 0, size.width, size.height}, 1, {}}}};
 }

@@ -15,7 +15,7 @@ uint8_t grey(const uint8_t* pixel) {
   return static_cast<uint8_t>(0.2989f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
 }
 
-// What a blend takes of the picture and of the other thing: as in torch, the subtraction is done in doubles.
+// What a blend takes of the image and of the other thing: as in torch, the subtraction is done in doubles.
 struct Shares {
   float own;
   float other;

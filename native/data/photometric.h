@@ -5,7 +5,7 @@
 
 namespace dinov3_det {
 
-// Pixels of a larger picture, RGB: rows begin `stride` bytes apart.
+// Pixels of a larger image, RGB: rows begin `stride` bytes apart.
 struct PixelRegion {
   uint8_t* data;
   int64_t stride;
@@ -18,7 +18,7 @@ struct Photometric {
   double brightness = 1;
   double contrast = 1;
   double saturation = 1;
-  double hue = 0;  // turns of the colour circle, -.5 to .5
+  double hue = 0;  // turns of the colour circle, -0.5 to 0.5
   // Before saturation and hue, or after them.
   bool contrast_first = true;
   // Channel i of the result is channel channels[i].

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "levers.h"
+#include "base/levers.h"
 
 namespace dinov3_det {
 

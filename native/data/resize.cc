@@ -92,7 +92,7 @@ void resize_bilinear(const uint8_t* src, const ResizeAxis& columns, const Resize
   if (flip) std::reverse(column_taps.begin(), column_taps.end());
   const std::vector<Tap> row_taps = make_taps(rows);
 
-  // The two source rows in use, resized sideways; going down the picture most rows are used again.
+  // The two source rows in use, resized sideways; going down the image most rows are used again.
   std::vector<int16_t> buffers[2] = {std::vector<int16_t>(dst_width * kChannels + 1),
                                      std::vector<int16_t>(dst_width * kChannels + 1)};
   int64_t held[2] = {-1, -1};
@@ -101,7 +101,7 @@ void resize_bilinear(const uint8_t* src, const ResizeAxis& columns, const Resize
       if (held[k] == row) return buffers[k].data();
     }
     const int slot = held[0] == other ? 1 : 0;
-    const bool is_last = row + 1 == rows.source;  // of the picture: what follows is not ours to read
+    const bool is_last = row + 1 == rows.source;  // of the image: what follows is not ours to read
     const auto resize = is_last ? resize_row : resize_inner_row;
     resize(src + row * columns.source * kChannels, column_taps, buffers[slot].data());
     held[slot] = row;

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace dinov3_det {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
 
 namespace dinov3_det {
 

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "cpu.h"
+#include "base/cpu.h"
+#include "base/levers.h"
 #include "kernels/depthwise_rows.h"
 #include "kernels/typed_values.h"
-#include "levers.h"
 
 namespace dinov3_det {
 

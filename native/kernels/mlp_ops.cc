@@ -2,10 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include "cpu.h"
+#include "base/cpu.h"
+#include "base/levers.h"
 #include "kernels/mlp_rows.h"
 #include "kernels/typed_values.h"
-#include "levers.h"
 
 namespace dinov3_det {
 

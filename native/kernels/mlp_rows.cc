@@ -65,7 +65,7 @@ struct Normal {
 inline Normal normal(Floats x) {
   const Floats power = exp_of_negative(x * x * -0.5f);
   const Floats distance = (Floats)((Words)x & 0x7fffffff);
-  const Floats t = 1.0f / (1.0f + 0.231641888f * distance);  // .3275911 / sqrt(2)
+  const Floats t = 1.0f / (1.0f + 0.231641888f * distance);  // 0.3275911 / sqrt(2)
   constexpr float kTail[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f, 0.0f};
   const Floats tail = polynomial(t, kTail) * power * 0.5f;
   return {x < 0.0f ? tail : 1.0f - tail, power * 0.398942280f};

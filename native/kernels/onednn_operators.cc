@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
-#include "levers.h"
+#include "base/levers.h"
 
 namespace dinov3_det {
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/levers.h"
 #include "kernels/linear.h"
 #include "kernels/mlp_ops.h"
 #include "kernels/packed_linear.h"
-#include "levers.h"
 
 namespace dinov3_det {
 

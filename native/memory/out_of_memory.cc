@@ -10,7 +10,7 @@
 #define DINOV3_DET_ONEDNN_ERRORS
 #endif
 
-#include "error.h"
+#include "base/error.h"
 #include "memory/caching_allocator.h"
 
 namespace dinov3_det {
@@ -51,7 +51,7 @@ bool suffices(const std::function<void()>& work) {
 void with_enough_memory(const std::string& what, const std::function<void()>& work) {
   if (suffices(work) || suffices(work)) return;
   throw Error("OUT_OF_MEMORY", "Memory ran out in " + what +
-                                   ". The weights are as they were; use a smaller batch or smaller pictures, or close "
+                                   ". The weights are as they were; use a smaller batch or smaller images, or close "
                                    "other programs");
 }
 

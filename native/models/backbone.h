@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
 
 namespace torch::jit {
 struct Module;
@@ -21,7 +21,7 @@ struct MapShape {
   int64_t width;
 };
 
-// What turns pictures into feature maps.
+// What turns images into feature maps.
 class Backbone {
  public:
   virtual ~Backbone() = default;
@@ -30,10 +30,10 @@ class Backbone {
   // any floating point type.
   virtual std::vector<at::Tensor> forward(const at::Tensor& images) = 0;
 
-  // The maps that forward gives for pictures of this size.
+  // The maps that forward gives for images of this size.
   virtual std::vector<MapShape> map_shapes(int64_t height, int64_t width) = 0;
 
-  // Whether a forward pass in training tells the device the same whatever the pictures hold, so that it may be
+  // Whether a forward pass in training tells the device the same whatever the images hold, so that it may be
   // recorded.
   virtual bool is_replayable() const { return true; }
 

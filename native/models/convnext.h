@@ -26,12 +26,12 @@ ConvNextSize convnext_size(const std::string& name);
 
 // DINOv3's ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"): the last stage, stride 32, through the final
 // LayerNorm. Parameter names are the keys of the released state_dict; the second name of the final norm, `norms.3`, is
-// left out. For a feature pyramid the stages at strides 8 and 16 are given too, each through a LayerNorm of its own in
-// the place where the release has an identity: `norms.1` and `norms.2`, which begin as 1 and 0.
+// left out. For a feature pyramid the stages at strides 8 and 16 are given too, each through a LayerNorm of its own,
+// where the release has an identity: `norms.1` and `norms.2`, which begin as 1 and 0.
 class ConvNext : public Backbone {
  public:
-  // Initialised as the reference: weights normal with std .02, biases 0, LayerNorm 1 and 0, layer scale 1e-6. Without a
-  // generator the weights are 0, for who will read them from a file.
+  // Initialised as the reference: weights normal with std 0.02, biases 0, LayerNorm 1 and 0, layer scale 1e-6. Without
+  // a generator the weights are 0, for who will read them from a file.
   ConvNext(const ConvNextSize& size, bool pyramid, at::Generator& generator);
 
   std::vector<at::Tensor> forward(const at::Tensor& images) override;

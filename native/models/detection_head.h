@@ -4,20 +4,20 @@
 
 #include <vector>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
+#include "models/backbone.h"
 #include "ops/box_coder.h"
-
-namespace torch::jit {
-struct Module;
-}
+#include "ops/class_scores.h"
+#include "ops/head_output.h"
 
 namespace dinov3_det {
 
-class ScriptBuilder;
-
-struct HeadOutput {
-  at::Tensor cls_logits;       // [N, A, K]
-  at::Tensor bbox_regression;  // [N, A, 4]
+// What a head is made for.
+struct HeadInput {
+  std::vector<MapShape> maps;
+  std::vector<int64_t> boxes_per_location;  // one for each map, and perhaps more
+  int64_t num_classes;                      // background included
+  Scoring scores;
 };
 
 // What turns feature maps into a score for each class, the background included, and a box code for each default box.

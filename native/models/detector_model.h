@@ -6,46 +6,40 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "base/image_size.h"
 #include "data/pixel_values.h"
-#include "image_size.h"
 #include "models/backbone.h"
+#include "models/box_layout.h"
 #include "models/detection_head.h"
-#include "models/feature_pyramid.h"
+#include "models/heads.h"
+#include "models/held_weights.h"
+#include "models/neck.h"
 #include "models/precision.h"
 #include "models/torchscript_gate.h"
-#include "names.h"
-#include "ops/anchors.h"
+#include "ops/class_scores.h"
 #include "ops/default_boxes.h"
 #include "ops/postprocess.h"
-#include "train/loss_options.h"
 
 namespace dinov3_det {
-
-// kRetinaNet has a pyramid of RetinaNet's kind under it; its maps are of the one number of channels when they are
-// fused.
-enum class HeadKind { kSsd, kRetinaNet };
-constexpr Names<HeadKind, 2> kHeadKinds{{{"ssd", HeadKind::kSsd}, {"retinanet", HeadKind::kRetinaNet}}};
 
 struct DetectorConfig {
   std::string backbone;                    // a name that convnext_size knows, or "torchscript"
   std::string torchscript;                 // the archive's bytes when backbone is "torchscript"
   std::optional<NodeKinds> allowed_nodes;  // of the archive's graphs; absent when the user trusts it
   int64_t num_classes;                     // background included
-  HeadKind head = HeadKind::kSsd;
+  const HeadType* head = &kSsdHead;
   bool pyramid = false;  // the head looks at a feature pyramid, not at the backbone's own maps
   bool fusion = false;   // of the pyramid's maps, from the top down
-  ImageSize image_size;  // every picture is brought to this size
+  ImageSize image_size;  // every image is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
-  std::variant<DefaultBoxConfig, AnchorConfig> default_boxes;
-  LossOptions loss;
+  BoxConfig default_boxes;
+  Scoring scores = Scoring::kSoftmax;
   std::optional<uint64_t> seed;  // of the random initial weights; none: weights that are read afterwards
   std::string device;
-  std::string precision;           // as compute_type takes it
-  std::optional<int64_t> threads;  // that this thread computes with from now on
+  std::string precision;  // as compute_type takes it
 };
 
 // Backbone, neck (if any), head and default boxes: pixels in, logits and box codes out.
@@ -74,10 +68,11 @@ class DetectorModel {
   torch::jit::Module script(const std::vector<std::string>& classes, const PostprocessOptions& options) const;
   torch::jit::Module script_backbone() const;
 
+  HeldWeights& held_weights() { return held_weights_; }
+
   const DefaultBoxes& default_boxes() const { return default_boxes_; }
-  const LossOptions& loss() const { return loss_; }
   int64_t num_classes() const { return num_classes_; }  // background included
-  Scoring scoring() const;
+  Scoring scoring() const { return scoring_; }
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
   at::ScalarType compute_type() const { return compute_type_; }
@@ -86,11 +81,11 @@ class DetectorModel {
 
  private:
   std::unique_ptr<Backbone> backbone_;
-  std::unique_ptr<FeaturePyramid> neck_;  // null: the head looks at the backbone's maps
+  std::unique_ptr<Neck> neck_;  // null: the head looks at the backbone's maps
   std::vector<MapShape> maps_;
   std::unique_ptr<DetectionHead> head_;
   DefaultBoxes default_boxes_;
-  LossOptions loss_;
+  Scoring scoring_;
   int64_t num_classes_;
   at::Tensor mean_;  // [1, 3, 1, 1]
   at::Tensor std_;   // [1, 3, 1, 1]
@@ -100,6 +95,7 @@ class DetectorModel {
   std::string precision_;
   at::ScalarType compute_type_;
   bool fine_tune_backbone_ = false;
+  HeldWeights held_weights_;
 };
 
 }  // namespace dinov3_det

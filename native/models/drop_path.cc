@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "models/device.h"
+#include "base/device.h"
 
 namespace dinov3_det {
 

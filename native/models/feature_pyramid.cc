@@ -13,7 +13,7 @@ namespace {
 constexpr double kFinestStride = 8;
 constexpr int64_t kMaxUpsamples = 2;
 constexpr int64_t kFusedChannels = 256;  // FPN's
-constexpr int64_t kCoarsestCells = 3;    // where default boxes of .9 of the image still reach all that is so large
+constexpr int64_t kCoarsestCells = 3;    // where default boxes of 0.9 of the image still reach all that is so large
 constexpr int64_t kFirstExtra = 512;     // channels of SSD's extra layers: 512 in the first, then 256,
 constexpr int64_t kLaterExtras = 256;    // the 1x1 before it half as many
 constexpr size_t kRetinaNetMaps = 5;     // P3 to P7
@@ -22,11 +22,11 @@ constexpr size_t kFirstLevel = 3;
 }  // namespace
 
 FeaturePyramid::FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse,
-                               at::Generator& generator, Kind kind)
+                               at::Generator& generator, Coarser coarser)
     : shapes_(maps) {
   if (maps.size() == 1) add_upsamples(image_height, generator);
-  if (fuse) add_fusion(kind == Kind::kRetinaNet ? make_kaiming_conv : make_xavier_conv, generator);
-  kind == Kind::kRetinaNet ? add_extra_blocks(generator) : add_extras(generator);
+  if (fuse) add_fusion(coarser == Coarser::kP6P7 ? make_kaiming_conv : make_xavier_conv, generator);
+  coarser == Coarser::kP6P7 ? add_extra_blocks(generator) : add_extras(generator);
 }
 
 void FeaturePyramid::add_upsamples(int64_t image_height, at::Generator& generator) {

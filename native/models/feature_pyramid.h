@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "models/backbone.h"
 #include "models/layers.h"
+#include "models/neck.h"
 #include "models/weight_cache.h"
 
 namespace dinov3_det {
@@ -19,26 +19,21 @@ namespace dinov3_det {
 //   FeaturePyramidNetwork);
 // - coarser maps follow, each half as large: until one is 3 cells wide and high or less, as in SSD (Liu et al. 2016),
 //   or until there are five, as in RetinaNet (Lin et al. 2017), which calls them P3 to P7.
-class FeaturePyramid {
+class FeaturePyramid : public Neck {
  public:
   // Which coarser maps there are, and how all weights begin: Xavier uniform, as torchvision's SSD initialises its extra
   // layers, or as its FeaturePyramidNetwork and LastLevelP6P7.
-  enum class Kind { kSsd, kRetinaNet };
+  enum class Coarser { kExtras, kP6P7 };
 
-  // `maps`: those of the backbone, finest first, for pictures of this height. Biases are 0; without a generator the
+  // `maps`: those of the backbone, finest first, for images of this height. Biases are 0; without a generator the
   // weights are 0 too.
   FeaturePyramid(const std::vector<MapShape>& maps, int64_t image_height, bool fuse, at::Generator& generator,
-                 Kind kind = Kind::kSsd);
+                 Coarser coarser = Coarser::kExtras);
 
-  // The backbone's maps, all of one type, in which this computes -> the pyramid's maps [N, C_k, h_k, w_k] in that type,
-  // finest first.
-  std::vector<at::Tensor> forward(std::vector<at::Tensor> maps);
-
-  const std::vector<MapShape>& map_shapes() const { return shapes_; }
-  NamedTensors parameters() const;
-
-  // The same forward as a TorchScript module on the CPU.
-  torch::jit::Module script(ScriptBuilder& builder) const;
+  std::vector<at::Tensor> forward(std::vector<at::Tensor> maps) override;
+  const std::vector<MapShape>& map_shapes() const override { return shapes_; }
+  NamedTensors parameters() const override;
+  torch::jit::Module script(ScriptBuilder& builder) const override;
 
  private:
   // 2x2 deconvolution of stride 2, LayerNorm, GELU.

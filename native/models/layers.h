@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
 
 namespace torch::jit {
 struct Module;

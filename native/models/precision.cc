@@ -3,7 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
-#include "cpu.h"
+#include "base/cpu.h"
 
 namespace dinov3_det {
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -47,6 +48,20 @@ at::Tensor RetinaNetHead::score(const Tower& tower, const std::vector<at::Tensor
 
 HeadOutput RetinaNetHead::forward(const std::vector<at::Tensor>& maps) {
   return {score(classification_, maps, num_classes_), score(regression_, maps, 4)};
+}
+
+std::unique_ptr<DetectionHead> make_retinanet_head(const HeadInput& input, at::Generator& generator) {
+  TORCH_CHECK(input.scores == Scoring::kSigmoid, "expected scores sigmoid for a RetinaNet head but received ",
+              name_of(kScorings, input.scores));
+  const std::vector<MapShape>& maps = input.maps;
+  const std::vector<int64_t>& per_location = input.boxes_per_location;
+  TORCH_CHECK(maps.size() <= per_location.size(), "a RetinaNet head needs default boxes for each of ", maps.size(),
+              " maps");
+  const bool is_fused =
+      std::ranges::all_of(maps, [&](const MapShape& map) { return map.channels == maps[0].channels; });
+  TORCH_CHECK(is_fused && std::ranges::all_of(per_location, [&](int64_t count) { return count == per_location[0]; }),
+              "a RetinaNet head looks at fused maps, with as many default boxes in each cell");
+  return std::make_unique<RetinaNetHead>(maps[0].channels, per_location[0], input.num_classes, generator);
 }
 
 NamedTensors RetinaNetHead::parameters() const {

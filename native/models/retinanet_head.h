@@ -2,6 +2,7 @@
 
 #include <ATen/Generator.h>
 
+#include <memory>
 #include <vector>
 
 #include "models/detection_head.h"
@@ -15,8 +16,8 @@ namespace dinov3_det {
 // compute in the type of the maps, what is on top of them in float32.
 class RetinaNetHead : public DetectionHead {
  public:
-  // Initialised as the reference: normal weights of deviation .01, zero biases, and for the classes those with which
-  // every score is .01. num_classes includes the background, whose column is unused.
+  // Initialised as the reference: normal weights of deviation 0.01, zero biases, and for the classes those with which
+  // every score is 0.01. num_classes includes the background, whose column is unused.
   RetinaNetHead(int64_t in_channels, int64_t anchors_per_location, int64_t num_classes, at::Generator& generator);
 
   // The maps are of the one number of channels.
@@ -38,5 +39,8 @@ class RetinaNetHead : public DetectionHead {
   int64_t num_classes_;
   WeightCache weights_;
 };
+
+// Throws for scores that are not sigmoids, and for maps that are not fused.
+std::unique_ptr<DetectionHead> make_retinanet_head(const HeadInput& input, at::Generator& generator);
 
 }  // namespace dinov3_det

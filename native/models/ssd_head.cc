@@ -2,10 +2,40 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
+#include "base/error.h"
+
 namespace dinov3_det {
+
+namespace {
+
+// RetinaNet (Lin et al. 2017, section 4.1): the score that every default box starts with when each is trained on.
+constexpr double kPriorProbability = 0.01;
+
+// One entry per list of aspect ratios; entries beyond the maps repeat the last map's channels, as the article builds
+// its head.
+std::vector<int64_t> head_channels(const std::vector<MapShape>& maps, size_t entries) {
+  if (maps.size() > entries) {
+    throw Error("WEIGHTS_MISMATCH", "The backbone returns " + std::to_string(maps.size()) +
+                                        " feature maps but the SSD head has " + std::to_string(entries) +
+                                        " entries; give one list of aspect ratios per map");
+  }
+  std::vector<int64_t> channels;
+  for (size_t k = 0; k < entries; k++) channels.push_back(maps[std::min(k, maps.size() - 1)].channels);
+  return channels;
+}
+
+}  // namespace
+
+std::unique_ptr<DetectionHead> make_ssd_head(const HeadInput& input, at::Generator& generator) {
+  const std::optional<double> prior =
+      input.scores == Scoring::kSigmoid ? std::optional(kPriorProbability) : std::nullopt;
+  return std::make_unique<SsdHead>(head_channels(input.maps, input.boxes_per_location.size()), input.boxes_per_location,
+                                   input.num_classes, generator, prior);
+}
 
 SsdHead::SsdHead(const std::vector<int64_t>& in_channels, const std::vector<int64_t>& anchors_per_location,
                  int64_t num_classes, at::Generator& generator, std::optional<double> prior)

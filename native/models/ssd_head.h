@@ -2,6 +2,7 @@
 
 #include <ATen/Generator.h>
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -32,5 +33,8 @@ class SsdHead : public DetectionHead {
   int64_t num_classes_;
   WeightCache weights_;
 };
+
+// Throws WEIGHTS_MISMATCH for more maps than entries.
+std::unique_ptr<DetectionHead> make_ssd_head(const HeadInput& input, at::Generator& generator);
 
 }  // namespace dinov3_det

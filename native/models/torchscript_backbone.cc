@@ -4,13 +4,11 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/serialization/import.h>
 
 #include <set>
-#include <sstream>
 
-#include "error.h"
-#include "models/script_builder.h"
+#include "base/error.h"
+#include "models/script/script_builder.h"
 
 namespace dinov3_det {
 
@@ -128,14 +126,12 @@ class TorchScriptBackbone : public Backbone {
 
 std::unique_ptr<Backbone> load_torchscript_backbone(const std::string& archive,
                                                     const std::optional<NodeKinds>& allowed) {
-  std::istringstream stream(archive);
-  torch::jit::Module module = torch::jit::load(stream, at::kCPU);
+  torch::jit::Module module = load_program(archive, allowed);
   if (is_script_of(module, kDetectorClass)) {
     throw Error("WEIGHTS_MISMATCH",
                 "The TorchScript file is a whole detector, as dinov3-det export writes it, and no backbone; export the "
                 "backbone alone (--part backbone), or the weights as safetensors");
   }
-  if (allowed) check_nodes(module, *allowed);
   return std::make_unique<TorchScriptBackbone>(std::move(module));
 }
 

@@ -2,10 +2,12 @@
 
 #include <ATen/core/class_type.h>
 #include <torch/csrc/jit/api/function_impl.h>
-#include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/serialization/import.h>
 
-#include "error.h"
+#include <sstream>
+
+#include "base/error.h"
 
 namespace dinov3_det {
 
@@ -31,8 +33,6 @@ void check_block(const torch::jit::Block& block, const std::string& function, co
   }
 }
 
-}  // namespace
-
 void check_nodes(const torch::jit::Module& module, const NodeKinds& allowed) {
   // The unit owns the methods of every class in the archive and the functions beside them.
   for (torch::jit::Function* function : module._ivalue()->compilation_unit()->get_functions()) {
@@ -40,6 +40,15 @@ void check_nodes(const torch::jit::Module& module, const NodeKinds& allowed) {
     const torch::jit::GraphFunction& compiled = torch::jit::toGraphFunction(*function);
     check_block(*compiled.graph()->block(), function->qualname().qualifiedName(), allowed);
   }
+}
+
+}  // namespace
+
+torch::jit::Module load_program(const std::string& archive, const std::optional<NodeKinds>& allowed) {
+  std::istringstream stream(archive);
+  torch::jit::Module module = torch::jit::load(stream, at::kCPU);
+  if (allowed) check_nodes(module, *allowed);
+  return module;
 }
 
 }  // namespace dinov3_det

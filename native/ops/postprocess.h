@@ -6,11 +6,11 @@
 #include <optional>
 #include <vector>
 
-#include "image_size.h"
-#include "models/detection_head.h"
-#include "names.h"
+#include "base/image_size.h"
+#include "base/names.h"
 #include "ops/class_scores.h"
 #include "ops/default_boxes.h"
+#include "ops/head_output.h"
 
 namespace dinov3_det {
 

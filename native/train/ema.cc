@@ -8,13 +8,11 @@
 
 namespace dinov3_det {
 
-Ema::Ema(NamedTensors tensors, double decay)
-    : model_(std::move(tensors)),
+Ema::Ema(HeldWeights& held, NamedTensors tensors, double decay)
+    : WeightKeeper(held, "the trained weights", std::move(tensors)),
       updates_(at::zeros({}, at::kFloat)),
-      share_(at::zeros({}, model_.front().tensor.options().dtype(at::kFloat).requires_grad(false))),
-      decay_(decay) {
-  for (const NamedTensor& entry : model_) other_.push_back(entry.tensor.detach().clone());
-}
+      share_(at::zeros({}, model().front().tensor.options().dtype(at::kFloat).requires_grad(false))),
+      decay_(decay) {}
 
 void Ema::prepare(int64_t uncounted) {
   const double n = updates() + static_cast<double>(uncounted) + 1;
@@ -22,13 +20,15 @@ void Ema::prepare(int64_t uncounted) {
 }
 
 void Ema::update(const at::Tensor& found_inf) {
+  TORCH_CHECK(is_exchanged(), "the average takes in the trained weights only while the model holds these");
   const c10::NoGradGuard no_grad;
   const at::Tensor share = share_ * (1 - found_inf);
-  for (size_t i = 0; i < model_.size(); i++) {
-    if (other_[i].is_floating_point()) {
-      other_[i].lerp_(model_[i].tensor, share.to(other_[i].scalar_type()));
+  for (size_t i = 0; i < model().size(); i++) {
+    const at::Tensor& average = kept()[i];
+    if (average.is_floating_point()) {
+      average.lerp_(model()[i].tensor, share.to(average.scalar_type()));
     } else {
-      other_[i].copy_(model_[i].tensor);
+      average.copy_(model()[i].tensor);
     }
   }
 }
@@ -37,7 +37,7 @@ void Ema::count(int64_t updates) { this->updates() += static_cast<float>(updates
 
 NamedTensors Ema::state() const {
   NamedTensors named;
-  for (size_t i = 0; i < model_.size(); i++) named.push_back({model_[i].name + ".trained", other_[i]});
+  for (size_t i = 0; i < model().size(); i++) named.push_back({model()[i].name + ".trained", kept()[i]});
   named.push_back({"average.updates", updates_});
   return named;
 }

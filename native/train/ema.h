@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "models/exchange.h"
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
+#include "models/weight_keeper.h"
 
 namespace dinov3_det {
 
@@ -16,10 +16,10 @@ namespace dinov3_det {
 //
 // The model itself holds the average: who detects, saves or exports gets that. Only for a training step
 // `TrainedWeights` puts the trained weights in its place.
-class Ema {
+class Ema : public WeightKeeper {
  public:
-  // The tensors of a model, each a weight to train and so far its average too.
-  Ema(NamedTensors tensors, double decay);
+  // The tensors of a model that holds its own, each a weight to train and so far its average too.
+  Ema(HeldWeights& held, NamedTensors tensors, double decay);
 
   // To be called before an update that follows so many that are not counted yet.
   void prepare(int64_t uncounted);
@@ -35,18 +35,14 @@ class Ema {
   // What the model does not hold, to be saved with it: "<tensor>.trained", and the number of updates.
   NamedTensors state() const;
 
-  void exchange() { dinov3_det::exchange(model_, other_); }
-
  private:
   float& updates() const { return *updates_.data_ptr<float>(); }
 
-  NamedTensors model_;
-  std::vector<at::Tensor> other_;  // trained weights; the average while these are in the model
-  at::Tensor updates_;             // scalar, on the host
-  at::Tensor share_;               // scalar on the model's device: of the trained weights, 1 - d
+  at::Tensor updates_;  // scalar, on the host
+  at::Tensor share_;    // scalar on the model's device: of the trained weights, 1 - d
   double decay_;
 };
 
-using TrainedWeights = Exchanged<Ema>;
+using TrainedWeights = Exchanged;
 
 }  // namespace dinov3_det

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "names.h"
+#include "base/names.h"
+#include "ops/class_scores.h"
 
 namespace dinov3_det {
 
@@ -21,6 +22,11 @@ constexpr Names<BoxLoss, 5> kBoxLosses{{{"smooth-l1", BoxLoss::kSmoothL1},
 enum class Assigner { kSsd, kRetinaNet, kAtss };
 constexpr Names<Assigner, 3> kAssigners{
     {{"ssd", Assigner::kSsd}, {"retinanet", Assigner::kRetinaNet}, {"atss", Assigner::kAtss}}};
+
+// What the scores of a detector mean that is trained with a class loss.
+constexpr Scoring scoring_of(ClassLoss loss) {
+  return loss == ClassLoss::kFocal ? Scoring::kSigmoid : Scoring::kSoftmax;
+}
 
 // What a detector is trained on; the defaults are torchvision's SSD.
 struct LossOptions {

@@ -2,10 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/detection_head.h"
+#include "data/targets.h"
 #include "ops/default_boxes.h"
+#include "ops/head_output.h"
 #include "train/loss_options.h"
-#include "train/targets.h"
 
 namespace dinov3_det {
 

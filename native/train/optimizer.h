@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "models/named_tensor.h"
+#include "base/named_tensor.h"
 
 namespace dinov3_det {
 
@@ -64,8 +64,8 @@ class Optimizer {
   double weight_decay_;
 };
 
-// "adamw": torch.optim.AdamW's defaults (betas .9 .999, eps 1e-8, weight decay .01, decoupled).
-// "sgd": momentum .9, Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
+// "adamw": torch.optim.AdamW's defaults (betas 0.9 0.999, eps 1e-8, weight decay 0.01, decoupled).
+// "sgd": momentum 0.9, Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
 // gradient). `options` has one entry for each parameter, or none at all.
 std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters,
                                           std::vector<ParameterOptions> options = {});

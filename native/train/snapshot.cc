@@ -4,12 +4,21 @@
 
 namespace dinov3_det {
 
-Snapshot::Snapshot(const DetectorModel& model, const TrainStep& training) {
+namespace {
+
+NamedTensors changing(const DetectorModel& model) {
+  NamedTensors tensors;
   for (const NamedTensor& parameter : model.parameters()) {
-    if (parameter.tensor.requires_grad()) model_.push_back(parameter);
+    if (parameter.tensor.requires_grad()) tensors.push_back(parameter);
   }
-  append(model_, "", model.buffers());
-  for (const NamedTensor& entry : model_) weights_.push_back(entry.tensor.detach().clone());
+  append(tensors, "", model.buffers());
+  return tensors;
+}
+
+}  // namespace
+
+Snapshot::Snapshot(DetectorModel& model, const TrainStep& training)
+    : WeightKeeper(model.held_weights(), "the weights of a snapshot", changing(model)) {
   for (const auto& [name, tensor] : training.state()) optimizer_.push_back({name, tensor.detach().clone()});
 }
 

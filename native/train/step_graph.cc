@@ -12,7 +12,7 @@
 #include <exception>
 #include <utility>
 
-#include "train/targets.h"
+#include "data/targets.h"
 
 namespace dinov3_det {
 

@@ -17,7 +17,7 @@
 namespace dinov3_det {
 
 // A training step as one piece of work for the device: recorded, then replayed, in which the host has no part. What it
-// takes from the host lies in tensors of fixed sizes: pictures, ground truth with room for more objects than there are,
+// takes from the host lies in tensors of fixed sizes: images, ground truth with room for more objects than there are,
 // and the learning rate.
 //
 // The first batches are done plainly, so that LibTorch's libraries have chosen kernels and made workspaces. Then a step

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "levers.h"
+#include "base/levers.h"
 #include "memory/out_of_memory.h"
 #include "train/multibox_loss.h"
 
@@ -32,7 +32,7 @@ std::vector<ParameterOptions> options_of(const NamedTensors& parameters,
   return options;
 }
 
-// The pictures from `begin` on, at most `size` of them, with their ground truth.
+// The images from `begin` on, at most `size` of them, with their ground truth.
 Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
   const int64_t count = std::min(size, batch.pixels.size(0) - begin);
   const auto of = [&](const at::Tensor& tensor) { return tensor.narrow(0, begin, count); };
@@ -41,6 +41,14 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
 
 // What the multibox loss divides the sum of so many terms by.
 at::Tensor divisor(const at::Tensor& terms, at::ScalarType type) { return terms.clamp_min(1).to(type); }
+
+void check_scores(Scoring scores, ClassLoss loss) {
+  TORCH_CHECK(scores == scoring_of(loss), "expected a class loss for a detector whose scores are ",
+              name_of(kScorings, scores), " but received ", name_of(kClassLosses, loss), ", which trains ",
+              name_of(kScorings, scoring_of(loss)),
+              " scores; train with another class loss, or create the detector with scores ",
+              name_of(kScorings, scoring_of(loss)));
+}
 
 // Whether the device can do a step as a graph, which is the same every time.
 bool is_replayable(const DetectorModel& model, const TrainOptions& options) {
@@ -73,16 +81,18 @@ class KeptBuffers {
 TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& options)
     : model_(std::move(model)),
       results_(model_->device(), options.look_every.value_or(model_->device().is_cpu() ? 1 : kLookEvery)),
+      loss_(options.loss),
       clip_grad_norm_(options.clip_grad_norm),
       micro_batch_size_(options.micro_batch_size),
       drop_path_(options.drop_path) {
+  check_scores(model_->scoring(), loss_.classification);
   model_->set_trainable(options.fine_tune);
   const NamedTensors parameters = trainable(model_->parameters());
   optimizer_ = make_optimizer(options.optimizer, parameters, options_of(parameters, options.parameters));
   if (options.ema_decay) {
     NamedTensors averaged = parameters;
     append(averaged, "", model_->buffers());
-    ema_ = std::make_unique<Ema>(std::move(averaged), *options.ema_decay);
+    ema_ = std::make_unique<Ema>(model_->held_weights(), std::move(averaged), *options.ema_decay);
   }
   if (is_replayable(*model_, options)) {
     parameters_ = model_->parameters();
@@ -95,6 +105,7 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
 std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
   check_labels(batch.targets, model_->num_classes());
   results_.throw_failure();
+  model_->held_weights().check_own("a training step");
   if (ema_) ema_->prepare(results_.pending());
   const TrainedWeights trained(ema_.get());
   with_enough_memory("a training step " + describe(batch), [&] {
@@ -143,7 +154,7 @@ at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate
 // Losses and gradients; of a part of a batch both are times the number of their terms.
 TrainStep::Losses TrainStep::add_gradients(const Batch& batch, bool whole) {
   const MultiboxLoss loss = multibox_loss(model_->forward(batch.pixels), to_device(batch.targets, model_->device()),
-                                          model_->default_boxes(), model_->loss());
+                                          model_->default_boxes(), loss_);
   const at::Tensor total = loss.bbox_regression + loss.classification;
   (whole ? total : total * divisor(loss.terms, at::kFloat)).backward();
   const at::Tensor values =

@@ -8,6 +8,7 @@
 #include "data/batch.h"
 #include "models/detector_model.h"
 #include "train/ema.h"
+#include "train/loss_options.h"
 #include "train/optimizer.h"
 #include "train/step_graph.h"
 #include "train/step_results.h"
@@ -15,12 +16,13 @@
 namespace dinov3_det {
 
 struct TrainOptions {
-  std::string optimizer;                 // "adamw" or "sgd"
-  bool fine_tune;                        // the backbone too, or the head alone
+  std::string optimizer;  // "adamw" or "sgd"
+  bool fine_tune;         // the backbone too, or the head alone
+  LossOptions loss = {};
   std::optional<double> clip_grad_norm;  // largest L2 norm of all gradients together
   // Those that are stepped otherwise than the rest, by name; names of what is not trained are ignored.
   std::unordered_map<std::string, ParameterOptions> parameters = {};
-  std::optional<int64_t> micro_batch_size = {};  // the most pictures that go through the model together
+  std::optional<int64_t> micro_batch_size = {};  // the most images that go through the model together
   std::optional<double> ema_decay = {};          // keep an average of the weights, as Ema does
   double drop_path = 0;                          // as Backbone::set_drop_path
   std::optional<int64_t> look_every = {};        // steps; by default one on the CPU and kLookEvery on a GPU
@@ -33,14 +35,15 @@ constexpr int64_t kLookEvery = 10;
 // Everything that training adds to a model.
 class TrainStep {
  public:
+  // Throws for a class loss of which the model's scores have another meaning.
   TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& options);
 
   // Forward, loss, backward, clipping, optimizer, average. Never waits for the device but to look at results, and gives
   // those of all steps since the last look: none, or one each time where every step is looked at. Throws
   // LOSS_NOT_FINITE, once the results of earlier steps are given, with weights and buffers as they were before the step
   // that it is about; steps that followed it unknowingly have changed nothing. A batch of more than micro_batch_size
-  // pictures goes through the model in parts; gradients and losses are those of the whole: the loss of a part, a mean
-  // over its positives (or its pictures, with focal loss), counts as often as it has such. (Batch norm, if a backbone
+  // images goes through the model in parts; gradients and losses are those of the whole: the loss of a part, a mean
+  // over its positives (or its images, with focal loss), counts as often as it has such. (Batch norm, if a backbone
   // has it, sees the parts.) The seed is of what is random in the step: drop path.
   std::vector<StepResult> run(const Batch& batch, double learning_rate, uint64_t seed);
 
@@ -73,6 +76,7 @@ class TrainStep {
   StepResults results_;
   NamedTensors parameters_;           // of the model, those that are not trained too
   std::unique_ptr<StepGraph> graph_;  // null where a step is not recorded
+  LossOptions loss_;
   std::optional<double> clip_grad_norm_;
   std::optional<int64_t> micro_batch_size_;
   double drop_path_;

@@ -12,6 +12,7 @@ import {
   type TrainingOptions,
 } from '../../lib/binding.ts';
 import type { DefaultBoxOptions } from '../../lib/model/default-box-options.ts';
+import type { ClassLossName } from '../../lib/model/loss-options.ts';
 import { layoutSafetensors } from '../../lib/weights/safetensors.ts';
 import { temporaryFolder } from '../support/voc.ts';
 import { imageOf, type Tensor, weight } from './support.ts';
@@ -37,6 +38,9 @@ export const options: NativeDetectorOptions & { defaultBoxes: DefaultBoxOptions 
   device: 'cpu',
   precision: 'fp32',
 };
+
+/** What a detector's scores have to mean that is trained with this loss. */
+export const scoresFor = (classification: ClassLossName) => (classification === 'focal' ? 'sigmoid' : 'softmax');
 
 /** Lets everything through, so that results can be compared. */
 export const allDetections = { scoreThreshold: 0, nmsThreshold: 0.45, topkCandidates: 400, maxDetections: 200 };
@@ -128,11 +132,14 @@ export async function trained(training: TrainingOptions, steps = 1, lr = 1e-3) {
 }
 
 /** How the first SGD step moves a weight, by lr * 1.9 * gradient: with a rate that dwarfs the weights the move is the gradient. */
-export async function gradientsOf(detector: DetectorHandle, batch: BatchHandle, clipGradNorm?: number) {
+export async function gradientsOf(
+  detector: DetectorHandle,
+  batch: BatchHandle,
+  more: Omit<Partial<TrainingOptions>, 'optimizer'> = {},
+) {
   const learningRate = 1e6;
   const before = await readFloats(detector, 'model');
-  const training = { optimizer: 'sgd', fineTune: true };
-  await addon.startTraining(detector, clipGradNorm === undefined ? training : { ...training, clipGradNorm });
+  await addon.startTraining(detector, { ...more, optimizer: 'sgd', fineTune: true });
   const step = await oneStep(detector, batch, learningRate);
   const after = await readFloats(detector, 'model');
   const gradients = [...before].map(([name, values]) => {

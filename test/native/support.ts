@@ -53,7 +53,7 @@ export interface BoxLayout {
   boxWeights?: BoxWeights;
 }
 
-/** What test/native/test_addon.cc exports: the core's operations, synchronous, on plain values. */
+/** What test/native/addon exports: the core's operations, synchronous, on plain values. */
 export interface TestAddon {
   defaultBoxes(options: DefaultBoxOptions, grids: Size[], image: Size): Tensor;
   anchors(options: AnchorOptions, grids: Size[], image: Size): Tensor;
@@ -180,6 +180,8 @@ export interface TestAddon {
     steps: readonly GraphStep[],
     graphs?: SimulatedGraphs,
   ): GraphSteps;
+  /** What is said of each way to take other weights for a model's own, '' for nothing; its state before and after these. */
+  weightConflicts(detector: NativeDetectorOptions, training: TrainingOptions, objects: TypedObjects): WeightConflicts;
   /** From now on training in this process has such graphs on the CPU, or none. */
   simulateGraphs(graphs?: SimulatedGraphs): void;
 }
@@ -199,7 +201,7 @@ export interface SimulatedGraphs {
   /** Where they throw: an operator while it is recorded, too. */
   failure?: 'begin' | 'end' | 'replay' | `aten::${string}`;
   /** They read the pictures of the step that was recorded. */
-  keepsPictures?: boolean;
+  keepsImages?: boolean;
 }
 
 export interface GraphSteps {
@@ -216,6 +218,17 @@ export interface GraphSteps {
   refusal: string;
   /** What the last graph read and had not made itself. */
   read: string[];
+}
+
+export interface WeightConflicts extends Record<'before' | 'after', Record<string, Float32Array>> {
+  /** While the model holds a snapshot's weights: to exchange them again, to train, to take another snapshot. */
+  exchange: string;
+  step: string;
+  snapshot: string;
+  /** To average while the model holds its own weights. */
+  average: string;
+  /** A step once it holds its own again. */
+  nextStep: string;
 }
 
 /** As in a `BatchSpec`. */

@@ -130,6 +130,13 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     for (const value of notObjects) await expect(call(name, value)).rejects.toThrow(TypeError);
   });
 
+  it('setThreads without a whole number from 1', async () => {
+    for (const value of notNumbers)
+      await expect(call('setThreads', value), describeValue(value)).rejects.toThrow(TypeError);
+    for (const value of [...notIntegers, 0, 2 ** 17])
+      await expect(call('setThreads', value)).rejects.toThrow(RangeError);
+  });
+
   it('freePixels without a typed array', async () => {
     for (const value of [...notObjects, {}, [], new ArrayBuffer(8), new DataView(new ArrayBuffer(8))]) {
       await expect(call('freePixels', value), describeValue(value)).rejects.toThrow(TypeError);
@@ -148,8 +155,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       seed: notNumbers.filter((value) => value !== undefined),
       device: notStrings,
       defaultBoxes: notObjects,
-      loss: [...notObjects.slice(1), {}, { classification: 'focal', box: 'giou', backgroundNegatives: 0 }],
-      assigner: notStrings.slice(1),
+      scores: notStrings.slice(1),
       head: notStrings.slice(1),
     }),
     ...spoiled(boxes, {
@@ -171,11 +177,7 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       imageSize: [...notIntegers, 0, 2 ** 40].map((width) => ({ width, height: 64 })),
       numClasses: [...notIntegers, 0],
       seed: notIntegers,
-      loss: [
-        { classification: 'vocal', box: 'giou', backgroundNegatives: false },
-        { classification: 'focal', box: '', backgroundNegatives: false },
-      ],
-      assigner: ['', 'ats'],
+      scores: ['', 'softmaxes'],
       head: ['', 'yolo'],
     }),
     ...spoiled(boxes, {
@@ -309,6 +311,8 @@ describe('wrong arguments throw TypeError or RangeError', () => {
       {
         optimizer: notStrings,
         fineTune: [undefined, null, 0, 'true'],
+        loss: [...notObjects.slice(1), {}, { classification: 'focal', box: 'giou', backgroundNegatives: 0 }],
+        assigner: notStrings.slice(1),
         clipGradNorm: [null, '1', true, {}],
         parameters: [
           null,
@@ -331,6 +335,11 @@ describe('wrong arguments throw TypeError or RangeError', () => {
     spoiled(
       { optimizer: 'sgd', fineTune: true },
       {
+        loss: [
+          { classification: 'vocal', box: 'giou', backgroundNegatives: false },
+          { classification: 'focal', box: '', backgroundNegatives: false },
+        ],
+        assigner: ['', 'ats'],
         parameters: [
           [{ name: 'a', learningRateFactor: -1, weightDecay: 0 }],
           [{ name: 'a', learningRateFactor: 1, weightDecay: Number.NaN }],

@@ -25,7 +25,8 @@ function batchOf(count: number) {
 const messageOf = (error: { code: string; message: string }) => `${error.code}: ${error.message}`;
 const failure = (call: Promise<unknown>) => call.then(() => 'no error', messageOf);
 
-const detector = await addon.createDetector({ ...options, imageSize: size, threads: 2 });
+await addon.setThreads(2);
+const detector = await addon.createDetector({ ...options, imageSize: size });
 await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
 const [small, large] = [await batchOf(1), await batchOf(96)];
 await oneStep(detector, small, 1e-4);

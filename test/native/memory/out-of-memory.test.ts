@@ -32,8 +32,8 @@ describe.skipIf(!canLimit)('memory that runs out (needs prlimit of Linux)', () =
   it('is an OUT_OF_MEMORY that names the batch; the weights stay, and the next call works', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child]);
     const found = JSON.parse(stdout);
-    expect(found.training).toMatch(/^OUT_OF_MEMORY: .*a training step with a batch of 96 pictures of 512x512/);
-    expect(found.detection).toMatch(/^OUT_OF_MEMORY: .*detection with a batch of 96 pictures of 512x512/);
+    expect(found.training).toMatch(/^OUT_OF_MEMORY: .*a training step with a batch of 96 images of 512x512/);
+    expect(found.detection).toMatch(/^OUT_OF_MEMORY: .*detection with a batch of 96 images of 512x512/);
     expect(found.copy).toMatch(/^OUT_OF_MEMORY: .*a copy of the weights/);
     expect(found.losses[1]).toBe(found.losses[0]);
     expect(found.detections).toBeGreaterThan(0);

@@ -38,12 +38,13 @@ function retinaNet(more: Partial<NativeDetectorOptions> = {}, imageSize = { widt
   const {
     preset: _,
     postprocess: __,
+    loss: ___,
+    assigner: ____,
     ...config
-  } = presetConfig('article', 'convnext_test', imageSize, {
-    head: 'retinanet',
-  });
+  } = presetConfig('article', 'convnext_test', imageSize, { head: 'retinanet' });
   return {
     ...config,
+    scores: 'sigmoid',
     numClasses: 4,
     seed: 1,
     device: 'cpu',
@@ -54,6 +55,9 @@ function retinaNet(more: Partial<NativeDetectorOptions> = {}, imageSize = { widt
 
 const { postprocess } = presetConfig('article', 'convnext_test', { width: 128, height: 96 }, { head: 'retinanet' });
 const everything = { ...postprocess, scoreThreshold: 0 };
+const { loss, assigner } = presetConfig('article', 'convnext_test', { width: 128, height: 96 }, { head: 'retinanet' });
+/** As torchvision trains it. */
+const its = { optimizer: 'sgd', loss: loss!, assigner: assigner! };
 const scripted = async (name: string) => ({
   backbone: 'torchscript',
   torchscript: await readFile(fixture(`native/torchscript/${name}.pt`)),
@@ -92,7 +96,7 @@ describe("torchvision's RetinaNet on a ConvNeXt", () => {
 
   it('has its losses and every gradient, of a batch with a picture without objects', async () => {
     const batch = await batchOf(reference.targets, { width: 128, height: 96 });
-    const { step, gradients } = await gradientsOf(await weighted(retinaNet()), batch);
+    const { step, gradients } = await gradientsOf(await weighted(retinaNet()), batch, its);
     const { boxLoss, classLoss, gradientNorm } = reference;
     expectClose([step.boxLoss, step.classLoss, step.gradientNorm], [boxLoss, classLoss, gradientNorm], 1e-5);
     for (const [name, expected] of Object.entries(reference.gradients)) {
@@ -103,7 +107,7 @@ describe("torchvision's RetinaNet on a ConvNeXt", () => {
   it('has the same gradients in parts of a batch', async () => {
     const step = async (microBatchSize?: number) => {
       const detector = await weighted(retinaNet());
-      const training = { optimizer: 'sgd', fineTune: true, ...(microBatchSize && { microBatchSize }) };
+      const training = { ...its, fineTune: true, ...(microBatchSize && { microBatchSize }) };
       await addon.startTraining(detector, training);
       return oneStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-4);
     };
@@ -156,7 +160,7 @@ describe('a detector with the head of RetinaNet', () => {
   it('trains neck and head with a frozen backbone', async () => {
     const detector = await addon.createDetector(retinaNet());
     const before = await readBytes(detector, 'model');
-    await addon.startTraining(detector, { optimizer: 'sgd', fineTune: false });
+    await addon.startTraining(detector, { ...its, fineTune: false });
     await oneStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-2);
     const names = changed(before, await readBytes(detector, 'model'));
     expect(names).toEqual([...before.keys()].filter((name) => !name.startsWith('backbone.')).sort());
@@ -179,7 +183,7 @@ describe('a detector with the head of RetinaNet', () => {
       const detector = await addon.createDetector(retinaNet(await scripted(name), size));
       expect(addon.featureMaps(detector)).toHaveLength(5);
       expect(new Set(addon.featureMaps(detector).map(({ channels }) => channels)).size).toBe(1);
-      await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
+      await addon.startTraining(detector, { ...its, fineTune: true });
       expect((await oneStep(detector, await batchOf(), 1e-4)).positives).toBeGreaterThan(0);
     },
   );
@@ -196,6 +200,7 @@ describe('a detector with the head of RetinaNet', () => {
     const unfused = retinaNet({ features: 'last', fusion: 'none', defaultBoxes: { sizes: [[32]], aspectRatios: [1] } });
     const several = addon.createDetector({ ...unfused, ...(await scripted('tuple_of_maps')) });
     await expectError(several, 'NATIVE_ERROR', 'default boxes for each of 2 maps');
+    await expectError(addon.createDetector(retinaNet({ scores: 'softmax' })), 'NATIVE_ERROR', 'scores sigmoid', 'received softmax'); // biome-ignore format: one line
     const wrong = retinaNet({ head: 'yolo' as 'ssd' });
     expect(() => addon.createDetector(wrong)).toThrow('one of ssd, retinanet for native head');
   });
@@ -206,8 +211,8 @@ describe('a detector with the head of RetinaNet', () => {
       ['smooth-l1', 'ssd'],
     ] as const) {
       const loss = { classification: 'focal', box, backgroundNegatives: false } as const;
-      const detector = await addon.createDetector(retinaNet({ loss, assigner }));
-      await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
+      const detector = await addon.createDetector(retinaNet());
+      await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true, loss, assigner });
       const result = await oneStep(detector, await batchOf(reference.targets, { width: 128, height: 96 }), 1e-4);
       expect(Number.isFinite(result.loss) && result.positives > 0).toBe(true);
     }

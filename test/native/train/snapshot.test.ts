@@ -1,9 +1,14 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import type { DetectorHandle, NativeDetectorOptions, StatePart, TrainingOptions } from '../../../lib/binding.ts';
 import { fixture } from '../../support/shared.ts';
+import { temporaryFolder } from '../../support/voc.ts';
 import { addon, allDetections, batchOf, changed, options, readBytes } from '../detectors.ts';
+import { loadTestAddon, pattern } from '../support.ts';
+
+const core = await loadTestAddon();
 
 const torchscript = await readFile(fixture('native/torchscript/batch_norm.pt'));
 
@@ -79,5 +84,32 @@ describe('a snapshot of a detector', () => {
     const snapshot = await addon.takeSnapshot(detector);
     await expect(addon.takeSnapshot(snapshot)).rejects.toThrow('before startTraining');
     await expect(addon.trainStep(snapshot, batch, 1e-3)).rejects.toThrow('before startTraining');
+    const training = addon.startTraining(snapshot, { optimizer: 'sgd', fineTune: true });
+    await expect(training).rejects.toThrow('A snapshot cannot be trained');
+  });
+
+  it('is not given another state, which would be that of the detector', async () => {
+    const { detector } = await train({}, { optimizer: 'adamw', fineTune: true });
+    const snapshot = await addon.takeSnapshot(detector);
+    const expected = await parts(detector);
+    for (const part of ['model', 'optimizer'] as const) {
+      const reading = addon.readState(snapshot, part, 'never', []);
+      await expect(reading).rejects.toThrow('A snapshot cannot be given another state');
+    }
+    expect((await parts(detector)).map((part, i) => changed(part, expected[i]!))).toEqual([[], []]);
+  });
+
+  it('is exported with its own weights', async () => {
+    const { detector, step } = await train({}, { optimizer: 'adamw', fineTune: true });
+    const folder = await temporaryFolder();
+    const exported = async (name: string, handle: DetectorHandle) => {
+      await addon.writeDetectorScript(handle, join(folder, name), { ...allDetections, classes: ['a', 'b', 'c', 'd'] });
+      return core.runScript(join(folder, name), 'forward', [pattern('image', [1, 3, 64, 64])]);
+    };
+    const before = await exported('before.pt', detector);
+    const snapshot = await addon.takeSnapshot(detector);
+    await step(2);
+    expect(await exported('snapshot.pt', snapshot)).toEqual(before);
+    expect(await exported('after.pt', detector)).not.toEqual(before);
   });
 });

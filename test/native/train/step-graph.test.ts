@@ -87,8 +87,9 @@ const cases: Case[] = [
   },
   {
     name: 'ATSS, focal loss and CIoU',
-    detector: {
-      ...options,
+    detector: { ...options, scores: 'sigmoid' },
+    training: {
+      ...adamw,
       assigner: 'atss',
       loss: { classification: 'focal', box: 'ciou', backgroundNegatives: false },
     },
@@ -197,7 +198,7 @@ describe('steps are plain ones, and the reason is kept,', () => {
     ['the optimizer is left out', { without: 'aten::_fused_adamw_' }, /other numbers/, 1],
     ['a part of the backward pass is left out', { without: 'aten::convolution_backward' }, /other numbers/, 1],
     ['the sum of the loss is left out', { without: 'aten::sum' }, /other numbers/, 1],
-    ['the pictures are those of another step', { keepsPictures: true }, /other numbers/, 2],
+    ['the pictures are those of another step', { keepsImages: true }, /other numbers/, 2],
   ] as const)('where %s', (_, graphs, reason, replayed) => {
     const { numbers, ...rest } = run({ name: '', training, given, replayed }, graphs);
     expect(rest.refusal).toMatch(reason);
@@ -213,7 +214,7 @@ it('a plain step that fails gets the memory of a graph, for good', () => {
   const cut = { name: '', training: adamw, given, replayed: 3 };
   const { numbers, ...rest } = run(cut, {});
   expect(numbers).toEqual(run(cut).numbers);
-  expect(numbers.errors).toEqual(['expected pictures of 64x64 but the batch holds 64x1']);
+  expect(numbers.errors).toEqual(['expected images of 64x64 but the batch holds 64x1']);
   expect(rest).toMatchObject({ recorded: 1, replayed: 3, refusal: numbers.errors[0] });
 });
 

@@ -5,7 +5,7 @@ import type { BatchHandle, DetectorHandle, StatePart, StepResult, TrainingOption
 import type { AssignerName, BoxLossName, ClassLossName } from '../../../lib/model/loss-options.ts';
 import { fixture } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
-import { addon, batchOf, changed, objects, options, readBytes } from '../detectors.ts';
+import { addon, batchOf, changed, objects, options, readBytes, scoresFor } from '../detectors.ts';
 import { loadTestAddon } from '../support.ts';
 
 const test = await loadTestAddon();
@@ -38,7 +38,11 @@ describe('a training step', () => {
   )('never asks the device for a value: $assigner, $classification, $box', ({ assigner, classification, box }) => {
     const loss = { classification, box, backgroundNegatives: classification === 'hard-negative' };
     for (const given of [flat, none]) {
-      const operators = test.stepOperators({ ...options, assigner, loss }, training, given);
+      const operators = test.stepOperators(
+        { ...options, scores: scoresFor(classification) },
+        { ...training, assigner, loss },
+        given,
+      );
       expect(operators).toEqual(expect.arrayContaining(['aten::_fused_adamw_', 'aten::lerp_', 'aten::isfinite']));
       expect(operators.filter((name) => waiting.test(name))).toEqual([]);
     }

@@ -4,7 +4,8 @@ import { addon, batchOf, oneStep, options, weighted } from '../detectors.ts';
 
 /** Of the first steps of a model whose last maps are one tile each, and whose first ones are several. */
 async function losses(threads: number, precision: 'fp32' | 'bf16'): Promise<number[]> {
-  const detector = await weighted({ ...options, threads, precision });
+  await addon.setThreads(threads);
+  const detector = await weighted({ ...options, precision });
   await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
   const batch = await batchOf();
   const found: number[] = [];

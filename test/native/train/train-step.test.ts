@@ -15,6 +15,7 @@ import {
   options,
   readBytes,
   readFloats,
+  scoresFor,
   trained,
   weighted,
   writeFloats,
@@ -98,8 +99,9 @@ describe('training step', () => {
     ),
   )('lowers the loss on one batch: $classification, $box', async ({ classification, box }) => {
     const loss = { classification, box, backgroundNegatives: classification === 'hard-negative' };
-    const detector = await addon.createDetector({ ...options, loss, assigner: box === 'giou' ? 'atss' : 'ssd' });
-    await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true });
+    const detector = await addon.createDetector({ ...options, scores: scoresFor(classification) });
+    const assigner = box === 'giou' ? 'atss' : 'ssd';
+    await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true, loss, assigner });
     // One object as large as a cell, which ATSS gives a default box too, and a picture without any.
     const batch = await batchOf([
       { boxes: [[2, 3, 29, 30]], labels: [1] },
@@ -114,8 +116,9 @@ describe('training step', () => {
 
   it('learns from a picture without objects by focal loss and by background negatives alone', async () => {
     const firstStep = async (loss?: LossOptions) => {
-      const detector = await addon.createDetector({ ...options, ...(loss && { loss }) });
-      await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true });
+      const scores = scoresFor(loss?.classification ?? 'hard-negative');
+      const detector = await addon.createDetector({ ...options, scores });
+      await addon.startTraining(detector, { optimizer: 'sgd', fineTune: true, ...(loss && { loss }) });
       return oneStep(detector, await batchOf([{ boxes: [], labels: [] }]), 1e-3);
     };
     const hardNegative = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: true } as const;
@@ -124,6 +127,20 @@ describe('training step', () => {
     const focal = await firstStep({ ...hardNegative, classification: 'focal', backgroundNegatives: false });
     expect(focal.gradientNorm).toBeGreaterThan(0);
     expect(focal.boxLoss).toBe(0);
+  });
+
+  it.each([
+    ['softmax', 'focal', 'sigmoid'],
+    ['sigmoid', 'hard-negative', 'softmax'],
+  ] as const)('refuses to train scores %s with the class loss %s', async (scores, classification, others) => {
+    const detector = await addon.createDetector({ ...options, scores });
+    const loss = { classification, box: 'l1', backgroundNegatives: false } as const;
+    const training = { optimizer: 'sgd', fineTune: true } as const;
+    const starting = addon.startTraining(detector, { ...training, loss });
+    await expectError(starting, 'NATIVE_ERROR', `scores are ${scores}`, classification, `with scores ${others}`);
+    await expect(addon.trainStep(detector, await batchOf(), 1e-3)).rejects.toThrow('before startTraining');
+    await addon.startTraining(detector, { ...training, loss: { ...loss, classification: scores === 'softmax' ? 'hard-negative' : 'focal' } }); // biome-ignore format: one line
+    expect((await oneStep(detector, await batchOf(), 1e-3)).positives).toBeGreaterThan(0);
   });
 
   it('is the same every time', async () => {
@@ -216,7 +233,9 @@ describe('parameters with options of their own', () => {
 
 describe('gradient clipping', () => {
   async function moves(clipGradNorm?: number) {
-    const { step, gradients } = await gradientsOf(await addon.createDetector(options), await batchOf(), clipGradNorm);
+    const { step, gradients } = await gradientsOf(await addon.createDetector(options), await batchOf(), {
+      ...(clipGradNorm && { clipGradNorm }),
+    });
     return { gradient: [...gradients.values()].flatMap((values) => [...values]), norm: step.gradientNorm };
   }
 
@@ -338,7 +357,7 @@ describe('wrong use', () => {
       boxes: new Float32Array(0),
       labels: new Int32Array(0),
     });
-    const words = ['expected pictures of 64x64', '32x128'];
+    const words = ['expected images of 64x64', '32x128'];
     await expectError(oneStep(detector, batch, 1e-3), 'NATIVE_ERROR', ...words);
     await expectError(addon.detect(detector, batch, allDetections), 'NATIVE_ERROR', ...words);
   });
