@@ -12,7 +12,7 @@ const releasePlatforms = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64
 
 const allowedFiles = [
   /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
-  /^dist\/(?!demo\/)[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
+  /^dist\/[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.yaml$/,
   /^licenses\/[\w.-]+$/,
