@@ -1,6 +1,7 @@
 // `npm run check:package -- TARBALL [--every-platform]`: what must hold before anyone installs it. The addon of the
 // platform that this runs on must be in it, or with the option that of every platform, as in a release.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { homedir, tmpdir } from 'node:os';
 import { join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,14 +13,22 @@ const releasePlatforms = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64
 
 const allowedFiles = [
   /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
-  /^dist\/(?!demo\/)[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
+  /^dist\/[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.yaml$/,
-  /^licenses\/[\w.-]+$/,
+  /^dist\/images\/echarts\/LICENSE\.txt$/,
+  /^docs\/licenses\/[\w.-]+$/,
   /^lib\/[\w-]+\.md$/,
   /^scripts\/export_backbone\.py$/,
   /^prebuilds\/(linux|darwin|win32)-(x64|arm64)\/(node\.napi(\.glibc)?|loader\/libtorch_loader)\.node$/,
 ];
+
+/** The licence texts that go along, and whose they have to name. */
+const licenceTexts = {
+  LICENSE: [],
+  'docs/licenses/libtorch.txt': [],
+  'dist/images/echarts/LICENSE.txt': ['echarts', 'tslib', 'zrender'],
+};
 
 /** Bytes of the tarball: of everything that every platform shares, and of each prebuilt addon. */
 const sizeLimit = { shared: 1_000_000, platform: 900_000 };
@@ -67,6 +76,45 @@ const checks = [
     ];
   },
 
+  function licences({ names, folder }) {
+    return Object.entries(licenceTexts).flatMap(([path, packages]) => {
+      if (!names.includes(path)) return [`${path} is missing: npm run setup makes what belongs into dist`];
+      const text = readFileSync(join(folder, path), 'utf8');
+      const missing = packages.filter((name) => !new RegExp(`^${name} \\d`, 'm').test(text));
+      return missing.map((name) => `${path} lacks the licence of ${name}`);
+    });
+  },
+
+  /** What is bundled into dist for the package may still be imported by a dist that was compiled by hand. */
+  async function imports({ names, manifest, folder }) {
+    const { build } = await import('esbuild'); // not there before set-up
+    const options = {
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      write: false,
+      outdir: folder,
+    };
+    const { errors, metafile } = await build({
+      ...options,
+      absWorkingDir: folder,
+      entryPoints: names.filter((name) => /^dist\/.*\.c?js$/.test(name)),
+      metafile: true,
+      logLevel: 'silent',
+    }).catch((error) => error);
+    const installed = ['electron', ...Object.keys(manifest.dependencies)]; // Electron has its own in it
+    const isMissing = ({ path, external }) => external && !isBuiltin(path) && !installed.includes(packageOf(path));
+    return [
+      ...errors.map(({ text, location }) => `${location?.file}: ${text}`),
+      ...Object.entries(metafile?.inputs ?? {}).flatMap(([name, { imports }]) =>
+        imports
+          .filter(isMissing)
+          .map(({ path }) => `${name} imports ${path}, which an install does not bring: npm run setup makes dist anew`),
+      ),
+    ];
+  },
+
   function size({ names, tarball }) {
     const addons = names.filter((name) => /^prebuilds\/[^/]+\/[^/]+\.node$/.test(name)).length;
     const [bytes, limit] = [statSync(tarball).size, sizeLimit.shared + addons * sizeLimit.platform];
@@ -86,6 +134,8 @@ const checks = [
 
 const leavesOf = (entry) => (typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(leavesOf));
 
+const packageOf = (specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)[0];
+
 /** Everything that is wrong with a tarball, as sentences. */
 async function problemsOf(tarball, platforms) {
   const folder = mkdtempSync(join(tmpdir(), 'dinov3-det-package-'));
@@ -95,7 +145,8 @@ async function problemsOf(tarball, platforms) {
     const names = readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'));
-    const problems = checks.flatMap((check) => check({ names, manifest, tarball, folder, platforms }));
+    const context = { names, manifest, tarball, folder, platforms };
+    const problems = (await Promise.all(checks.map((check) => check(context)))).flat();
     return problems.length > 0 ? problems : await problemsByTools(tarball);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { bundleCharts } from './bundle-charts.mjs';
 import { withLock } from './lock.mjs';
 import { root, run, tool } from './program.mjs';
 
@@ -49,14 +50,17 @@ function arePackagesCurrent() {
 }
 
 async function compileTypeScript() {
-  const sources = hashOf('lib', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json');
-  if (readStamp().dist === sources && existsSync(join(root, 'dist'))) return;
+  const sources = ['lib', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'scripts/bundle-charts.mjs'];
+  // With what came of them: a dist that somebody compiled by hand has no bundle.
+  const state = () => hashOf(...sources, 'dist');
+  if (readStamp().dist === state()) return;
   say('compiling TypeScript');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   if ((await run(tool('tsc'), '-p', 'tsconfig.build.json')) !== 0)
     throw new Error('TypeScript did not compile: see above');
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755); // npx runs it as it is
-  writeStamp({ dist: sources });
+  await bundleCharts();
+  writeStamp({ dist: state() });
 }
 
 async function provideLibtorch() {

@@ -4,6 +4,7 @@ import { version } from '../base/version.ts';
 import { analyzeCommand } from './commands/analyze.ts';
 import { buildCommand } from './commands/build.ts';
 import { bundleCommand } from './commands/bundle.ts';
+import { demoCommand } from './commands/demo.ts';
 import { detectCommand } from './commands/detect.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
@@ -19,6 +20,7 @@ import { UsageError } from './usage-error.ts';
 const examples = `
 Examples:
   dinov3-det install
+  dinov3-det demo
   dinov3-det analyze --config configs/voc.yaml --output runs/analysis
   dinov3-det train --config configs/voc.yaml --epochs 20
   dinov3-det evaluate --checkpoint runs/train/best --config configs/voc.yaml
@@ -45,6 +47,7 @@ export function createProgram(): Command {
     previewCommand,
     analyzeCommand,
     summaryCommand,
+    demoCommand,
     doctorCommand,
     installCommand,
     buildCommand,

@@ -1,15 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { type EChartsCoreOption, init, use } from 'echarts/core';
-// Each by itself: 'echarts/charts' and 'echarts/components' load all that there are.
-import 'echarts/lib/chart/line.js';
-import 'echarts/lib/component/grid.js';
-import 'echarts/lib/component/legendPlain.js';
-import 'echarts/lib/component/title.js';
-import { SVGRenderer } from 'echarts/renderers';
 import sharp from 'sharp';
+import { type ChartOptions, createChart } from './echarts.ts';
 import { outlineChartText } from './font.ts';
-
-use([SVGRenderer]);
 
 export interface ChartSeries {
   name: string;
@@ -36,7 +28,7 @@ const MAX_DOTS = 60;
 export async function lineChartSvg(options: LineChartOptions): Promise<string> {
   const { title, xLabel, yLabel, series, yMin, width, height } = options;
   const xs = series.flatMap(({ points }) => points.map(([x]) => x));
-  const chart: EChartsCoreOption = {
+  const chart: ChartOptions = {
     title: { text: title, left: 'center', top: 12 },
     legend: { bottom: 10, itemGap: 32, show: series.length > 1 },
     grid: { left: 80, right: 32, top: 60, bottom: series.length > 1 ? 92 : 64, outerBoundsMode: 'none' },
@@ -69,12 +61,9 @@ export async function lineChartSvg(options: LineChartOptions): Promise<string> {
   return chartSvg(chart, width, height);
 }
 
-/**
- * A chart as SVG, in pixels, its text as outlines; who asks for another kind of chart registers it with echarts first. The first
- * one takes long: the event loop gets its turn after each step.
- */
-export async function chartSvg(options: EChartsCoreOption, width = 900, height = 560): Promise<string> {
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
+/** A chart as SVG, in pixels, its text as outlines. The first one takes long: the event loop gets its turn after each step. */
+export async function chartSvg(options: ChartOptions, width = 900, height = 560): Promise<string> {
+  const chart = await createChart(width, height);
   try {
     await setImmediate();
     chart.setOption({ animation: false, backgroundColor: '#fff', ...options });

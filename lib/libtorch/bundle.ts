@@ -188,7 +188,7 @@ async function licences({ dir }: Libtorch): Promise<[string, string][]> {
   const own = (await readdir(dir)).filter((name) => /^(LICENSE|NOTICE)/i.test(name));
   return [
     [into('dinov3-det.txt'), join(packageRoot, 'LICENSE')],
-    [into('libtorch.txt'), join(packageRoot, 'licenses', 'libtorch.txt')],
+    [into('libtorch.txt'), join(packageRoot, 'docs', 'licenses', 'libtorch.txt')],
     ...own.map((name): [string, string] => [into(`libtorch-${name}`), join(dir, name)]),
   ];
 }

@@ -1,17 +1,20 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { analyzeDataset } from '../../lib/analysis/analyze-dataset.ts';
 import { findLibtorch } from '../../lib/libtorch/find.ts';
+import { openSquares } from '../support/squares.ts';
 import { borrow, installPackage, manifest, packedPackage, program } from '../support/tarball.ts';
 
 /** An empty folder of somebody who has never seen this repository. */
 const folder = await mkdtemp(join(tmpdir(), 'dinov3-det-consumer-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
-const how = await installPackage(folder, await packedPackage());
+const { byNpm, how } = await installPackage(folder, await packedPackage());
+const installed = await Promise.all([namesIn(join(folder, 'node_modules')), bytesIn(join(folder, 'node_modules'))]);
 
 const cache = join(folder, 'cache');
 const env = { DINOV3_DET_CACHE: cache, LIBTORCH: undefined, LIBTORCH_USE_PYTORCH: undefined };
@@ -29,7 +32,47 @@ const entries = Object.keys(manifest.exports)
   .filter((path) => !/\.json$|\/preload$/.test(path))
   .map((path) => manifest.name + path.slice(1));
 
+async function namesIn(path: string): Promise<string[]> {
+  return (await readdir(path)).filter((name) => !name.startsWith('.'));
+}
+
+/** What the files of a folder take on a disk, which gives them whole blocks. */
+async function bytesIn(path: string): Promise<number> {
+  const files = (await readdir(path, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const sizes = await Promise.all(files.map(({ name, parentPath }) => stat(join(parentPath, name))));
+  return sizes.reduce((sum, { size }) => sum + 4096 * Math.ceil(size / 4096), 0);
+}
+
 describe(`the package, installed ${how}`, () => {
+  it.skipIf(!byNpm)("is small: at most 40 MB, with no chart library (needs npm's cache or registry)", () => {
+    const [names, bytes] = installed;
+    expect(names).toContain(manifest.name);
+    expect(names.filter((name) => /^(echarts|zrender|tslib)$/.test(name))).toEqual([]);
+    expect(bytes).toBeLessThanOrEqual(40 * 1024 ** 2);
+  });
+
+  it('draws every chart as the sources do, with the parts of the chart library in it', async () => {
+    const analysis = await analyzeDataset(await openSquares(join(folder, 'squares'), 7));
+    await write('analysis.json', JSON.stringify(analysis));
+    const charts = (base: URL, extension: string) => `
+      import { readFileSync } from 'node:fs';
+      const { lineChartSvg } = await import('${base}images/plot.${extension}');
+      const { analysisCharts } = await import('${base}analysis/report/charts.${extension}');
+      const points = [[1, 3], [2, null], [3, 1]];
+      const series = [{ name: 'a', points }, { name: 'b', points: [[0, 2]] }];
+      const svgs = { line: await lineChartSvg({ title: 'T', xLabel: 'x', yLabel: 'y', series }) };
+      const analysis = JSON.parse(readFileSync(${JSON.stringify(join(folder, 'analysis.json'))}, 'utf8'));
+      for await (const { name, svg } of analysisCharts(analysis)) svgs[name] = svg;
+      console.log(JSON.stringify(svgs));`;
+    const evaluate = ['--input-type=module', '--eval'];
+    const dist = pathToFileURL(join(folder, 'node_modules', manifest.name, 'dist/'));
+    const bundled = JSON.parse(await node(...evaluate, charts(dist, 'js')));
+    const sources = charts(new URL('../../lib/', import.meta.url), 'ts');
+    const drawn = JSON.parse(await program(process.execPath, ['--import', 'tsx', ...evaluate, sources]));
+    expect(Object.keys(bundled)).toHaveLength(10);
+    expect(bundled).toEqual(drawn);
+  });
+
   it.each(entries)('gives the same to import and to require: %s', async (entry) => {
     await write('names.mjs', `console.log(Object.keys(await import('${entry}')).sort().join());`);
     await write('names.cjs', `console.log(Object.keys(require('${entry}')).sort().join());`);

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -30,6 +30,12 @@ async function unpacked() {
   return { path, pack };
 }
 
+it('depends on ranges, which a project that has them already can share', async () => {
+  const { path } = await unpacked();
+  const { dependencies } = JSON.parse(await readFile(path('package.json'), 'utf8'));
+  for (const [name, range] of Object.entries(dependencies)) expect(range, name).toMatch(/^\^\d+\.\d+\.\d+$/);
+});
+
 it('is in order: its files, its exports and their types, its size; publint and attw find nothing', async () => {
   expect(await check(tarball)).toMatch(/All good!.*dinov3-det\/electron.*is in order\n$/s);
 });
@@ -52,6 +58,21 @@ describe('the check finds', () => {
     ['an untyped export', change((json) => delete json.exports['.'].types), 'the export "." has no types'],
     ['an absolute path', (path) => appendFile(path(addon), '\0/builds/x/native/lane.cc\0'), '/builds/x/native/lane.cc'],
     ['a home', (path) => appendFile(path('dist/index.js'), `// ${script}`), 'a path of the machine that built it'],
+    [
+      'a package that is not installed',
+      (path) => appendFile(path('dist/cli/main.js'), "await import('echarts/core');"),
+      'dist/cli/main.js imports echarts/core, which an install does not bring',
+    ],
+    [
+      'a missing licence',
+      (path) => rm(path('dist/images/echarts/LICENSE.txt')),
+      'dist/images/echarts/LICENSE.txt is missing',
+    ],
+    [
+      'a licence cut short',
+      (path) => truncate(path('dist/images/echarts/LICENSE.txt'), 9000),
+      'LICENSE.txt lacks the licence of zrender',
+    ],
     ['too much', (path) => writeFile(path('dist/big.js'), randomBytes(3e6)), 'the tarball has '],
   ])('%s', async (_, edit, problem) => {
     const { path, pack } = await unpacked();

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export async function writeModules(app: string): Promise<void> {
   const modules = join(app, 'node_modules');
   await mkdir(modules, { recursive: true });
-  for (const name of ['dist', 'package.json', 'LICENSE', 'licenses']) {
+  for (const name of ['dist', 'package.json', 'LICENSE', 'docs/licenses']) {
     await cp(join(root, name), join(modules, 'dinov3-det', name), { recursive: true });
   }
   const installed = await realpath(join(root, 'node_modules'));

@@ -38,23 +38,36 @@ export async function packedPackage(): Promise<string> {
   return tarball;
 }
 
+/** How an install of the tarball was made: by npm, or by hand where neither its cache nor the registry was of use. */
+export interface Install {
+  byNpm: boolean;
+  how: string;
+}
+
+/** What npm says when the registry cannot be reached. */
+const unreachable =
+  /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONN\w+|ENETUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|code E(403|407|5\d\d)/;
+
 /**
- * Installs the tarball into a folder as a user does, but from npm's cache, by the versions of our lock file; where the cache does
- * not have them, by hand, with our own copies of the dependencies. Says which.
+ * Installs the tarball into a folder as a user does, by the versions of our lock file: from npm's cache, else from the registry; where
+ * that cannot be reached, by hand, with our own copies of the dependencies.
  */
-export async function installPackage(folder: string, tarball: string): Promise<string> {
+export async function installPackage(folder: string, tarball: string): Promise<Install> {
   const spec = `file:${tarball}`;
   const dependencies = { [manifest.name]: spec };
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, dependencies }));
   await writeFile(join(folder, 'package-lock.json'), JSON.stringify(await lockFile(spec, dependencies)));
-  try {
-    await program('npm', ['install', '--offline', '--ignore-scripts'], { cwd: folder });
-    return 'by npm install --offline --ignore-scripts';
-  } catch (error) {
-    if (!/ENOTCACHED/.test(String((error as { stderr?: string }).stderr))) throw error;
-    await installByHand(folder, tarball);
-    return "unpacked by hand beside links to this checkout's dependencies, which npm's cache does not have";
+  for (const source of ['--offline', '--prefer-offline']) {
+    const args = ['install', source, '--ignore-scripts', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+    try {
+      await program('npm', args, { cwd: folder });
+      return { byNpm: true, how: `by npm install ${source} --ignore-scripts` };
+    } catch (error) {
+      if (!unreachable.test(String((error as { stderr?: string }).stderr))) throw error;
+    }
   }
+  await installByHand(folder, tarball);
+  return { byNpm: false, how: "unpacked by hand beside links to this checkout's dependencies, for want of a registry" };
 }
 
 async function lockFile(spec: string, dependencies: Record<string, string>): Promise<object> {

@@ -1,7 +1,3 @@
-import 'echarts/lib/chart/bar.js';
-import 'echarts/lib/chart/heatmap.js';
-import 'echarts/lib/chart/scatter.js';
-import 'echarts/lib/component/visualMap.js';
 import { chartSvg } from '../../images/plot.ts';
 import type { DatasetAnalysis, DefaultBoxFit } from '../dataset-analysis.ts';
 import type { CoverageRow } from '../default-boxes/coverage.ts';

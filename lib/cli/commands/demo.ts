@@ -1,12 +1,16 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Command, CommanderError } from 'commander';
-import { messageOf } from '../../base/errors.ts';
+import { Command } from 'commander';
+import { native } from '../../binding.ts';
 import { scaleBox } from '../../boxes/box.ts';
+import { loadDatasetConfig } from '../../data/dataset-config.ts';
+import { VocDataset } from '../../data/voc-dataset.ts';
+import { Detector } from '../../detector/detector.ts';
+import { type EvaluationResult, Evaluator } from '../../evaluation/evaluator.ts';
 import { makeDirectory } from '../../files/atomic-file.ts';
-import { Detector, type EvaluationResult, Evaluator, loadDatasetConfig, Trainer, VocDataset } from '../../index.ts';
+import { Trainer } from '../../training/trainer.ts';
 import { writeDrawnScenes } from '../demo/drawn-scenes.ts';
-import { Interrupted, interruptible } from '../interruption.ts';
+import { interruptible } from '../interruption.ts';
 import { integer } from '../options/option-values.ts';
 import { freshDirectory } from '../options/out-dir.ts';
 import { formatEvaluation } from '../output/evaluation-text.ts';
@@ -21,16 +25,33 @@ const TRAINING = { epochs: 10, batchSize: 8, learningRate: 2e-3 };
 const IMAGES = 8;
 /** The scenes are small: enlarged, labels do not hide them. */
 const ZOOM = 4;
+const DEFAULT_OUT_DIR = join('demo', 'run');
 
 interface Flags {
   seed: number;
   outDir?: string;
 }
 
+const examples = `
+Examples:
+  dinov3-det demo              draws, trains, evaluates and detects, all in ${DEFAULT_OUT_DIR}
+  dinov3-det demo --seed 2     the same with other scenes`;
+
+/** `dinov3-det demo`: what somebody who has only installed the package can try first. */
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('train a small detector on drawn scenes, and look at what it finds: a few minutes')
+    .option('--seed <n>', 'of the scenes and the training', integer(0), 1)
+    .option('--out-dir <dir>', `where everything goes (default: ${DEFAULT_OUT_DIR}, then run-2 and so on)`)
+    .addHelpText('after', examples)
+    .action((flags: Flags) => interruptible('Finishing the step and saving', (signal) => demo(flags, signal)));
+}
+
 /** The whole job on drawn scenes: data set, training, evaluation, detection. */
 async function demo({ seed, outDir }: Flags, signal: AbortSignal): Promise<void> {
   const began = performance.now();
-  const folder = outDir === undefined ? await freshDirectory(join('demo', 'run')) : await emptyDirectory(outDir);
+  const folder = outDir === undefined ? await freshDirectory(DEFAULT_OUT_DIR) : await emptyDirectory(outDir);
+  await native(); // where LibTorch is missing, that is said before anything is drawn
   const data = join(folder, 'data');
   console.log(`Drawing ${SCENES.train + SCENES.valid + SCENES.test} scenes into ${data}`);
   const { classes, train, valid, test } = await loadDatasetConfig(await writeDrawnScenes(data, { ...SCENES, seed }));
@@ -109,25 +130,3 @@ function describeEnd(folder: string, seconds: number): string {
     `  npx dinov3-det detect --checkpoint ${join('runs', 'train', 'best')} YOUR-IMAGES`,
   ].join('\n');
 }
-
-/** The exit code of the command line's arguments. */
-async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('npm run demo --')
-    .description('Train a small detector on drawn scenes, and look at what it finds')
-    .option('--seed <n>', 'of the scenes and the training', integer(0), 1)
-    .option('--out-dir <dir>', `where everything goes (default: ${join('demo', 'run')}, then run-2 and so on)`)
-    .addHelpText('after', '\nExamples:\n  npm run demo\n  npm run demo -- --seed 2')
-    .exitOverride()
-    .action((flags: Flags) => interruptible('Finishing the step and saving', (signal) => demo(flags, signal)));
-  try {
-    await program.parseAsync(args, { from: 'user' });
-    return 0;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    console.error(process.env.DEBUG ? error : `Error: ${messageOf(error)}`);
-    if (error instanceof Interrupted) return 130;
-    return error instanceof UsageError ? 2 : 1;
-  }
-}
-
-process.exitCode = await main(process.argv.slice(2));
