@@ -16,7 +16,7 @@ const allowedFiles = [
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.yaml$/,
   /^licenses\/[\w.-]+$/,
-  /^lib\/[\w-]+\.md$/,
+  /^(docs\/[\w-]+|(configs|native)\/README)\.md$/,
   /^scripts\/export_backbone\.py$/,
   /^prebuilds\/(linux|darwin|win32)-(x64|arm64)\/(node\.napi(\.glibc)?|loader\/libtorch_loader)\.node$/,
 ];
