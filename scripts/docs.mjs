@@ -1,187 +1,23 @@
-// `npm run docs`: writes lib/api.md, the reference of everything that package.json exports, from the declarations that the compiler
-// makes of the sources. `--check [FILE]` compares in place of writing. No documentation tool takes TypeScript 7, and none is needed:
-// the compiler has resolved the types, dropped what is private and kept the docstrings.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
+// `npm run docs`: writes the pages of docs/ that come from the sources. `--check` compares instead of writing; a FOLDER takes the place
+// of docs/.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { root, run, tool } from './program.mjs';
+import { apiPage } from './api-page.mjs';
+import { commandLinePage } from './command-line-page.mjs';
+import { root } from './program.mjs';
 import { main } from './setup.mjs';
 
-const page = join(root, 'lib', 'api.md');
-const { name: packageName, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const headings = { class: 'Classes', function: 'Functions', const: 'Values', interface: 'Types', type: 'Types' };
-const named = 'What these name';
-const introduction = `# API reference
-
-Everything that \`dinov3-det\` exports, with what it takes, gives and throws. Wrong arguments are a \`TypeError\` or \`RangeError\` that names
-the argument; every other failure is a [\`DetectorError\`](#detectorerror) with a \`code\`, all of which are in
-[troubleshooting.md](troubleshooting.md). Sizes are in pixels, boxes are corners in pixels of the image that they belong to, and durations
-are in seconds, where nothing else is said.
-
-This page is made from the docstrings in the sources: \`npm run docs\` writes it.
-`;
+const pages = { 'api.md': apiPage, 'command-line.md': commandLinePage };
 
 await main(async () => {
   const { values, positionals } = parseArgs({ options: { check: { type: 'boolean' } }, allowPositionals: true });
-  const text = await reference();
-  const path = positionals[0] ?? page;
-  if (!values.check) {
-    writeFileSync(path, text);
-    return 0;
+  const folder = positionals[0] ?? join(root, 'docs');
+  for (const [name, write] of Object.entries(pages)) {
+    const [path, text] = [join(folder, name), await write()];
+    if (!values.check) writeFileSync(path, text);
+    else if (readFileSync(path, 'utf8') !== text) throw new Error(`${path} is out of date: run "npm run docs"`);
   }
-  if (readFileSync(path, 'utf8') === text) return 0;
-  throw new Error(`${path} is not what the docstrings say: run "npm run docs"`);
+  return 0;
 });
-
-async function reference() {
-  const folder = mkdtempSync(join(tmpdir(), 'dinov3-det-docs-'));
-  try {
-    const code = await run(tool('tsc'), '-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--outDir', folder);
-    if (code !== 0) throw new Error('The declarations could not be made: see above');
-    return render(collect(folder));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Every exported symbol, then every one that those name: `{ entry, name, kind, path, doc, code, uses }`. */
-function collect(folder) {
-  const modules = new Map();
-  const moduleOf = (path) => {
-    if (!modules.has(path)) modules.set(path, parseModule(path, readFileSync(join(folder, path), 'utf8')));
-    return modules.get(path);
-  };
-  const symbols = new Map();
-  const add = (entry, path, name) => {
-    const module = moduleOf(path);
-    const from = module.names.get(name);
-    if (!module.declarations.has(name)) return from ? add(entry, from.path, from.name) : undefined;
-    const key = `${path} ${name}`;
-    if (symbols.has(key)) return key;
-    const symbol = { ...module.declarations.get(name), entry, path, name, uses: [] };
-    symbols.set(key, symbol);
-    for (const used of identifiers(symbol.code)) if (used !== name) symbol.uses.push([path, used]);
-    return key;
-  };
-  for (const [entry, path] of entryPoints()) for (const name of moduleOf(path).exports) add(entry, path, name);
-  // A map may grow while it is gone through: what is named by what is named comes along.
-  for (const symbol of symbols.values()) {
-    symbol.uses = symbol.uses.map(([path, name]) => symbols.get(add(undefined, path, name))).filter(Boolean);
-  }
-  const bare = [...symbols.values()].filter(({ entry, doc }) => entry && doc === '');
-  if (bare.length > 0) throw new Error(`Without a docstring: ${bare.map(({ name }) => name).join(', ')}`);
-  return [...symbols.values()];
-}
-
-/** The declaration files that package.json names, by the name under which they are imported. */
-function entryPoints() {
-  return Object.entries(exports).flatMap(([key, target]) => {
-    const types = /dist\/([^"]*?\.d\.[cm]?ts)"/.exec(JSON.stringify(target))?.[1];
-    return types ? [[posix.join(packageName, key), types]] : [];
-  });
-}
-
-function parseModule(path, text) {
-  const module = { declarations: new Map(), names: new Map(), exports: [] };
-  for (const [, keyword, list, from] of text.matchAll(/^(import|export) (?:type )?\{([^}]*)\} from '(\.[^']*)'/gm)) {
-    const source = posix.join(posix.dirname(path), from.replace(/\.([cm]?)[jt]s$/, '.d.$1ts'));
-    for (const item of list.split(',').filter((item) => item.trim() !== '')) {
-      const [name, alias = name] = item
-        .trim()
-        .replace(/^type /, '')
-        .split(' as ');
-      module.names.set(alias, { path: source, name });
-      if (keyword === 'export') module.exports.push(alias);
-    }
-  }
-  // A docstring, the first line of a statement, and the lines that go on with it.
-  const statement =
-    /^(\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?(export )?(?:declare )?(class|interface|type|const|function) (\w+).*\n(?:[\s})\]].*\n?)*/gm;
-  for (const [whole, doc, exported, kind, name] of text.matchAll(statement)) {
-    const code = tidy(whole.slice(doc?.length ?? 0));
-    const earlier = module.declarations.get(name); // the overloads of a function
-    module.declarations.set(name, {
-      kind,
-      doc: earlier?.doc ?? prose(doc ?? ''),
-      code: earlier ? `${earlier.code}\n${code}` : code,
-    });
-    if (exported && !earlier) module.exports.push(name);
-  }
-  for (const declaration of module.declarations.values()) spellOut(declaration, module);
-  return module;
-}
-
-/** `(typeof names)[number]`: the names themselves, and if need be what is said of the list. */
-function spellOut(declaration, { declarations }) {
-  const list = declarations.get(/= \(typeof (\w+)\)\[number\];$/.exec(declaration.code)?.[1]);
-  if (list === undefined) return;
-  const names = list.code.match(/'[^']*'/g).join(' | ');
-  declaration.code = declaration.code.replace(/\(typeof .*\)\[number\]/, names);
-  declaration.doc ||= list.doc;
-}
-
-function prose(doc) {
-  return doc
-    .replace(/^\/\*\*|\*\/\s*$/g, '')
-    .replace(/^\s*\* ?/gm, '')
-    .trim();
-}
-
-/** The declaration as a user of the symbol sees it. */
-function tidy(code) {
-  return code
-    .replace(/^(export )?(declare )?/, '')
-    .replace(/^ +(#private|private constructor\(.*\));\n/gm, '')
-    .replace(/^( +)/gm, (spaces) => spaces.slice(spaces.length / 2))
-    .trim();
-}
-
-function identifiers(code) {
-  return new Set(code.replace(/\/\*\*(?:(?!\*\/)[\s\S])*\*\/|'[^']*'/g, '').match(/[A-Za-z_]\w*/g));
-}
-
-/** Under which heading a symbol stands. */
-function titleOf({ entry, kind }) {
-  if (entry === undefined) return named;
-  return entry === packageName ? headings[kind] : entry;
-}
-
-/** As GitHub makes them: of headings with the same words the second has -1 at its end. */
-function anchorsOf(symbols) {
-  const seen = new Map();
-  return new Map(
-    symbols.map((symbol) => {
-      const word = symbol.name.toLowerCase();
-      const count = seen.get(word) ?? 0;
-      seen.set(word, count + 1);
-      return [symbol, count === 0 ? word : `${word}-${count}`];
-    }),
-  );
-}
-
-function render(symbols) {
-  const others = symbols.map(titleOf).filter((title) => title !== named);
-  const titles = [...new Set([...Object.values(headings), ...others, named])];
-  const key = ({ name, path }) => `${name.toLowerCase()} ${path}`;
-  const sorted = [...symbols].sort((a, b) => (key(a) < key(b) ? -1 : 1));
-  const groups = titles.map((title) => [title, sorted.filter((symbol) => titleOf(symbol) === title)]);
-
-  const anchors = anchorsOf(groups.flatMap(([, list]) => list));
-  const link = (symbol) => `[\`${symbol.name}\`](#${anchors.get(symbol)})`;
-  const links = (list) => list.map(link).join(', ');
-
-  const source = ({ path }) => path.replace('.d.', '.');
-  const section = (symbol) =>
-    [
-      `### ${symbol.name}`,
-      `In [${source(symbol)}](${source(symbol)}).${symbol.doc && ' '}${symbol.doc}`,
-      `\`\`\`ts\n${symbol.code}\n\`\`\``,
-      symbol.uses.length > 0 ? `See ${links(symbol.uses)}.` : '',
-    ].filter((part) => part !== '');
-
-  const contents = groups.map(([title, list]) => `- ${title}: ${links(list)}`).join('\n');
-  const body = groups.flatMap(([title, list]) => [`## ${title}`, ...list.flatMap(section)]);
-  return `${[introduction.trimEnd(), contents, ...body].join('\n\n')}\n`;
-}

@@ -1,5 +1,5 @@
 /**
- * What went wrong, for programs; troubleshooting.md has a section for each. The message is for people: it names the thing, what was
+ * What went wrong, for programs; docs/troubleshooting.md has a section for each. The message is for people: it names the thing, what was
  * found, and the remedy.
  */
 export type DetectorErrorCode =

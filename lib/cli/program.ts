@@ -28,7 +28,7 @@ Examples:
   dinov3-det video --checkpoint runs/train/best --input in.mp4 --output out.mp4
   dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
 Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. With DEBUG=1 an error shows its code,
-which lib/troubleshooting.md explains, and where it came from.`;
+which docs/troubleshooting.md explains, and where it came from.`;
 
 /** The command line, not yet parsed. */
 export function createProgram(): Command {

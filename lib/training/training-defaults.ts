@@ -21,7 +21,7 @@ const warmupSteps = (steps: number) => Math.min(500, Math.round(steps / 20));
 
 /**
  * How a detector of a preset is trained where the Trainer's options say nothing: `article` as the article does, `best` as measured by
- * test/bench/ablation (README, Results).
+ * test/bench/ablation (docs/results.md).
  */
 export const trainingDefaults: Record<
   PresetName,

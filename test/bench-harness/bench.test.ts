@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { native } from '../../lib/binding.ts';
-import { parseRows } from '../bench/readme.ts';
+import { parseRows } from '../bench/performance-page.ts';
 import { measure, ours, type Side } from '../bench/sides.ts';
 import { node } from '../support/cli.ts';
 import { temporaryFolder } from '../support/voc.ts';

@@ -14,7 +14,7 @@ import { startup } from './benches/startup.ts';
 import { train, trainingMemory } from './benches/train.ts';
 import type { Bench, Context } from './context.ts';
 import { describeMachine, loadAverage, machineRows } from './machine.ts';
-import { parseRows, replaceBenchmarks } from './readme.ts';
+import { parseRows, replaceBenchmarks } from './performance-page.ts';
 import { digits, formatTable, type MeasuredRow, toJson } from './rows.ts';
 import { measure, theirs } from './sides.ts';
 
@@ -23,9 +23,9 @@ const benches: Record<string, Bench> = { train, predict, data, postprocess, map,
 const usage = `npm run bench -- [${Object.keys(benches).join('|')} ...] [--json FILE] [--quick] [--rounds N]
 npm run bench -- --device cuda      train and predict on a GPU, both sides (or those of the two that are named)
 npm run bench -- --create-venv      a Python with the reference, into .venv-reference (about 1 GB)
-npm run bench -- --readme FILE      writes the tables of a --json FILE into README.md`;
+npm run bench -- --docs FILE        writes the tables of a --json FILE into docs/performance.md`;
 
-const readmePath = fileURLToPath(new URL('../../README.md', import.meta.url));
+const pagePath = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 
 /** \`npm run bench\`: the Python of the reference, if there is one, is named by DINOV3_DET_TORCH_PYTHON. */
 async function main(): Promise<number> {
@@ -36,7 +36,7 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       device: { type: 'string', default: 'cpu' },
-      readme: { type: 'string' },
+      docs: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -44,9 +44,9 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  if (flags.readme !== undefined) {
-    const rows = parseRows(await readFile(flags.readme, 'utf8'));
-    await writeFile(readmePath, replaceBenchmarks(await readFile(readmePath, 'utf8'), rows));
+  if (flags.docs !== undefined) {
+    const rows = parseRows(await readFile(flags.docs, 'utf8'));
+    await writeFile(pagePath, replaceBenchmarks(await readFile(pagePath, 'utf8'), rows));
     return 0;
   }
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));

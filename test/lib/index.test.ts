@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import * as library from '../../lib/index.ts';
 
-it('exports what README names', () => {
+it('exports what docs/api.md describes', () => {
   expect(Object.keys(library).sort()).toEqual([
     'Detector',
     'DetectorError',

@@ -31,6 +31,11 @@ it('lib/ has the rooms that are listed here, and beside them two doors', async (
   expect(loose.sort()).toEqual(['binding.ts', 'index.ts']);
 });
 
+it('README.md describes the rooms in this order', async () => {
+  const rows = (await readFile(join(lib, 'README.md'), 'utf8')).matchAll(/^\| \[(\w+)(?:\/|\.ts)\]/gm);
+  expect([...rows].map(([, room]) => room)).toEqual(order);
+});
+
 it('every import in lib/ points to the same room or to one before it', () => {
   expect(arrows.length).toBeGreaterThan(500);
   const wrong = arrows.filter(([from, to]) => order.indexOf(roomOf(from)) < order.indexOf(roomOf(to)));

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { version } from '../../../lib/base/version.ts';
 import { createProgram, runProgram } from '../../../lib/cli/program.ts';
+import { commandLines, parse } from '../../support/command-lines.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';
 
 afterEach(() => {
@@ -21,22 +22,6 @@ async function run(...args: string[]) {
   const code = await runProgram(args);
   vi.restoreAllMocks();
   return { code, out: out.join(''), error: error.join('') };
-}
-
-/** The arguments of the commands in a text: lines joined, redirections, remarks and quotes taken off. */
-function commandLines(text: string, start: RegExp): string[][] {
-  const lines = text.replaceAll(/ *\\\n +/g, ' ').split('\n');
-  return lines
-    .filter((line) => start.test(line))
-    .map((line) => line.replace(start, '').replace(/( {2,}| #| >).*$/, ''))
-    .map((line) => line.split(' ').filter((word) => word !== ''));
-}
-
-/** Parses a command line as the program does, and does nothing. */
-async function parse(args: string[]): Promise<void> {
-  const program = createProgram().configureOutput({ writeErr: () => {} });
-  for (const command of program.commands) command.configureOutput({ writeErr: () => {} }).action(() => {});
-  await program.parseAsync(args, { from: 'user' });
 }
 
 const yaml = ["VOC_ROOT: 'not there'", "CLASSES: ['__background__', 'cat']"].join('\n');
@@ -64,12 +49,6 @@ describe('help', () => {
       examples.push(...commandLines(out, /^ {2}dinov3-det /));
     }
     expect(examples.length).toBeGreaterThan(25);
-    for (const example of examples) await parse(example);
-  });
-
-  it('README has no command that its options do not take', async () => {
-    const examples = commandLines(await readFile('README.md', 'utf8'), /^npx dinov3-det /);
-    expect(examples.length).toBeGreaterThan(15);
     for (const example of examples) await parse(example);
   });
 

@@ -3,11 +3,11 @@ import { digits, type Row, ratio, times } from './rows.ts';
 const BEGIN = '<!-- benchmarks: begin -->';
 const END = '<!-- benchmarks: end -->';
 
-/** Puts the tables of a run instead of those between the two comments of `readme`. Throws where there are none. */
-export function replaceBenchmarks(readme: string, rows: readonly Row[]): string {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} with ${END} after it`);
-  return `${readme.slice(0, begin + BEGIN.length)}\n${formatMarkdown(rows)}${readme.slice(end)}`;
+/** Replaces the tables between the two comments of `page` by those of a run. Throws where there are no such comments. */
+export function replaceBenchmarks(page: string, rows: readonly Row[]): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`The page has no ${BEGIN} with ${END} after it`);
+  return `${page.slice(0, begin + BEGIN.length)}\n${formatMarkdown(rows)}${page.slice(end)}`;
 }
 
 /** The rows of a file that `--json` has written. Throws for anything else. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
 import { machineRows } from '../bench/machine.ts';
-import { parseRows, replaceBenchmarks } from '../bench/readme.ts';
+import { parseRows, replaceBenchmarks } from '../bench/performance-page.ts';
 import { toJson, toRow } from '../bench/rows.ts';
 
 const rows = [
@@ -23,9 +23,9 @@ test('tables replace those between the comments, and nothing else', () => {
   expect(replaceBenchmarks(after, rows)).toBe(after);
 });
 
-test('README.md has the place', async () => {
-  const readme = await readFile(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
-  expect(replaceBenchmarks(readme, rows)).toContain('| train | b8 bf16 | 500 ms |');
+test('docs/performance.md has the place', async () => {
+  const page = await readFile(fileURLToPath(new URL('../../docs/performance.md', import.meta.url)), 'utf8');
+  expect(replaceBenchmarks(page, rows)).toContain('| train | b8 bf16 | 500 ms |');
 });
 
 test.each([
@@ -35,6 +35,6 @@ test.each([
   ['a number as text', toJson(rows).replace('500', '"500"')],
 ])('refuses %s', (_, text) => expect(() => parseRows(text)).toThrow());
 
-test('refuses a README without the comments', () => {
-  expect(() => replaceBenchmarks('# README', rows)).toThrow('benchmarks: begin');
+test('refuses a page without the comments', () => {
+  expect(() => replaceBenchmarks('# Performance', rows)).toThrow('benchmarks: begin');
 });
