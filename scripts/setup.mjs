@@ -1,5 +1,7 @@
 // npm packages, TypeScript, LibTorch and the addon: does what is missing or out of date, and nothing else.
-// Plain Node.js without packages: it runs before there are any. `--tests` builds the test addon too.
+// Plain Node.js without packages: it runs before there are any. `--tests` builds the test addon too; `--debug` and `--asan` build both
+// for who works on native/ (its README.md says how to use them), until it is run without them again.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -12,7 +14,7 @@ import { root, run, tool } from './program.mjs';
 const stampPath = join(root, '.setup-stamp.json');
 
 /** Makes this checkout ready to run; without the addon it needs no LibTorch. */
-export async function setup({ addon = true, tests = false } = {}) {
+export async function setup({ addon = true, tests = false, kind = 'release' } = {}) {
   checkNode();
   const onWait = (pid) => say(`waiting for the set-up that process ${pid} is doing`);
   await withLock(join(root, '.setup.lock'), onWait, async () => {
@@ -20,7 +22,7 @@ export async function setup({ addon = true, tests = false } = {}) {
     await compileTypeScript();
     if (!addon) return;
     const libtorch = await provideLibtorch();
-    await compileAddon(libtorch, tests);
+    await compileAddon(libtorch, tests, kind);
   });
 }
 
@@ -86,18 +88,30 @@ async function provideLibtorch() {
   }
 }
 
-async function compileAddon(libtorch, tests) {
-  const place = `${libtorch.dir} ${libtorch.version}`;
+async function compileAddon(libtorch, tests, kind) {
+  const place = `${libtorch.dir} ${libtorch.version} ${kind}`;
   const sources = `${hashOf('native', 'CMakeLists.txt', 'package-lock.json')} ${place}`;
   const testSources = `${hashOf('test/native')} ${sources}`;
   const stamp = readStamp();
   const isCurrent = stamp.addon === sources && isBuilt('dinov3_det.node') && isBuilt('loader/libtorch_loader.node');
   const areTestsCurrent = stamp.testAddon === testSources && isBuilt('test/dinov3_det_test.node');
   if (isCurrent && (areTestsCurrent || !tests)) return;
+  // Each kind has a folder of its own, where nothing is compiled twice; the addons are linked anew.
+  if (stamp.kind !== kind) rmSync(join(root, 'build', 'Release'), { recursive: true, force: true });
   say(`compiling the addon against LibTorch ${libtorch.version}: a few minutes the first time`);
   const { buildAddon } = await import('../dist/libtorch/build.js');
-  await buildAddon({ libtorch, tests, onLine: showBuildLine });
-  writeStamp(tests ? { addon: sources, testAddon: testSources } : { addon: sources });
+  await buildAddon({ libtorch, tests, kind, onLine: showBuildLine });
+  writeStamp({ kind, addon: sources, testAddon: tests ? testSources : undefined });
+}
+
+/** Node itself is not built with AddressSanitizer: its library has to come first, and its own leaks and stacks are not looked at. */
+function sayHowToRunAsan() {
+  const compiler = process.env.CXX ?? 'c++';
+  const library = execFileSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+  say('run a test with it:');
+  console.error(
+    `  LD_PRELOAD=${library} ASAN_OPTIONS=detect_leaks=0,use_sigaltstack=0 npx vitest run test/native/ops --maxWorkers=1`,
+  );
 }
 
 /** Of the compiler's words those that matter: files compiled, warnings, errors. */
@@ -160,5 +174,11 @@ export async function main(action) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await main(() => setup({ tests: process.argv.includes('--tests') }));
+  await main(async () => {
+    const [debug, asan] = ['--debug', '--asan'].map((flag) => process.argv.includes(flag));
+    if (debug && asan) throw new Error('Expected --debug or --asan, found both: each is a build of its own');
+    const kind = asan ? 'asan' : debug ? 'debug' : 'release';
+    await setup({ tests: kind !== 'release' || process.argv.includes('--tests'), kind });
+    if (asan) sayHowToRunAsan();
+  });
 }

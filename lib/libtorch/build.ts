@@ -8,11 +8,19 @@ import { findLibtorch, type LibtorchLocation } from './find.ts';
 import { exists } from './inspect/inspect.ts';
 import { runProgram } from './program.ts';
 
+/**
+ * `release`, what is shipped; `debug`, without optimisation and with symbols; `asan`, which stops at the first wrong access to memory.
+ * The last two are for who works on `native/`.
+ */
+export type BuildKind = 'release' | 'debug' | 'asan';
+
 export type BuildOptions = {
   /** Default: the one that `findLibtorch` finds. */
   libtorch?: LibtorchLocation;
   /** Build the test addon too. Default false. */
   tests?: boolean;
+  /** Each kind is compiled in a folder of its own, and ends in `build/Release`. Default `release`. */
+  kind?: BuildKind;
   /** Called with each line that CMake and the compiler say. */
   onLine?: (line: string) => void;
 };
@@ -22,7 +30,7 @@ export type BuildOptions = {
  * @throws {DetectorError} `ADDON_LOAD_FAILED` naming a missing tool, or with the end of the compiler's words.
  */
 export async function buildAddon(options: BuildOptions = {}): Promise<void> {
-  const { libtorch = await findLibtorch(), tests = false, onLine } = options;
+  const { libtorch = await findLibtorch(), tests = false, kind = 'release', onLine } = options;
   await checkTools(libtorch);
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
@@ -30,11 +38,15 @@ export async function buildAddon(options: BuildOptions = {}): Promise<void> {
     '--directory',
     root,
     '--config',
-    'Release',
+    kind === 'release' ? 'Release' : 'Debug',
+    ...(kind === 'release'
+      ? []
+      : ['--out', join(root, 'build', kind), `--CDADDON_DIR=${join(root, 'build', 'Release')}`]),
     '--parallel',
     String(availableParallelism()),
     `--CDLIBTORCH_DIR=${libtorch.dir}`,
     `--CDDINOV3_DET_TESTS=${tests ? 'ON' : 'OFF'}`,
+    `--CDDINOV3_DET_ASAN=${kind === 'asan' ? 'ON' : 'OFF'}`,
   ];
   for (const step of ['configure', 'build']) {
     await runProgram(process.execPath, [cmakeJs, step, ...parameters], onLine ? { onLine } : {}).catch((error) => {

@@ -9,6 +9,7 @@ const levels = [
   ['ops', 'data', 'kernels', 'memory', 'io'],
   ['models'],
   ['train'],
+  ['session'],
   ['cuda', 'lever_report'],
   ['binding'],
   ['test'],
