@@ -18,7 +18,7 @@ const allowedFiles = [
   /^configs\/[\w-]+\.yaml$/,
   /^dist\/images\/echarts\/LICENSE\.txt$/,
   /^docs\/licenses\/[\w.-]+$/,
-  /^(docs\/[\w-]+|(configs|native)\/README)\.md$/,
+  /^(docs\/[\w-]+|(configs|native[\w/-]*)\/README)\.md$/,
   /^scripts\/export_backbone\.py$/,
   /^prebuilds\/(linux|darwin|win32)-(x64|arm64)\/(node\.napi(\.glibc)?|loader\/libtorch_loader)\.node$/,
 ];
