@@ -14,11 +14,11 @@ const releasePlatforms = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64
 const allowedFiles = [
   /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
   /^dist\/[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
-  /^native\/[\w/-]+\.(cc|h|md)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
+  /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.yaml$/,
   /^dist\/images\/echarts\/LICENSE\.txt$/,
   /^docs\/licenses\/[\w.-]+$/,
-  /^(docs\/[\w-]+|configs\/README)\.md$/,
+  /^(docs\/[\w-]+|(configs|native[\w/-]*)\/README)\.md$/,
   /^scripts\/export_backbone\.py$/,
   /^prebuilds\/(linux|darwin|win32)-(x64|arm64)\/(node\.napi(\.glibc)?|loader\/libtorch_loader)\.node$/,
 ];
