@@ -24,6 +24,7 @@ export class EpochEnd {
   /** Completes an epoch. `detector` has the weights of its end: it is the one that is trained, or a snapshot of it. */
   async complete(trained: TrainedEpoch, detector: Detector): Promise<void> {
     const { directory } = this.#run;
+    this.#run.checkWeights(detector, trained.state);
     const event = await this.#score(trained, detector);
     await directory.appendMetrics(epochRecord(event));
     if (event.best) await this.#run.save('best', detector, trained.state);

@@ -1,50 +1,57 @@
-import { withoutUndefined } from '../base/check.ts';
-import { DetectorError, messageOf } from '../base/errors.ts';
+import { DetectorError } from '../base/errors.ts';
 import { type Detector, internalsOf } from '../detector/detector.ts';
 import { checkSameClasses } from '../evaluation/evaluator.ts';
 import { EpochEnd } from './epoch-end.ts';
 import { GraphNotice } from './graph-notice.ts';
 import { OverlappedEvaluation } from './overlapped-evaluation.ts';
 import { resolveTrainerOptions } from './resolve-options.ts';
-import { checkSame, mismatch, openSavedRun, type SavedRun } from './saved-run.ts';
+import { resumeNotices } from './resume-notices.ts';
+import { openSavedRun, resumedOptions } from './saved-run.ts';
 import { StepQueue } from './step-queue.ts';
 import type { ResolvedTrainerOptions, RunOptions, TrainerOptions } from './trainer-options.ts';
-import { checkHooks, type TrainingHooks, type TrainingResult } from './training-events.ts';
+import { checkHooks, type StartEvent, type TrainingHooks, type TrainingResult } from './training-events.ts';
 import { TrainingRun } from './training-run.ts';
 
-/** Trains a detector on a data set. */
+/** Trains a detector on a data set, or goes on with a run that was interrupted. */
 export class Trainer {
   readonly #detector: Detector;
   readonly #given: TrainerOptions;
   #options: ResolvedTrainerOptions;
 
-  /** Throws `TypeError` or `RangeError` for a wrong option; touches no file. */
+  /**
+   * Checks the options and touches no file.
+   * @throws {TypeError|RangeError} naming the option that is wrong
+   */
   constructor(detector: Detector, options: TrainerOptions) {
     this.#detector = detector;
     this.#given = options;
     this.#options = this.#resolve(options);
   }
 
-  /** What is done, with the defaults that the detector's preset has; of a run that is resumed, once it runs. */
-  get options(): RunOptions & { epochs: number } {
-    const { epochs, run } = this.#options;
-    return structuredClone({ epochs, ...run });
+  /**
+   * All options of the run, with the defaults of the detector's preset filled in. With `resume` the options of the run are known as soon
+   * as it has started: see `onStart`.
+   */
+  get options(): StartEvent['options'] {
+    const { epochs, patience, run } = this.#options;
+    return structuredClone({ epochs, ...(patience !== undefined && { patience }), ...run });
   }
 
   /**
-   * Runs the remaining epochs. In `outDir`: `best/` and `last/` (checkpoints), `metrics.jsonl`, `results.csv`, `train_loss.png`,
-   * `map.png`, `config.json`.
+   * Trains the epochs that are left, and evaluates and saves each. Writes into `outDir`: `best/` and `last/` (checkpoints),
+   * `metrics.jsonl`, `results.csv`, `train_loss.png`, `map.png` and `config.json`. If a step fails during the evaluation of an epoch, the
+   * evaluation is finished and the epoch is saved first.
    *
-   * Rejects with what a hook throws, with the signal's reason, and with `DetectorError`: `LOSS_NOT_FINITE` (its message shows the
-   * parts of the loss; detector and `last` have the last good weights), `OUT_OF_MEMORY` (the same), `OUTPUT_NOT_WRITABLE`,
-   * `DATASET_EMPTY`, and `CHECKPOINT_MISMATCH`, `CHECKPOINT_NOT_FOUND` or `CHECKPOINT_CORRUPT` with `resume`.
-   * An evaluation beside a step that fails is finished first, and its epoch saved.
+   * @throws What a hook throws, and the reason of the signal.
+   * @throws DetectorError `LOSS_NOT_FINITE` (the message shows the parts of the loss; the detector and `last` have the last good weights),
+   *   `OUT_OF_MEMORY` (the same), `OUTPUT_NOT_WRITABLE`, `DATASET_EMPTY`; with `resume` also `CHECKPOINT_NOT_FOUND`,
+   *   `CHECKPOINT_CORRUPT`, and `CHECKPOINT_MISMATCH` if a given option would make it another run.
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
-    const { onWarning, signal } = checkHooks(hooks);
+    const { onStart, onWarning, signal } = checkHooks(hooks);
     const began = performance.now();
     const { addon } = internalsOf(this.#detector);
-    const run = await this.#open();
+    const run = await this.#open(onWarning);
     const { state } = run;
     const loader = run.openLoader();
     const steps = new StepQueue(run, hooks);
@@ -53,6 +60,7 @@ export class Trainer {
     const epochEnd = new EpochEnd(run, hooks);
 
     try {
+      await onStart?.({ options: this.options, epoch: state.epoch, step: state.step });
       while (run.goesOn) {
         const epochBegan = performance.now();
         for await (const batch of loader.epoch(state.epoch, state.step, { onWarning, signal })) {
@@ -93,26 +101,16 @@ export class Trainer {
     return resolved;
   }
 
-  async #open(): Promise<TrainingRun> {
-    const saved = this.#options.resume ? await this.#openSaved() : undefined;
-    for (const dataset of [this.#options.train, this.#options.valid]) checkSameClasses(this.#detector, dataset);
-    if (saved) return TrainingRun.resume(this.#detector, this.#options, saved);
-    return TrainingRun.begin(this.#detector, this.#options);
-  }
-
-  /** The run to go on with: its options are those of this one, where none are given. */
-  async #openSaved(): Promise<SavedRun> {
-    const saved = await openSavedRun(this.#detector, this.#options.outDir);
-    const { path, state } = saved;
-    const kept = Object.entries(state.options).filter(([, value]) => value !== null);
-    try {
-      // With no defaults but the article's, which are absent too: what that run did without, this one does without.
-      this.#options = this.#resolve({ ...Object.fromEntries(kept), ...withoutUndefined(this.#given) }, 'article');
-    } catch (error) {
-      throw mismatch(path, messageOf(error));
-    }
-    checkSame(path, 'options', state.options, this.#options.run);
-    return saved;
+  async #open(onWarning: TrainingHooks['onWarning']): Promise<TrainingRun> {
+    const [detector, { resume, outDir, train, valid }] = [this.#detector, this.#options];
+    const saved = resume ? await openSavedRun(detector, outDir) : undefined;
+    // With no defaults but the article's, which are absent too: what that run did without, this one does without.
+    if (saved) this.#options = resumedOptions(saved, this.#given, (options) => this.#resolve(options, 'article'));
+    for (const dataset of [train, valid]) checkSameClasses(detector, dataset);
+    if (!saved) return TrainingRun.begin(detector, this.#options);
+    const run = await TrainingRun.resume(detector, this.#options, saved);
+    for (const notice of resumeNotices(saved, run.state)) onWarning?.(notice);
+    return run;
   }
 }
 

@@ -7,6 +7,7 @@ import { secondsSince } from './elapsed.ts';
 import { type LearningRateSchedule, learningRateAt } from './learning-rate.ts';
 import { nativeOptions } from './native-options.ts';
 import { scheduleOf } from './resolve-options.ts';
+import { computeOf } from './run-compute.ts';
 import { RunDirectory } from './run-directory.ts';
 import type { SavedRun } from './saved-run.ts';
 import type { ResolvedTrainerOptions } from './trainer-options.ts';
@@ -26,14 +27,14 @@ export class TrainingRun {
   readonly detector: Detector;
   readonly options: ResolvedTrainerOptions;
   /** Counts the steps whose results are known. The detector has the weights after them once no result is waited for. */
-  readonly state: TrainingState;
+  readonly state: Required<TrainingState>;
   readonly directory: RunDirectory;
   readonly #schedule: LearningRateSchedule;
 
   private constructor(
     detector: Detector,
     options: ResolvedTrainerOptions,
-    state: TrainingState,
+    state: Required<TrainingState>,
     directory: RunDirectory,
   ) {
     this.detector = detector;
@@ -49,16 +50,18 @@ export class TrainingRun {
     const directory = await RunDirectory.open(options.outDir);
     const { device, precision } = detector;
     await directory.writeConfig({ ...describeModel(detector), training: keptOptions(options), device, precision });
-    return new TrainingRun(detector, options, freshState(options.run), directory);
+    const state = { ...freshState(keptOptions(options)), compute: await computeOf(detector) };
+    return new TrainingRun(detector, options, state, directory);
   }
 
   /** Goes on with a run: the detector gets its weights, and its optimizer's state. */
   static async resume(
     detector: Detector,
     options: ResolvedTrainerOptions,
-    { checkpoint, state }: SavedRun,
+    { checkpoint, state: saved }: SavedRun,
   ): Promise<TrainingRun> {
     const { addon, handle } = internalsOf(detector);
+    const state = { ...saved, options: keptOptions(options), compute: await computeOf(detector) };
     await startTraining(detector, options);
     await readState(addon, handle, 'model', checkpoint.path('model.safetensors'));
     await readState(addon, handle, 'optimizer', checkpoint.path('optimizer.safetensors'));
@@ -97,8 +100,19 @@ export class TrainingRun {
     return { state: nextEpoch(this.state), losses, began };
   }
 
+  /**
+   * Throws unless the weights of `detector` are those of `state`. A snapshot keeps its weights. The detector that is trained has those
+   * of this run's state, and, until the first step of the next epoch, those of the epoch's end.
+   */
+  checkWeights(detector: Detector, state: TrainingState): void {
+    if (detector !== this.detector || state === this.state || this.state.step === 0) return;
+    const [then, now] = [state, this.state].map(({ epoch, step }) => `step ${step} after epoch ${epoch}`);
+    throw new Error(`The weights are those of ${now}, and not those of ${then}`);
+  }
+
   /** Saves a detector, this run's or a snapshot of it, with the state that its weights are of. */
   async save(name: 'best' | 'last', detector: Detector, state: TrainingState): Promise<void> {
+    this.checkWeights(detector, state);
     const { addon, handle } = internalsOf(detector);
     const optimizer = (path: string) => writeState(addon, handle, 'optimizer', path);
     const files = { ...filesOf(detector), ...(name === 'last' && { 'optimizer.safetensors': optimizer }) };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import type { StepResult } from '../binding.ts';
 import { corrupt } from '../detector/checkpoint.ts';
+import type { RunCompute } from './run-compute.ts';
 import type { ResolvedTrainerOptions, RunOptions } from './trainer-options.ts';
 
 /** How far a run has come: everything beside weights and optimizer that going on needs. Plain JSON, kept in its checkpoints. */
@@ -16,9 +17,11 @@ export interface TrainingState {
   bestScore: number | null;
   bestEpoch: number | null;
   options: KeptOptions;
+  /** What its numbers depend on beside the options. Checkpoints of earlier versions have none. */
+  compute?: RunCompute;
 }
 
-/** The options that a run was started with. Checkpoints of version 0.1 have neither `epochs` nor `patience`. */
+/** The options that a run was started with. Checkpoints of earlier versions have neither `epochs` nor `patience`. */
 export type KeptOptions = RunOptions & { epochs?: number; patience?: number };
 
 /** Means over the steps of an epoch. */
@@ -39,6 +42,7 @@ export interface TrainedEpoch {
 
 const zeroSums = () => ({ loss: 0, boxLoss: 0, classLoss: 0, steps: 0 });
 
+/** What a checkpoint keeps of the options. */
 export function keptOptions({ epochs, patience, run }: ResolvedTrainerOptions): KeptOptions {
   return { epochs, ...(patience !== undefined && { patience }), ...run };
 }
