@@ -174,6 +174,8 @@ export interface NativeAddon {
   releaseMemory(): Promise<void>;
   /** How many threads the lane computes with from now on, for every detector of the process. */
   setThreads(threads: number): Promise<void>;
+  /** How many threads the lane computes with: on the CPU the order of sums, and so their last bits, depend on it. */
+  threads(): Promise<number>;
   createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>;
   disposeDetector(detector: DetectorHandle): void;
   featureMaps(detector: DetectorHandle): FeatureMap[];

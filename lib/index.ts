@@ -63,8 +63,8 @@ export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './mo
 export type { NmsName } from './model/postprocess-options.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
 export { Trainer } from './training/trainer.ts';
-export type { OptimizerName, TrainerOptions } from './training/trainer-options.ts';
-export type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from './training/training-events.ts';
+export type { OptimizerName, RunOptions, TrainerOptions } from './training/trainer-options.ts';
+export type { EpochEvent, StartEvent, StepEvent, TrainingHooks, TrainingResult } from './training/training-events.ts';
 export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';
 export type { VideoInfo } from './video/probe.ts';
 export type { VideoDetection } from './video/tracker.ts';

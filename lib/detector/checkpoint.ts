@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkKeys } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from '../files/atomic-file.ts';
+import { type ComputeOptions, checkComputeOptions, computeKeys } from './compute-options.ts';
 
 const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';
 const VERSION = 1;
@@ -27,8 +29,11 @@ export interface CheckpointManifest {
   classes: string[];
   /** The resolved model configuration; checked by the one who builds the model from it. */
   model: Record<string, unknown>;
-  /** How far training had come, when a run wrote it: epochs completed. The rest of it is the trainer's own, which checks it. */
-  training?: { epoch: number };
+  /**
+   * There when a training run wrote it: the epochs that were complete, and how the run computed (not in checkpoints of earlier versions). The
+   * rest of it is the trainer's own, which checks it.
+   */
+  training?: { epoch: number; compute?: ComputeOptions };
   files: Record<string, { sha256: string; bytes: number }>;
 }
 
@@ -192,8 +197,7 @@ function checkManifest(path: string, value: unknown): CheckpointManifest {
     throw corrupt(path, 'has no "classes", a list of names');
   }
   if (!isObject(model)) throw corrupt(path, 'has no "model"');
-  if (training !== undefined && !(isObject(training) && isCount(training.epoch)))
-    throw corrupt(path, 'has a wrong "training"');
+  if (training !== undefined && !isTraining(training)) throw corrupt(path, 'has a wrong "training"');
   if (!isObject(files)) throw corrupt(path, 'has no "files"');
   for (const [name, file] of Object.entries(files)) {
     const sound =
@@ -257,6 +261,19 @@ async function exists(path: string): Promise<boolean> {
 /** A plain name: no way out of the directory, no clash with the names that saving uses. */
 function isFileName(name: string): boolean {
   return /^[A-Za-z0-9][\w.-]{0,100}$/.test(name) && !name.endsWith(NEXT) && ![MANIFEST, NEXT_MANIFEST].includes(name);
+}
+
+function isTraining(value: unknown): boolean {
+  return isObject(value) && isCount(value.epoch) && (value.compute === undefined || isCompute(value.compute));
+}
+
+function isCompute(value: unknown): boolean {
+  try {
+    checkComputeOptions(checkKeys('compute', value, computeKeys));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isCount(value: unknown): boolean {

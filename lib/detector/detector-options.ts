@@ -45,6 +45,12 @@ export interface DetectorOptions extends ComputeOptions, PresetChoices {
 /** Where a detector from a checkpoint computes, and how far its file is trusted. */
 export interface LoadOptions extends ComputeOptions {
   /**
+   * Compute as the training run did that wrote the checkpoint. `device`, `precision` and, on the CPU, `threads` are those of the run
+   * where they are not given. A run that is resumed with such a detector goes on bit for bit.
+   * @default false: `cpu`, `auto` and one thread per core
+   */
+  asTrained?: boolean;
+  /**
    * Load a TorchScript backbone without looking into it; default false. Such a file is a program: LibTorch runs its `__setstate__`
    * while it loads it, and that can write any file that this process can. Only for files whose author you trust as you would the
    * author of a program that you run: for a model with an operator that is not on the list of allowed ones.

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { checkBoolean, checkKeys, checkString, wrongArgument } from '../base/check.ts';
+import { checkBoolean, checkKeys, checkString, withoutUndefined, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import { type DetectorHandle, makeBatch, type NativeAddon, type NativeDetectorOptions, native } from '../binding.ts';
@@ -105,20 +105,23 @@ export class Detector {
    * Rejects with `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT` (a file is missing, cut short, or has a flipped bit), or as `create`.
    */
   static async load(dir: string, options: LoadOptions = {}): Promise<Detector> {
-    const given = checkKeys('options', options, ['trustTorchScript', ...computeKeys]) as LoadOptions;
-    const compute = checkComputeOptions(given);
+    const given = checkKeys('options', options, ['asTrained', 'trustTorchScript', ...computeKeys]) as LoadOptions;
+    checkComputeOptions(given);
+    const asTrained = checkBoolean('asTrained', given.asTrained ?? false);
     const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
     const addon = native();
     addon.catch(() => {}); // LibTorch is loaded while the files are checked, whose errors come first
     const checkpoint = await openCheckpoint(checkString('dir', dir));
     const { config, classes } = readModel(dir, checkpoint.manifest);
+    const { training } = checkpoint.manifest;
+    const compute = checkComputeOptions({ ...(asTrained && training?.compute), ...withoutUndefined(given) });
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
     const weights = checkpoint.path('model.safetensors');
     const header = await readSafetensorsHeader(weights);
     const own = await build(config, classes, compute, {}, program);
     await orDispose(own, readState(own.addon, own.handle, 'model', weights, header));
-    const trainedEpochs = checkpoint.manifest.training?.epoch ?? 0;
+    const trainedEpochs = training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
     return new Detector(description, { ...own, trainedEpochs, pretrained: true });
   }

@@ -32,10 +32,11 @@ export class OverlappedEvaluation {
   }
 
   /**
-   * Begins with an epoch, that before it being finished. Where another one may be trained `beside` it, this resolves as soon as there is
-   * a copy of the weights; else, and when there is no memory for one, when `evaluate` is done.
+   * Begins the evaluation of an epoch; the epoch before it has to be finished. Where another one may be trained `beside` it, this resolves
+   * as soon as there is a copy of the weights. Otherwise, and when there is no memory for a copy, it resolves when `evaluate` is done.
    */
   async start(state: TrainingState, beside: boolean, evaluate: (detector: Detector) => Promise<void>): Promise<void> {
+    if (this.#epoch) throw new Error('An epoch is evaluated before the one before it is finished');
     this.#epoch = { detector: this.#detector, state };
     if (beside && this.#overlap) this.#epoch.detector = await this.#copy();
     const { detector } = this.#epoch;

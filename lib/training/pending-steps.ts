@@ -25,6 +25,8 @@ export class PendingSteps {
 
   /** The steps that these results, in order, are of. Those that were waited for together took equally long, as far as one can tell. */
   finish(results: readonly StepResult[]): (StepResult & BegunStep)[] {
+    if (results.length > this.#begun.length)
+      throw new Error(`${results.length} results of ${this.#begun.length} steps`);
     const steps = this.#begun.splice(0, results.length);
     const seconds = steps.reduce((sum, step) => sum + step.seconds, 0) / steps.length;
     return steps.map((step, i) => ({ ...results[i]!, ...step, seconds }));

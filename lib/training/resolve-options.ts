@@ -114,7 +114,7 @@ export function resolveRun(
       ...Object.fromEntries(own.map((key) => [key, optional[key](key, options[key])])),
     },
   };
-  checkTogether(resolved, given.milestones !== undefined && !resolved.resume);
+  if (!resolved.resume) checkTogether(resolved, given.milestones !== undefined); // else the run was checked when it began
   return resolved;
 }
 

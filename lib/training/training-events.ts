@@ -1,86 +1,121 @@
 import { checkFunction, checkKeys, wrongArgument } from '../base/check.ts';
 import type { EvaluationResult } from '../evaluation/evaluator.ts';
+import type { RunOptions } from './trainer-options.ts';
 
-/** One optimizer step. Epochs and steps count from 1; losses are means over the matched default boxes (SSD's N), without a unit. */
+/** One optimizer step. Losses are means over the matched default boxes (N in the SSD paper) and have no unit. */
 export interface StepEvent {
+  /** The epoch, counted from 1. */
   epoch: number;
+  /** Epochs of the whole run. */
   epochs: number;
+  /** The step in its epoch, counted from 1. */
   step: number;
   /** Steps of an epoch. */
   steps: number;
   /** `boxLoss + classLoss`. */
   loss: number;
+  /** Loss of the box regression. */
   boxLoss: number;
+  /** Loss of the classification. */
   classLoss: number;
-  /** L2 norm of all gradients, before clipping. */
+  /** L2 norm of all gradients together, before clipping. */
   gradientNorm: number;
-  /** Of the head: parameters may have a factor of their own. */
+  /** Learning rate of the head. Other parameters may have a factor of their own. */
   learningRate: number;
-  /** Images of the step. */
+  /** Images in the step. */
   images: number;
-  /** Without the wait for the images. */
+  /** Duration in seconds, without the wait for the images. */
   seconds: number;
 }
 
-/** One epoch: its mean losses over the steps, and how the detector does on `valid` after it. */
+/** One epoch: its mean losses, and the scores of the detector on `valid` after it. */
 export interface EpochEvent {
+  /** The epoch, counted from 1. */
   epoch: number;
+  /** Epochs of the whole run. */
   epochs: number;
+  /** Mean of the steps' `loss`. */
   trainLoss: number;
+  /** Mean of the steps' `boxLoss`. */
   boxLoss: number;
+  /** Mean of the steps' `classLoss`. */
   classLoss: number;
-  /** mAP@0.5:0.95 and mAP@0.5 as the article prints them (torchmetrics). */
+  /** mAP@0.5:0.95 as torchmetrics computes it, 0 to 1. */
   map: number;
+  /** mAP@0.5 as torchmetrics computes it, 0 to 1. */
   map50: number;
+  /** All scores of the evaluation. */
   evaluation: EvaluationResult;
-  /** Of its last step, and of the first one of the next. */
+  /** Learning rate of the last step of the epoch. */
   learningRate: number;
+  /** Learning rate of the first step of the next epoch. */
   nextLearningRate: number;
   /** Whether this epoch is the best so far, by `map`. */
   best: boolean;
-  /** The largest `map` so far, and its epoch. */
+  /** The largest `map` so far. */
   bestScore: number;
+  /** The epoch of `bestScore`. */
   bestEpoch: number;
-  /** From its first step to the end of its evaluation, saving not yet; with `overlapEvaluation` the next epoch trains meanwhile. */
+  /**
+   * Seconds from the first step of the epoch to the end of its evaluation, without saving. With `overlapEvaluation` the next epoch is
+   * trained during a part of this time.
+   */
   seconds: number;
 }
 
-/** What a run tells, and how it is ended. What a hook throws ends the run, too. */
+/** The beginning of a run, or of what is left of a run that is resumed. */
+export interface StartEvent {
+  /** All options of the run, with their defaults filled in. Those of a resumed run are in its checkpoint. */
+  options: RunOptions & { epochs: number; patience?: number };
+  /** Epochs that are complete: 0 in a new run. */
+  epoch: number;
+  /** Steps of the next epoch that are done: 0 in a new run. */
+  step: number;
+}
+
+/** Callbacks of a training run, and the signal that aborts it. An error that a callback throws ends the run, which rejects with it. */
 export interface TrainingHooks {
-  /** After each optimizer step, in order; on a GPU, which is asked every few steps, of several at once. */
+  /** Called once before the first step, when the run directory is open and a resumed run has its weights. A promise is waited for. */
+  onStart?: (event: StartEvent) => void | Promise<void>;
+  /** Called after each optimizer step, in order. A GPU gives the results of several steps at once. */
   onStep?: (event: StepEvent) => void;
   /**
-   * After evaluation and saving of each epoch; a promise is waited for. With `overlapEvaluation` that is between steps of the next one,
-   * and the detector has the weights of these; `last` has those of the epoch.
+   * Called after each epoch, when it is evaluated and saved. A promise is waited for. With `overlapEvaluation` the call comes between two
+   * steps of the next epoch: the detector has the weights after these steps, and `last` has those of the epoch.
    */
   onEpoch?: (event: EpochEvent) => void | Promise<void>;
-  /** Progress of the evaluation after an epoch, in images. */
+  /** Called during the evaluation of an epoch, with the images that are done and their total number. */
   onEvaluate?: (event: { epoch: number; done: number; total: number }) => void;
-  /** Told of every image that could not be read and is left out, and of what a run has to do without. */
+  /**
+   * Called with a sentence about every image that cannot be read and is left out, about what the run has to do without, and about what
+   * differs in a resumed run from the run that was interrupted.
+   */
   onWarning?: (message: string) => void;
   /**
-   * Aborted: the running step is finished, `last` is saved, and the run rejects with the signal's reason. While an epoch is evaluated
-   * `last` is the end of that epoch, and a resumed run begins with the evaluation; steps that were taken beside it are taken again.
+   * Aborts the run: the current step is finished, `last` is saved, and the run rejects with the reason of the signal. If an epoch is
+   * being evaluated, `last` is the end of this epoch, and the resumed run begins with the evaluation. Steps that were taken during the
+   * evaluation are then taken again.
    */
   signal?: AbortSignal;
 }
 
-/** What a run came to. */
+/** The result of a training run. */
 export interface TrainingResult {
-  /** Completed: all of them, unless the run stopped early. */
+  /** Epochs that are complete: all of them, unless the run stopped early. */
   epochs: number;
-  /** From 1. */
+  /** The best epoch, counted from 1. */
   bestEpoch: number;
-  /** mAP@0.5:0.95 of the best epoch. */
+  /** mAP@0.5:0.95 of the best epoch, 0 to 1. */
   bestScore: number;
+  /** The run directory. */
   outDir: string;
-  /** Of this call, also of a resumed run. */
+  /** Duration of this call in seconds. A resumed run does not count what came before. */
   seconds: number;
-  /** There when `patience` ended the run. */
+  /** `true` if `patience` ended the run, otherwise left out. */
   stoppedEarly?: true;
 }
 
-const hookNames = ['onStep', 'onEpoch', 'onEvaluate', 'onWarning'] as const;
+const hookNames = ['onStart', 'onStep', 'onEpoch', 'onEvaluate', 'onWarning'] as const;
 
 export function checkHooks(hooks: TrainingHooks): TrainingHooks {
   const known = checkKeys('hooks', hooks, [...hookNames, 'signal']) as TrainingHooks;

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import type { StepResult } from '../binding.ts';
 import { corrupt } from '../detector/checkpoint.ts';
-import type { RunOptions } from './trainer-options.ts';
+import type { RunCompute } from './run-compute.ts';
+import type { ResolvedTrainerOptions, RunOptions } from './trainer-options.ts';
 
 /** How far a run has come: everything beside weights and optimizer that going on needs. Plain JSON, kept in its checkpoints. */
 export interface TrainingState {
@@ -15,12 +16,38 @@ export interface TrainingState {
   /** The best mAP@0.5:0.95, 0 to 1, and its epoch; null before the first evaluation. */
   bestScore: number | null;
   bestEpoch: number | null;
-  options: RunOptions;
+  options: KeptOptions;
+  /** What its numbers depend on beside the options. Checkpoints of earlier versions have none. */
+  compute?: RunCompute;
+}
+
+/** The options that a run was started with. Checkpoints of earlier versions have neither `epochs` nor `patience`. */
+export type KeptOptions = RunOptions & { epochs?: number; patience?: number };
+
+/** Means over the steps of an epoch. */
+export interface MeanLosses {
+  trainLoss: number;
+  boxLoss: number;
+  classLoss: number;
+}
+
+/** An epoch whose steps are all taken. */
+export interface TrainedEpoch {
+  /** The run's state after the last step: the score of the epoch is still missing in it. */
+  state: TrainingState;
+  losses: MeanLosses;
+  /** When its first step began, by `performance.now()`. */
+  began: number;
 }
 
 const zeroSums = () => ({ loss: 0, boxLoss: 0, classLoss: 0, steps: 0 });
 
-export function freshState(options: RunOptions): TrainingState {
+/** What a checkpoint keeps of the options. */
+export function keptOptions({ epochs, patience, run }: ResolvedTrainerOptions): KeptOptions {
+  return { epochs, ...(patience !== undefined && { patience }), ...run };
+}
+
+export function freshState(options: KeptOptions): TrainingState {
   return { epoch: 0, step: 0, sums: zeroSums(), bestScore: null, bestEpoch: null, options };
 }
 
@@ -37,7 +64,7 @@ export function addStep(state: TrainingState, step: number, { loss, boxLoss, cla
 }
 
 /** The means of the epoch's losses; throws `DATASET_EMPTY` when no batch could be read. */
-export function meanLosses({ sums }: TrainingState): { trainLoss: number; boxLoss: number; classLoss: number } {
+export function meanLosses({ sums }: TrainingState): MeanLosses {
   const { loss, boxLoss, classLoss, steps } = sums;
   if (steps === 0) throw new DetectorError('DATASET_EMPTY', 'None of the training images could be read any more');
   return { trainLoss: loss / steps, boxLoss: boxLoss / steps, classLoss: classLoss / steps };

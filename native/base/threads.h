@@ -8,4 +8,7 @@ namespace dinov3_det {
 // each thread that asks it: call this on the thread that computes.
 void set_threads(int64_t threads);
 
+// How many that are, for the thread that asks.
+int64_t threads();
+
 }  // namespace dinov3_det

@@ -87,6 +87,15 @@ Napi::Value set_threads_of_lane(const CallbackInfo& info) {
       undefined);
 }
 
+// threads(): Promise<number>
+Napi::Value threads_of_lane(const CallbackInfo& info) {
+  return on_lane(
+      info, [] { return threads(); },
+      [](Napi::Env env, const int64_t& threads) -> Napi::Value {
+        return Napi::Number::New(env, static_cast<double>(threads));
+      });
+}
+
 // createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>
 Napi::Value create_detector(const CallbackInfo& info) {
   return on_lane(
@@ -284,6 +293,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("levers", list_levers);
   add("releaseMemory", release_memory);
   add("setThreads", set_threads_of_lane);
+  add("threads", threads_of_lane);
   add("createDetector", create_detector);
   add("disposeDetector", dispose_detector);
   add("featureMaps", feature_maps);

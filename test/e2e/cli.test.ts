@@ -106,12 +106,33 @@ describe('train', () => {
     expect(resumed.code, resumed.error).toBe(0);
     expect(events(resumed.out).map(({ event }) => event)).toEqual(['start', 'step', 'step', 'epoch', 'result']);
 
+    expect(resumed.error).toContain('Warning: epochs was 1 and is now 2. This changes the learning rate');
+    expect(resumed.error).not.toContain('Warning: patience');
+
     const wrong = await train(join(folder, 'wrong'), ...small, '--epochs', '1', '--warmup', '3');
     expect(wrong).toMatchObject({
       code: 1,
       error: expect.stringContaining('warmupSteps (3) leave nothing of the run'),
     });
     expect(existsSync(join(folder, 'wrong', 'metrics.jsonl'))).toBe(false);
+  });
+
+  it('goes on in the precision and with the threads of the run, whatever config.json says, and in no other precision', async () => {
+    const outDir = join(folder, 'computed');
+    const first = await train(outDir, ...small, '--epochs', '1', '--precision', 'bf16', '--threads', '1');
+    expect(first.code, first.error).toBe(0);
+    await writeFile(join(outDir, 'config.json'), 'is for people');
+    const other = await train(outDir, '--resume', '--epochs', '2', '--precision', 'fp32');
+    expect(other.code).toBe(1);
+    expect(other.error).toContain('its run computes in bf16, and the detector in fp32');
+    const resumed = await train(outDir, '--resume', '--epochs', '2');
+    expect(resumed.code, resumed.error).toBe(0);
+    expect(resumed.error.match(/Warning: .*/g)).toEqual(['Warning: epochs was 1 and is now 2']);
+    const { training } = JSON.parse(await readFile(join(outDir, 'last', 'checkpoint.json'), 'utf8'));
+    expect(training).toMatchObject({ epoch: 2, compute: { device: 'cpu', precision: 'bf16', threads: 1 } });
+    const again = await train(outDir, '--resume');
+    expect(again.code, again.error).toBe(0);
+    expect(again.out).toContain('All 2 epochs were complete');
   });
 
   it('has the head of RetinaNet from training to detection, and goes on with no other', async () => {

@@ -7,6 +7,7 @@ import { defaultPreset } from '../../model/config.ts';
 import { resolveRun } from '../../training/resolve-options.ts';
 import { Trainer } from '../../training/trainer.ts';
 import type { OptimizerName, TrainerOptions } from '../../training/trainer-options.ts';
+import type { StartEvent } from '../../training/training-events.ts';
 import { Interrupted, interruptible } from '../interruption.ts';
 import { augmentationHelp, readAugmentation } from '../options/augmentation-option.ts';
 import { addComputeOptions, type ComputeFlags, computeOptions } from '../options/compute-flags.ts';
@@ -22,7 +23,6 @@ import {
 import { addOptimisationOptions, type OptimisationFlags, optimisationOptions } from '../options/optimisation-flags.ts';
 import { integer, integers, oneOf, positiveNumber } from '../options/option-values.ts';
 import { freshDirectory, resumableRun } from '../options/out-dir.ts';
-import { readRunOptions } from '../options/run-options.ts';
 import { openDataset } from '../output/open-dataset.ts';
 import { jsonLog, textLog } from '../output/training-log.ts';
 import { writeTransformedImages } from '../output/transformed-images.ts';
@@ -92,13 +92,14 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const model = await modelOptions(flags);
   const config = await loadDatasetConfig(flags.config);
   const { classes } = config;
-  const options = { ...(flags.resume ? await readRunOptions(outDir) : {}), ...(await runOptions(flags)) };
+  const options = await runOptions(flags);
   const subject = { preset: model.preset ?? defaultPreset, pretrained: flags.weights !== undefined };
   resolveRun({ ...options, resume: flags.resume ?? false }, subject); // what is wrong is told before an image is read
 
   const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
   const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...own });
-  const load = () => Detector.load(join(outDir, 'last'), { ...computeOptions(flags), ...trustTorchScript(flags) });
+  const asTrained = { asTrained: true, ...computeOptions(flags), ...trustTorchScript(flags) };
+  const load = () => Detector.load(join(outDir, 'last'), asTrained);
   const detector = await (flags.resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();
   try {
@@ -106,12 +107,14 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
     const train = await openDataset('training', { ...config.train, classes, signal });
     const valid = await openDataset('validation', { ...config.valid, classes, signal });
     const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume: flags.resume ?? false });
-    const summary = await detector.summary({ fineTune: trainer.options.fineTune });
-    const origin = describeOrigin(flags, outDir, model.backbone);
-    log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
-    if (config.visualizeTransformedImages)
-      await writeTransformedImages(outDir, train, detector.config.imageSize, trainer.options);
-    log.end(await trainer.run({ ...log.hooks, signal }));
+    const onStart = async ({ options }: StartEvent) => {
+      const summary = await detector.summary({ fineTune: options.fineTune });
+      const origin = describeOrigin(flags, outDir, model.backbone);
+      log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
+      if (config.visualizeTransformedImages)
+        await writeTransformedImages(outDir, train, detector.config.imageSize, options);
+    };
+    log.end(await trainer.run({ ...log.hooks, onStart, signal }));
   } catch (error) {
     log.stop();
     if (error instanceof Interrupted && existsSync(join(outDir, 'last'))) {
@@ -142,7 +145,7 @@ async function chooseOutDir({ outDir, resume }: Flags): Promise<string> {
 
 type RunFlags = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'>;
 
-/** The flags that were given, under the names of the library; its defaults are the article's. */
+/** The flags that were given, under the names of the library: it has the defaults, or a resumed run its own options. */
 async function runOptions(flags: Flags): Promise<RunFlags> {
   return {
     ...pick(flags.lr, 'learningRate'),

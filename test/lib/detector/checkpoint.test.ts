@@ -192,6 +192,11 @@ describe('openCheckpoint', () => {
     ['a number as class', (m) => ({ ...m, classes: ['a', 7] }), 'CHECKPOINT_CORRUPT'],
     ['no model', (m) => ({ ...m, model: null }), 'CHECKPOINT_CORRUPT'],
     ['half an epoch', (m) => ({ ...m, training: { ...(m.training as object), epoch: 0.5 } }), 'CHECKPOINT_CORRUPT'],
+    ...['gpu', 7].map((device): [string, (manifest: Record<string, unknown>) => unknown, string] => [
+      `a run that computed on ${device}`,
+      (m) => ({ ...m, training: { ...(m.training as object), compute: { device } } }),
+      'CHECKPOINT_CORRUPT',
+    ]),
     [
       'a file outside',
       (m) => ({ ...m, files: { '../../etc/passwd': { sha256: '0'.repeat(64), bytes: 1 } } }),

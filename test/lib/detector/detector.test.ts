@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Detection } from '../../../lib/boxes/detection.ts';
-import { Detector } from '../../../lib/detector/detector.ts';
+import { saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
+import { Detector, describeModel, filesOf, internalsOf } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
 import { readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
 import { squareClasses } from '../../support/squares.ts';
@@ -246,6 +247,28 @@ describe('a checkpoint', () => {
     await writeFile(path, JSON.stringify({ ...manifest, model: { ...manifest.model, backbone: 'resnet' } }));
     await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.backbone');
   });
+
+  it.each(['fp32', 'bf16'] as const)(
+    'of a run that computed in %s is loaded asTrained, or as it is given',
+    async (precision) => {
+      const dir = join(await temporaryFolder(), 'model');
+      await using detector = await Detector.create(small);
+      const { addon } = internalsOf(detector);
+      const threads = await addon.threads();
+      const compute = { device: 'cpu', precision, threads: threads + 1 };
+      await saveCheckpoint(dir, { ...describeModel(detector), training: { epoch: 1, compute } }, filesOf(detector));
+      await using asTrained = await Detector.load(dir, { asTrained: true });
+      expect(asTrained).toMatchObject({ device: 'cpu', precision });
+      expect(await addon.threads()).toBe(threads + 1);
+      const other = precision === 'fp32' ? 'bf16' : 'fp32';
+      await using given = await Detector.load(dir, { asTrained: true, precision: other, threads });
+      expect(given.precision).toBe(other);
+      expect(await addon.threads()).toBe(threads);
+      await using byDefault = await Detector.load(dir);
+      expect(byDefault.precision).toBe(detector.precision);
+      await expect(Detector.load(dir, { asTrained: 'yes' as never })).rejects.toThrow('Expected boolean for asTrained');
+    },
+  );
 
   it('that is not there is named', async () => {
     await expectError(Detector.load('/no/such/checkpoint'), 'CHECKPOINT_NOT_FOUND', '/no/such/checkpoint');

@@ -8,45 +8,54 @@ import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
 import { Trainer } from '../../../lib/training/trainer.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
-import type { EpochEvent, StepEvent, TrainingHooks } from '../../../lib/training/training-events.ts';
+import type { EpochEvent, TrainingHooks } from '../../../lib/training/training-events.ts';
 import { fixture } from '../../support/shared.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 
-/** Of an epoch. */
+// Ten images in batches of four: an epoch has three steps. A run has two epochs where nothing else is said.
 const STEPS = 3;
 
+/** What happens in a test, in order: `copy 1` (of the weights after epoch 1), `step 2/1` (epoch 2, step 1), `epoch 1`, `freed 1`. */
+let story: string[];
+/** The copies of the weights that are there, with their epochs. There is never more than one. */
+let copies: Map<DetectorHandle, number>;
 let addon: NativeAddon;
-let alive: Set<DetectorHandle>;
-let taken: number;
+
 beforeEach(async () => {
   addon = await native();
-  [alive, taken] = [new Set(), 0];
+  story = [];
+  copies = new Map();
   const { takeSnapshot, disposeDetector } = addon;
   vi.spyOn(addon, 'takeSnapshot').mockImplementation(async (detector) => {
-    const snapshot = await takeSnapshot(detector);
-    taken++;
-    alive.add(snapshot);
-    expect(alive.size).toBe(1);
-    return snapshot;
+    const copy = await takeSnapshot(detector);
+    const epoch = copiesTaken() + 1;
+    copies.set(copy, epoch);
+    story.push(`copy ${epoch}`);
+    expect(copies.size).toBe(1);
+    return copy;
   });
   vi.spyOn(addon, 'disposeDetector').mockImplementation((detector) => {
-    alive.delete(detector);
+    if (copies.has(detector)) story.push(`freed ${copies.get(detector)}`);
+    copies.delete(detector);
     disposeDetector(detector);
   });
 });
+
 afterEach(() => {
   vi.restoreAllMocks();
-  expect(alive.size).toBe(0);
+  expect(copies.size, 'every copy is freed').toBe(0);
 });
 
+const copiesTaken = () => story.filter((event) => event.startsWith('copy')).length;
+
+function expectOrder(...events: string[]): void {
+  expect(story).toEqual(expect.arrayContaining(events));
+  expect(story.filter((event) => events.includes(event))).toEqual(events);
+}
+
 const createDetector = (more: Partial<DetectorOptions> = {}) =>
-  Detector.create({
-    classes: squareClasses,
-    backbone: 'convnext_test',
-    imageSize: { width: 96, height: 64 },
-    ...more,
-  });
+  Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 96, height: 64 }, ...more });
 
 async function prepare(more: Partial<TrainerOptions> = {}): Promise<TrainerOptions> {
   const folder = await temporaryFolder();
@@ -55,283 +64,298 @@ async function prepare(more: Partial<TrainerOptions> = {}): Promise<TrainerOptio
   return { train, valid: train, outDir: join(folder, 'run'), epochs: 2, ...given, ...more };
 }
 
-type Hooks = TrainingHooks & { onStep?: (event: StepEvent) => void };
+/** What the callbacks of a run do in a test, beside telling the story. */
+interface Actions {
+  /** `step` is written as in the story: `2/1`. */
+  onStep?: (step: string) => void;
+  onEpoch?: (event: EpochEvent) => void | Promise<void>;
+  onWarning?: (message: string) => void;
+  signal?: AbortSignal;
+}
 
-/** Trains so that each epoch is under evaluation until step 2 of the next one, and beyond that for as long as `held` says. */
-async function overlapped(detector: Detector, options: TrainerOptions, hooks: Hooks = {}, held?: Promise<unknown>) {
-  let [trained, evaluated] = [{ epoch: 0, step: 0 }, 0];
+function trainInStory(detector: Detector, options: TrainerOptions, { onStep, onEpoch, ...rest }: Actions = {}) {
+  const hooks: TrainingHooks = {
+    ...rest,
+    onStep: ({ epoch, step }) => {
+      story.push(`step ${epoch}/${step}`);
+      onStep?.(`${epoch}/${step}`);
+    },
+    onEpoch: (event) => {
+      story.push(`epoch ${event.epoch}`);
+      return onEpoch?.(event);
+    },
+  };
+  return new Trainer(detector, options).run(hooks);
+}
+
+/** Trains with overlap. Each evaluation of a copy waits for step 2 of the next epoch, and then for `evaluationWaitsFor`. */
+async function trainWithOverlap(
+  detector: Detector,
+  options: TrainerOptions,
+  { evaluationWaitsFor, ...actions }: Actions & { evaluationWaitsFor?: Promise<unknown> } = {},
+) {
+  evaluationWaitsFor?.catch(() => {}); // a failure is looked at by the evaluation
   const { detect } = addon;
-  const spy = vi.spyOn(addon, 'detect').mockImplementation(async (handle, ...rest) => {
-    if (!alive.has(handle)) return detect(handle, ...rest);
-    while (trained.epoch < evaluated + 2 || trained.step < 2) await setTimeout(1);
-    await held;
+  const held = vi.spyOn(addon, 'detect').mockImplementation(async (handle, ...rest) => {
+    const epoch = copies.get(handle);
+    if (epoch !== undefined) {
+      while (!story.includes(`step ${epoch + 1}/2`)) await setTimeout(1);
+      await evaluationWaitsFor;
+    }
     return detect(handle, ...rest);
   });
-  const onStep = (event: StepEvent) => {
-    trained = event;
-    hooks.onStep?.(event);
-  };
-  const onEpoch = async (event: EpochEvent) => {
-    evaluated = event.epoch;
-    await hooks.onEpoch?.(event);
-  };
   try {
-    return await new Trainer(detector, { ...options, overlapEvaluation: true }).run({ ...hooks, onStep, onEpoch });
+    return await trainInStory(detector, { ...options, overlapEvaluation: true }, actions);
   } finally {
-    spy.mockRestore();
+    held.mockRestore();
   }
 }
 
-const timeless = <T extends object>(records: T[]) =>
-  records.map((record) => ({
-    ...record,
-    seconds: 0,
-    evaluation: { ...('evaluation' in record && (record.evaluation as object)), seconds: 0 },
-  }));
+async function manifestOf(outDir: string, name = 'last') {
+  return JSON.parse(await readFile(join(outDir, name, 'checkpoint.json'), 'utf8'));
+}
 
-const manifest = async (outDir: string, name = 'last') =>
-  JSON.parse(await readFile(join(outDir, name, 'checkpoint.json'), 'utf8'));
+async function linesOf(outDir: string, file: string): Promise<string[]> {
+  return (await readFile(join(outDir, file), 'utf8')).trim().split('\n');
+}
 
-/** All that a run leaves, but for times. */
-async function outcome(outDir: string) {
-  const lines = (await readFile(join(outDir, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  const rows = (await readFile(join(outDir, 'results.csv'), 'utf8')).trim().split('\n');
+/** All that a run leaves, without durations. */
+async function outcomeOf(outDir: string) {
+  const metrics = (await linesOf(outDir, 'metrics.jsonl')).map((line) => JSON.parse(line));
+  const results = (await linesOf(outDir, 'results.csv')).map((row) => row.split(','));
   return {
-    metrics: timeless(lines.map((line) => JSON.parse(line))),
-    results: rows.map((row) => row.split(',').slice(0, -1)),
-    checkpoints: [await manifest(outDir, 'best'), await manifest(outDir)],
+    metrics: metrics.map((record) => ({ ...record, seconds: 0 })),
+    results: results.map((row) => row.slice(0, -1)),
+    checkpoints: [await manifestOf(outDir, 'best'), await manifestOf(outDir, 'last')],
   };
 }
 
-let reference: ReturnType<typeof outcome> | undefined;
+let outcomeWithoutOverlap: ReturnType<typeof outcomeOf> | undefined;
 
-/** Of a run that nothing was done to. */
-function undisturbed() {
-  reference ??= (async () => {
+/** Checks that a run came to exactly what it comes to without overlap and without an interruption. */
+async function expectSameOutcome({ outDir }: TrainerOptions): Promise<void> {
+  outcomeWithoutOverlap ??= (async () => {
     const options = await prepare();
     await using detector = await createDetector();
     await new Trainer(detector, options).run();
-    return outcome(options.outDir);
+    return outcomeOf(options.outDir);
   })();
-  return reference;
+  expect(await outcomeOf(outDir)).toEqual(await outcomeWithoutOverlap);
 }
 
-/** What a run that ended early comes to when it is resumed. */
-async function resumed(options: TrainerOptions) {
+/** Resumes a run that has ended early, and checks that it comes to the same as an uninterrupted one. */
+async function expectResumable(options: TrainerOptions): Promise<void> {
   await using detector = await createDetector();
   await new Trainer(detector, { ...options, resume: true, overlapEvaluation: true }).run();
-  return outcome(options.outDir);
+  await expectSameOutcome(options);
 }
 
-const torchscript = fixture('torchscript/one_map.pt');
+/** How far `last` has come: which epochs are complete, and the steps after them. */
+const expectLast = async (
+  { outDir }: TrainerOptions,
+  state: { epoch: number; step: number; bestEpoch: number | null },
+) => expect((await manifestOf(outDir)).training).toMatchObject(state);
 
-describe('evaluation that overlaps the training', () => {
-  it.each<[string, Partial<DetectorOptions>, Partial<TrainerOptions>]>([
-    [
-      'with every option',
-      { seed: 7 },
-      { accumulate: 2, batchSize: 2, clipGradNorm: 1, dropPath: 0.5, patience: 9, epochs: 3 },
-    ],
-    ['of the head alone', {}, { fineTune: false, ema: undefined as never }],
-    ['of a TorchScript backbone', { backbone: { torchscript }, preset: 'article' }, {}],
-  ])('is the same run: %s', async (_, model, more) => {
-    const [plain, beside] = [await prepare(more), await prepare(more)];
-    const { epochs } = plain as { epochs: number };
-    const collect = async (options: TrainerOptions, run: typeof overlapped) => {
-      await using detector = await createDetector(model);
-      const order: string[] = [];
-      const events: EpochEvent[] = [];
-      const onStep = ({ epoch, step }: StepEvent) => void order.push(`${epoch}/${step}`);
-      const onEpoch = (event: EpochEvent) => {
-        order.push(`epoch ${event.epoch}`);
-        events.push(event);
-      };
-      const { outDir: _, seconds, ...result } = await run(detector, options, { onStep, onEpoch });
-      expect(seconds).toBeGreaterThan(0);
-      await detector.save(join(options.outDir, 'now'));
-      const { files } = await manifest(options.outDir, 'now');
-      return { order, result, events: timeless(events), files, all: await outcome(options.outDir) };
-    };
-    const inLine = await collect(plain, (detector, options, hooks) => new Trainer(detector, options).run(hooks));
-    expect(taken).toBe(0);
-    const { order, ...found } = await collect(beside, overlapped);
-    expect(taken).toBe(epochs - 1);
+describe('a run with overlapped evaluation', () => {
+  const torchscript = fixture('torchscript/one_map.pt');
+  const everyOption = { accumulate: 2, batchSize: 2, clipGradNorm: 1, dropPath: 0.5, patience: 9, epochs: 3 };
+  const scenarios: [name: string, model: Partial<DetectorOptions>, options: Partial<TrainerOptions>][] = [
+    ['every option', { seed: 7 }, everyOption],
+    ['a frozen backbone and no moving average', {}, { fineTune: false, ema: undefined as never }],
+    ['a TorchScript backbone', { backbone: { torchscript }, preset: 'article' }, {}],
+  ];
+
+  /** Trains, and returns all that must not depend on the overlap. */
+  async function train(run: typeof trainInStory, model: Partial<DetectorOptions>, options: TrainerOptions) {
+    await using detector = await createDetector(model);
+    const events: object[] = [];
+    const onEpoch = ({ evaluation, ...event }: EpochEvent) =>
+      void events.push({ ...event, seconds: 0, evaluation: { ...evaluation, seconds: 0 } });
+    const { outDir, seconds, ...result } = await run(detector, options, { onEpoch });
+    expect(seconds).toBeGreaterThan(0);
+    await detector.save(join(outDir, 'now'));
+    const { files: weights } = await manifestOf(outDir, 'now');
+    return { result, events, weights, outcome: await outcomeOf(outDir) };
+  }
+
+  it.each(scenarios)('comes to the same as one without, bit for bit: %s', async (_, model, more) => {
+    const epochs = more.epochs ?? 2;
+    const plain = await train(trainInStory, model, await prepare(more));
+    const plainStory = story;
+    expect(copiesTaken()).toBe(0);
+    for (let epoch = 1; epoch < epochs; epoch++) expectOrder(`epoch ${epoch}`, `step ${epoch + 1}/1`);
+
+    story = [];
+    const options = await prepare(more);
+    expect(await train(trainWithOverlap, model, options)).toEqual(plain);
+    expect(copiesTaken()).toBe(epochs - 1); // the last epoch has no training beside it
     for (let epoch = 1; epoch < epochs; epoch++) {
-      expect(order.indexOf(`epoch ${epoch}`)).toBeGreaterThan(order.indexOf(`${epoch + 1}/2`));
+      expectOrder(`copy ${epoch}`, `step ${epoch + 1}/2`, `epoch ${epoch}`, `freed ${epoch}`);
     }
-    expect(inLine.order.indexOf('epoch 1')).toBeLessThan(inLine.order.indexOf('2/1'));
-    expect(order.toSorted()).toEqual(inLine.order.toSorted());
-    expect({ ...found, order: [] }).toEqual({ ...inLine, order: [] });
-    expect(JSON.stringify(await manifest(beside.outDir))).not.toContain('overlap');
+    const told = story.filter((event) => /^(step|epoch)/.test(event));
+    expect(told.toSorted()).toEqual(plainStory.toSorted());
+    expect(JSON.stringify(await manifestOf(options.outDir))).not.toContain('overlap');
   });
 
-  it('comes to the same where the results of several steps come at once', async () => {
+  it('comes to the same where the results of two steps come at once, as on a GPU', async () => {
     const options = await prepare();
     await using detector = await createDetector();
     const { startTraining } = addon;
     vi.spyOn(addon, 'startTraining').mockImplementation((handle, given) =>
       startTraining(handle, { ...given, lookEvery: 2 }),
     );
-    await overlapped(detector, options);
-    expect(taken).toBe(1);
-    expect(await outcome(options.outDir)).toEqual(await undisturbed());
+    await trainWithOverlap(detector, options);
+    expect(copiesTaken()).toBe(1);
+    await expectSameOutcome(options);
   });
 
-  it('is waited for where it may end the run', async () => {
+  it('waits for an evaluation that may end it by patience', async () => {
     const options = await prepare({ learningRate: 1e-30, milestones: [], patience: 2, epochs: 9 });
     await using detector = await createDetector();
-    const steps: number[] = [];
-    const result = await overlapped(detector, options, { onStep: ({ epoch }) => steps.push(epoch) });
+    const result = await trainWithOverlap(detector, options);
     expect(result).toMatchObject({ epochs: 3, bestEpoch: 1, stoppedEarly: true });
-    expect(steps).toEqual([1, 1, 1, 2, 2, 2, 3, 3, 3]);
-    expect(taken).toBe(2);
+    expect(story.filter((event) => event.startsWith('step'))).toHaveLength(3 * STEPS);
+    expect(copiesTaken()).toBe(2);
+
     await detector.save(join(options.outDir, 'now'));
-    expect((await manifest(options.outDir, 'now')).files).toEqual({
-      'model.safetensors': (await manifest(options.outDir)).files['model.safetensors'],
-    });
+    const [now, last] = [await manifestOf(options.outDir, 'now'), await manifestOf(options.outDir)];
+    expect(now.files).toEqual({ 'model.safetensors': last.files['model.safetensors'] });
   });
 
   it.each([
-    ['a CPU', 'cpu', undefined, 0],
-    ['a GPU', 'cuda', undefined, 1],
-    ['a GPU, switched off', 'cuda', false, 0],
-  ])('is what is done on %s', async (_, device, overlapEvaluation, copies) => {
+    ['no copy on a CPU', 'cpu', {}, 0],
+    ['a copy on a GPU', 'cuda', {}, 1],
+    ['no copy on a GPU where it is switched off', 'cuda', { overlapEvaluation: false }, 0],
+  ])('makes by default %s', async (_, device, given, expected) => {
     await using detector = await createDetector();
     Object.defineProperty(detector, 'device', { value: device });
-    const given = overlapEvaluation === undefined ? {} : { overlapEvaluation };
     await new Trainer(detector, await prepare(given)).run();
-    expect(taken).toBe(copies);
+    expect(copiesTaken()).toBe(expected);
   });
 
-  it('is given up, with a word, where there is no memory for a copy', async () => {
+  it('goes on without overlap, and says so, where there is no memory for a copy', async () => {
     const options = await prepare({ overlapEvaluation: true });
     await using detector = await createDetector();
-    const spy = vi.spyOn(addon, 'takeSnapshot').mockRejectedValue(new DetectorError('OUT_OF_MEMORY', 'none left'));
+    const refused = vi.spyOn(addon, 'takeSnapshot').mockRejectedValue(new DetectorError('OUT_OF_MEMORY', 'none left'));
     const warnings: string[] = [];
-    await new Trainer(detector, options).run({ onWarning: (message) => warnings.push(message) });
-    expect(spy).toHaveBeenCalledTimes(1);
+    await trainInStory(detector, options, { onWarning: (message) => warnings.push(message) });
+    expect(refused).toHaveBeenCalledTimes(1);
     expect(warnings).toEqual([expect.stringContaining('No memory for a copy of the weights')]);
-    expect(await outcome(options.outDir)).toEqual(await undisturbed());
+    expectOrder('epoch 1', 'step 2/1');
+    await expectSameOutcome(options);
   });
 
-  it('and a copy that cannot be made for another reason end the run', async () => {
+  it('ends where a copy cannot be made for another reason', async () => {
     const options = await prepare({ overlapEvaluation: true });
     await using detector = await createDetector();
     const error = new DetectorError('NATIVE_ERROR', 'broken');
     vi.spyOn(addon, 'takeSnapshot').mockRejectedValue(error);
-    await expect(new Trainer(detector, options).run()).rejects.toBe(error);
+    await expect(trainInStory(detector, options)).rejects.toBe(error);
   });
 });
 
-describe('a run that ends while an epoch is evaluated beside it', () => {
-  it('by a signal: last is the end of that epoch, and is resumed with its evaluation', async () => {
+describe('a run that ends during the evaluation of epoch 1', () => {
+  const failure = new Error('from the user');
+
+  it('by its signal: "last" is the end of epoch 1, which is evaluated when the run is resumed', async () => {
     const options = await prepare();
     await using detector = await createDetector();
     const abort = new AbortController();
     const reason = new Error('enough');
-    const aborted = new Promise((resolve) => abort.signal.addEventListener('abort', resolve));
-    const onStep = ({ epoch, step }: StepEvent) => epoch === 2 && step === STEPS - 1 && abort.abort(reason);
-    const onEpoch = () => expect.fail('the evaluation was to be given up');
-    const hooks = { signal: abort.signal, onStep, onEpoch } as Hooks;
-    await expect(overlapped(detector, options, hooks, aborted)).rejects.toBe(reason);
-    expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 0, step: STEPS, bestEpoch: null });
-    expect(await resumed(options)).toEqual(await undisturbed());
+    const run = trainWithOverlap(detector, options, {
+      signal: abort.signal,
+      onStep: (step) => step === '2/2' && abort.abort(reason),
+      evaluationWaitsFor: new Promise((resolve) => abort.signal.addEventListener('abort', resolve)),
+    });
+    await expect(run).rejects.toBe(reason);
+    expect(story).not.toContain('epoch 1');
+    await expectLast(options, { epoch: 0, step: STEPS, bestEpoch: null });
+    await expectResumable(options);
   });
 
-  it('by a signal once it is saved: last is where the training is', async () => {
+  it('by its signal, right after the evaluation: "last" has the steps of epoch 2', async () => {
     const options = await prepare();
     await using detector = await createDetector();
     const abort = new AbortController();
-    let steps = 0;
-    const hooks: Hooks = {
-      signal: abort.signal,
-      onStep: ({ epoch, step }) => {
-        if (epoch === 2) steps = step;
-      },
-      onEpoch: () => abort.abort(),
-    };
-    await expect(overlapped(detector, options, hooks)).rejects.toMatchObject({ name: 'AbortError' });
+    const run = trainWithOverlap(detector, options, { signal: abort.signal, onEpoch: () => abort.abort() });
+    await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+    const steps = story.filter((event) => event.startsWith('step 2/')).length;
     expect(steps).toBeGreaterThanOrEqual(2);
-    expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 1, step: steps, bestEpoch: 1 });
-    expect(await resumed(options)).toEqual(await undisturbed());
+    await expectLast(options, { epoch: 1, step: steps, bestEpoch: 1 });
+    await expectResumable(options);
   });
 
   it.each(['LOSS_NOT_FINITE', 'OUT_OF_MEMORY'] as const)(
-    'by %s in a step: the evaluation is finished, and last is before the step',
+    'by %s in step 3: epoch 1 is completed, and "last" has the two steps before',
     async (code) => {
       const options = await prepare();
       await using detector = await createDetector();
       const { trainStep } = addon;
-      let calls = 0;
-      const failing = vi.spyOn(addon, 'trainStep').mockImplementation((...args) => {
-        return ++calls === 2 * STEPS ? Promise.reject(new DetectorError(code, 'a bad step')) : trainStep(...args);
+      let steps = 0;
+      const failing = vi.spyOn(addon, 'trainStep').mockImplementation(async (...args) => {
+        steps++;
+        if (steps === 2 * STEPS) throw new DetectorError(code, 'a bad step');
+        return trainStep(...args);
       });
-      const epochs: number[] = [];
-      await expectError(overlapped(detector, options, { onEpoch: ({ epoch }) => void epochs.push(epoch) }), code);
+      await expectError(trainWithOverlap(detector, options), code);
       failing.mockRestore();
-      expect(epochs).toEqual([1]);
-      expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 1, step: 2, bestEpoch: 1 });
-      expect(await resumed(options)).toEqual(await undisturbed());
+      expectOrder('step 2/2', 'epoch 1');
+      await expectLast(options, { epoch: 1, step: 2, bestEpoch: 1 });
+      await expectResumable(options);
     },
   );
 
-  it('by what onStep throws: the evaluation is finished, and last is of its epoch', async () => {
+  it('by an error of onStep: epoch 1 is completed, and "last" is its end', async () => {
     const options = await prepare();
     await using detector = await createDetector();
-    const failure = new Error('from the user');
-    const onStep = ({ epoch, step }: StepEvent) => {
-      if (epoch === 2 && step === 2) throw failure;
+    const onStep = (step: string) => {
+      if (step === '2/2') throw failure;
     };
-    const epochs: number[] = [];
-    const hooks = { onStep, onEpoch: ({ epoch }: EpochEvent) => void epochs.push(epoch) };
-    await expect(overlapped(detector, options, hooks)).rejects.toBe(failure);
-    expect(epochs).toEqual([1]);
-    expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 1, step: 0, bestEpoch: 1 });
-    expect(await resumed(options)).toEqual(await undisturbed());
+    await expect(trainWithOverlap(detector, options, { onStep })).rejects.toBe(failure);
+    expectOrder('step 2/2', 'epoch 1');
+    await expectLast(options, { epoch: 1, step: 0, bestEpoch: 1 });
+    await expectResumable(options);
   });
 
-  it('by what onEpoch throws: the training ends with the step, and last is of the epoch', async () => {
+  it('by an error of onEpoch: the current step is finished, and "last" is the end of epoch 1', async () => {
     const options = await prepare();
     await using detector = await createDetector();
-    const failure = new Error('from the user');
-    const steps: number[] = [];
     const onEpoch = () => Promise.reject(failure);
-    await expect(overlapped(detector, options, { onStep: ({ epoch }) => steps.push(epoch), onEpoch })).rejects.toBe(
-      failure,
-    );
-    expect(Math.max(...steps)).toBe(2);
-    expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 1, step: 0, bestEpoch: 1 });
-    expect(await resumed(options)).toEqual(await undisturbed());
+    await expect(trainWithOverlap(detector, options, { onEpoch })).rejects.toBe(failure);
+    expectOrder('step 2/2', 'epoch 1');
+    expect(story).not.toContain('epoch 2');
+    await expectLast(options, { epoch: 1, step: 0, bestEpoch: 1 });
+    await expectResumable(options);
   });
 
-  it.each([
-    ['alone', false],
-    ['and by onStep, whose error it is', true],
-  ])('by an evaluation that fails, %s: last is the end of its epoch, not evaluated', async (_, both) => {
+  it('by a failed evaluation: "last" is the end of epoch 1, not evaluated', async () => {
     const options = await prepare();
     await using detector = await createDetector();
-    const failure = new Error('from the user');
-    const onStep = ({ epoch, step }: StepEvent) => {
-      if (both && epoch === 2 && step === 2) throw failure;
-    };
-    const held = Promise.reject(new DetectorError('OUT_OF_MEMORY', 'in the evaluation'));
-    held.catch(() => {});
-    const run = overlapped(detector, options, { onStep }, held);
-    if (both) await expect(run).rejects.toBe(failure);
-    else await expectError(run, 'OUT_OF_MEMORY', 'in the evaluation');
-    expect((await manifest(options.outDir)).training).toMatchObject({ epoch: 0, step: STEPS, bestEpoch: null });
-    expect(await resumed(options)).toEqual(await undisturbed());
+    const evaluationWaitsFor = Promise.reject(new DetectorError('OUT_OF_MEMORY', 'in the evaluation'));
+    const run = trainWithOverlap(detector, options, { evaluationWaitsFor });
+    await expectError(run, 'OUT_OF_MEMORY', 'in the evaluation');
+    await expectLast(options, { epoch: 0, step: STEPS, bestEpoch: null });
+    await expectResumable(options);
   });
 
-  it('does not train the next epoch to its end once the evaluation has failed', async () => {
+  it('by a failed evaluation and an error of onStep: the run rejects with the latter, and "last" is the same', async () => {
+    const options = await prepare();
+    await using detector = await createDetector();
+    const evaluationWaitsFor = Promise.reject(new DetectorError('OUT_OF_MEMORY', 'in the evaluation'));
+    const onStep = (step: string) => {
+      if (step === '2/2') throw failure;
+    };
+    await expect(trainWithOverlap(detector, options, { evaluationWaitsFor, onStep })).rejects.toBe(failure);
+    await expectLast(options, { epoch: 0, step: STEPS, bestEpoch: null });
+    await expectResumable(options);
+  });
+
+  it('by a failed evaluation: epoch 2 is not trained to its end', async () => {
     const options = await prepare({ batchSize: 1 });
     await using detector = await createDetector();
-    const failure = new Error('no score');
-    const held = Promise.reject(failure);
-    held.catch(() => {});
-    const steps: number[] = [];
-    const onStep = ({ epoch, step }: StepEvent) => epoch === 2 && steps.push(step);
-    await expect(overlapped(detector, options, { onStep } as Hooks, held)).rejects.toBe(failure);
+    const evaluationWaitsFor = Promise.reject(failure);
+    await expect(trainWithOverlap(detector, options, { evaluationWaitsFor })).rejects.toBe(failure);
+    const steps = story.filter((event) => event.startsWith('step 2/'));
     expect(steps.length).toBeGreaterThanOrEqual(2);
     expect(steps.length).toBeLessThan(options.train.length);
   });

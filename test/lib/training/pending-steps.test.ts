@@ -19,4 +19,10 @@ describe('PendingSteps', () => {
     expect(pending.finish([result(4)])).toEqual([{ ...begun(4, 9), ...result(4) }]);
     expect(pending.length).toBe(0);
   });
+
+  it('takes no results of steps that were never begun', () => {
+    const pending = new PendingSteps();
+    pending.begin(begun(1, 1));
+    expect(() => pending.finish([result(1), result(2)])).toThrow('2 results of 1 steps');
+  });
 });

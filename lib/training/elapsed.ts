@@ -1,0 +1,4 @@
+/** Seconds since a time of `performance.now()`. */
+export function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
+}

@@ -1,0 +1,19 @@
+import { type Detector, internalsOf } from '../detector/detector.ts';
+
+/**
+ * Where and how a run computes: with the same options it still has other numbers on another kind of device, in another precision, or,
+ * on the CPU, with other threads, between which sums are divided. These are options of `Detector.load`.
+ */
+export interface RunCompute {
+  device: 'cpu' | 'cuda';
+  precision: Detector['precision'];
+  /** On the CPU alone. */
+  threads?: number;
+}
+
+/** How a detector computes now. */
+export async function computeOf(detector: Detector): Promise<RunCompute> {
+  const { precision } = detector;
+  if (detector.device !== 'cpu') return { device: 'cuda', precision };
+  return { device: 'cpu', precision, threads: await internalsOf(detector).addon.threads() };
+}

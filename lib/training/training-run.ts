@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { DataLoader, meanColour } from '../data/data-loader.ts';
+import { saveCheckpoint } from '../detector/checkpoint.ts';
+import { type Detector, describeModel, filesOf, internalsOf } from '../detector/detector.ts';
+import { readState, writeState } from '../detector/model-state.ts';
+import { secondsSince } from './elapsed.ts';
+import { type LearningRateSchedule, learningRateAt } from './learning-rate.ts';
+import { nativeOptions } from './native-options.ts';
+import { scheduleOf } from './resolve-options.ts';
+import { computeOf } from './run-compute.ts';
+import { RunDirectory } from './run-directory.ts';
+import type { SavedRun } from './saved-run.ts';
+import type { ResolvedTrainerOptions } from './trainer-options.ts';
+import type { TrainingResult } from './training-events.ts';
+import {
+  freshState,
+  isExhausted,
+  keptOptions,
+  meanLosses,
+  nextEpoch,
+  type TrainedEpoch,
+  type TrainingState,
+} from './training-state.ts';
+
+/** A run that is under way: a detector in training, how far it has come, and the directory that it writes. */
+export class TrainingRun {
+  readonly detector: Detector;
+  readonly options: ResolvedTrainerOptions;
+  /** Counts the steps whose results are known. The detector has the weights after them once no result is waited for. */
+  readonly state: Required<TrainingState>;
+  readonly directory: RunDirectory;
+  readonly #schedule: LearningRateSchedule;
+
+  private constructor(
+    detector: Detector,
+    options: ResolvedTrainerOptions,
+    state: Required<TrainingState>,
+    directory: RunDirectory,
+  ) {
+    this.detector = detector;
+    this.options = options;
+    this.state = state;
+    this.directory = directory;
+    this.#schedule = scheduleOf(options);
+  }
+
+  /** Begins a run with the weights that the detector has. */
+  static async begin(detector: Detector, options: ResolvedTrainerOptions): Promise<TrainingRun> {
+    await startTraining(detector, options);
+    const directory = await RunDirectory.open(options.outDir);
+    const { device, precision } = detector;
+    await directory.writeConfig({ ...describeModel(detector), training: keptOptions(options), device, precision });
+    const state = { ...freshState(keptOptions(options)), compute: await computeOf(detector) };
+    return new TrainingRun(detector, options, state, directory);
+  }
+
+  /** Goes on with a run: the detector gets its weights, and its optimizer's state. */
+  static async resume(
+    detector: Detector,
+    options: ResolvedTrainerOptions,
+    { checkpoint, state: saved }: SavedRun,
+  ): Promise<TrainingRun> {
+    const { addon, handle } = internalsOf(detector);
+    const state = { ...saved, options: keptOptions(options), compute: await computeOf(detector) };
+    await startTraining(detector, options);
+    await readState(addon, handle, 'model', checkpoint.path('model.safetensors'));
+    await readState(addon, handle, 'optimizer', checkpoint.path('optimizer.safetensors'));
+    const directory = await RunDirectory.open(options.outDir, { resume: { epoch: state.epoch, step: state.step } });
+    return new TrainingRun(detector, options, state, directory);
+  }
+
+  get stepsOfEpoch(): number {
+    return this.#schedule.steps;
+  }
+
+  /** Whether another epoch is to be trained, as far as is known: a better score may still be on its way. */
+  get goesOn(): boolean {
+    return this.state.epoch < this.options.epochs && !isExhausted(this.state, this.options.patience);
+  }
+
+  /** The rate of a step; both count from 0, and the step after an epoch's last one is the next epoch's first. */
+  learningRate(epoch: number, step: number): number {
+    return learningRateAt(this.#schedule, epoch * this.stepsOfEpoch + step);
+  }
+
+  /** The training images in batches of a step's size. */
+  openLoader(): DataLoader {
+    const { train, epochs, workers, run } = this.options;
+    const { imageSize: size, mean } = this.detector.config;
+    const { batchSize, accumulate = 1, seed, flipProbability } = run;
+    const augmentation = run.augmentation && { transforms: run.augmentation, epochs, fill: meanColour(mean) };
+    const shuffle = { seed, flipProbability, augmentation };
+    const { addon } = internalsOf(this.detector);
+    return new DataLoader(addon, train, { size, batchSize: batchSize * accumulate, workers, shuffle });
+  }
+
+  /** Ends the epoch that began at `began`: from here on `state` is the next one's. */
+  endEpoch(began: number): TrainedEpoch {
+    const losses = meanLosses(this.state);
+    return { state: nextEpoch(this.state), losses, began };
+  }
+
+  /**
+   * Throws unless the weights of `detector` are those of `state`. A snapshot keeps its weights. The detector that is trained has those
+   * of this run's state, and, until the first step of the next epoch, those of the epoch's end.
+   */
+  checkWeights(detector: Detector, state: TrainingState): void {
+    if (detector !== this.detector || state === this.state || this.state.step === 0) return;
+    const [then, now] = [state, this.state].map(({ epoch, step }) => `step ${step} after epoch ${epoch}`);
+    throw new Error(`The weights are those of ${now}, and not those of ${then}`);
+  }
+
+  /** Saves a detector, this run's or a snapshot of it, with the state that its weights are of. */
+  async save(name: 'best' | 'last', detector: Detector, state: TrainingState): Promise<void> {
+    this.checkWeights(detector, state);
+    const { addon, handle } = internalsOf(detector);
+    const optimizer = (path: string) => writeState(addon, handle, 'optimizer', path);
+    const files = { ...filesOf(detector), ...(name === 'last' && { 'optimizer.safetensors': optimizer }) };
+    await saveCheckpoint(join(this.options.outDir, name), { ...describeModel(detector), training: state }, files);
+  }
+
+  /** What has come of it since `began`. */
+  result(began: number): TrainingResult {
+    const { epochs, outDir } = this.options;
+    const { epoch, bestEpoch, bestScore } = this.state as { epoch: number; bestEpoch: number; bestScore: number };
+    const result = { epochs: Math.min(epochs, epoch), bestEpoch, bestScore, outDir, seconds: secondsSince(began) };
+    return epoch < epochs ? { ...result, stoppedEarly: true } : result;
+  }
+}
+
+async function startTraining(detector: Detector, { run }: ResolvedTrainerOptions): Promise<void> {
+  const { addon, handle } = internalsOf(detector);
+  await addon.startTraining(handle, nativeOptions(run, detector.config, await addon.describeState(handle, 'model')));
+}
