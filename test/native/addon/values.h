@@ -66,20 +66,26 @@ auto list(const Napi::Value& value, Convert convert) {
   const uint32_t length = array.Get("length").ToNumber();
   std::vector<decltype(convert(std::declval<Napi::Value>()))> all;
   for (uint32_t i = 0; i < length; i++) all.push_back(convert(array.Get(i)));
+  return all;
 }
 
 template <class T>
-std::vector<T> numbers(const Napi::Value& value) {}
+std::vector<T> numbers(const Napi::Value& value) {
+  return list(value, [](const Napi::Value& each) { return static_cast<T>(each.ToNumber().DoubleValue()); });
+}
 
 template <class T, class Convert>
 Napi::Value to_list(Napi::Env env, const std::vector<T>& values, Convert convert) {
   Napi::Array array = Napi::Array::New(env, values.size());
   for (size_t i = 0; i < values.size(); i++) array.Set(static_cast<uint32_t>(i), convert(env, values[i]));
+  return array;
 }
 
 // One of the kinds that have names; the first when none is given.
 template <class Kind, size_t N>
-Kind kind(const Napi::Value& name, const Names<Kind, N>& names) {}
+Kind kind(const Napi::Value& name, const Names<Kind, N>& names) {
+  return name.IsUndefined() ? names[0].second : find_kind(names, name.ToString().Utf8Value()).value();
+}
 
 // What the last operation took that the benchmarks time: without the conversion of its arguments.
 extern double last_milliseconds;
@@ -89,6 +95,7 @@ auto timed(Action action) {
   const auto began = std::chrono::steady_clock::now();
   auto result = action();
   last_milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  return result;
 }
 
 }  // namespace dinov3_det::test
