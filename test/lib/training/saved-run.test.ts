@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
@@ -8,17 +9,16 @@ import { Trainer } from '../../../lib/training/trainer.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 import type { StartEvent, StepEvent } from '../../../lib/training/training-events.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
-import { expectError, temporaryFolder } from '../../support/voc.ts';
+import { expectError } from '../../support/voc.ts';
 
 let folder: string;
 let train: VocDataset;
 let runs = 0;
 beforeAll(async () => {
-  folder = await temporaryFolder();
+  folder = await mkdtemp(join(tmpdir(), 'dinov3-det-test-'));
   train = await openSquares(folder, 10);
 });
-// The number of threads is the process's.
-afterAll(async () => (await createDetector({ threads: 2 })).dispose());
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const createDetector = (more: Partial<DetectorOptions> = {}) =>
   Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize: { width: 96, height: 64 }, ...more });
