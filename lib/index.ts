@@ -18,10 +18,11 @@ export {
   augmentationNames,
   ssdAugmentation,
 } from './data/augment/options.ts';
-export type { Sample } from './data/dataset.ts';
+export { Dataset, type ObjectInput, type Sample, type SampleInput } from './data/dataset.ts';
 export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts';
 export { type DatasetIssue, formatIssues } from './data/dataset-issue.ts';
 export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
+export type { DatasetSource } from './data/read-samples.ts';
 export { VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
 export type { ComputeOptions, Precision } from './detector/compute-options.ts';
 export type { DetectOptions } from './detector/detect-options.ts';

@@ -1,6 +1,7 @@
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
 import type { Size } from '../boxes/box.ts';
-import { VocDataset } from '../data/voc-dataset.ts';
+import { checkDataset } from '../data/check-dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { defaultPreset, presetConfig, presetMaps } from '../model/config.ts';
 import { countMaps } from '../model/default-box-options.ts';
 import type { AnalysisHooks, AnalysisOptions, DatasetAnalysis, ResolvedAnalysis } from './dataset-analysis.ts';
@@ -13,11 +14,11 @@ import type { AnalysisHooks, AnalysisOptions, DatasetAnalysis, ResolvedAnalysis 
  * with the reason of `signal`.
  */
 export async function analyzeDataset(
-  dataset: VocDataset,
+  dataset: Dataset,
   options: AnalysisOptions = {},
   hooks: AnalysisHooks = {},
 ): Promise<DatasetAnalysis> {
-  if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+  checkDataset('dataset', dataset);
   const resolved = resolveOptions(options);
   const given = checkKeys('hooks', hooks, ['onProgress', 'signal']) as AnalysisHooks;
   if (given.onProgress !== undefined) checkFunction('onProgress', given.onProgress);

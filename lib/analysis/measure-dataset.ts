@@ -1,7 +1,6 @@
 import { runInSlices } from '../base/time-slices.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
-import type { Sample } from '../data/dataset.ts';
-import type { VocDataset } from '../data/voc-dataset.ts';
+import type { Dataset, Sample } from '../data/dataset.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
 import { isAnchors } from '../model/default-box-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
@@ -29,7 +28,7 @@ const MAX_SHAPES = 500;
 
 /** What `analyzeDataset` finds, in slices. */
 export async function measureDataset(
-  dataset: VocDataset,
+  dataset: Dataset,
   { layout, defaultBoxes, proposal }: ResolvedAnalysis,
   { onProgress, signal }: AnalysisHooks,
 ): Promise<DatasetAnalysis> {

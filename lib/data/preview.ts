@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, checkNumber, wrongArgument } from '../base/check.ts';
+import { checkInteger, checkKeys, checkNumber } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import { native } from '../binding.ts';
 import { type Size, scaleBox } from '../boxes/box.ts';
@@ -6,8 +6,9 @@ import type { GroundTruth } from '../boxes/detection.ts';
 import type { RgbImage } from '../images/image.ts';
 import { checkImageSize, presetConfig } from '../model/config.ts';
 import { type AugmentationName, type AugmentationOptions, resolveAugmentation } from './augment/options.ts';
+import { checkDataset } from './check-dataset.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
-import { VocDataset } from './voc-dataset.ts';
+import type { Dataset } from './dataset.ts';
 
 /** `augmentation`, `flipProbability`, `seed` and `epochs` are those of the Trainer, with its defaults. */
 export interface PreviewOptions {
@@ -41,8 +42,8 @@ interface Tile extends RgbImage {
  * Rejects with `TypeError` or `RangeError` for a wrong option, with the reason of `signal`, with `DetectorError` `DATASET_EMPTY` when no
  * image can be read. Needs LibTorch, as training does.
  */
-export async function previewAugmentation(dataset: VocDataset, options: PreviewOptions = {}): Promise<Buffer> {
-  if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+export async function previewAugmentation(dataset: Dataset, options: PreviewOptions = {}): Promise<Buffer> {
+  checkDataset('dataset', dataset);
   const { epoch, count, loader: loaderOptions } = resolve(options);
   const addon = await native();
   const loader = new DataLoader(addon, dataset, loaderOptions);

@@ -1,9 +1,9 @@
-import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
+import { checkFunction, checkInteger, checkKeys } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import { sideRanges } from '../boxes/relative-side.ts';
+import { checkDataset } from '../data/check-dataset.ts';
 import { DataLoader } from '../data/data-loader.ts';
-import type { Sample } from '../data/dataset.ts';
-import { VocDataset } from '../data/voc-dataset.ts';
+import type { Dataset, Sample } from '../data/dataset.ts';
 import { type Detector, internalsOf } from '../detector/detector.ts';
 import { type DetectionRows, splitDetections } from '../detector/flat-detections.ts';
 import { averagePrecisionByArea, type CocoResult } from './average-precision.ts';
@@ -70,13 +70,13 @@ export interface EvaluationResult {
 
 /** Measures a detector on a data set. */
 export class Evaluator {
-  readonly #dataset: VocDataset;
+  readonly #dataset: Dataset;
   readonly #batchSize: number;
   readonly #workers: number;
 
   /** Throws `TypeError` or `RangeError` for a wrong option; touches no file. */
-  constructor(dataset: VocDataset, options: EvaluatorOptions = {}) {
-    if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+  constructor(dataset: Dataset, options: EvaluatorOptions = {}) {
+    checkDataset('dataset', dataset);
     const { batchSize, workers } = checkKeys('options', options, ['batchSize', 'workers']) as EvaluatorOptions;
     this.#dataset = dataset;
     this.#batchSize = checkInteger('batchSize', batchSize ?? 8, 1, 1024);
@@ -123,7 +123,7 @@ export class Evaluator {
 }
 
 /** Throws `CHECKPOINT_MISMATCH` unless a label means the same in both. */
-export function checkSameClasses(detector: Detector, dataset: VocDataset): void {
+export function checkSameClasses(detector: Detector, dataset: Dataset): void {
   const [expected, found] = [detector.classes.join(', '), dataset.classes.join(', ')];
   if (expected === found) return;
   throw new DetectorError(

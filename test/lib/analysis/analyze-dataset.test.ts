@@ -142,7 +142,7 @@ describe('analyzeDataset', () => {
   });
 
   it('refuses what is no data set, and hooks that are none', async () => {
-    await expect(analyzeDataset({} as VocDataset)).rejects.toThrow('Expected VocDataset for dataset');
+    await expect(analyzeDataset({} as VocDataset)).rejects.toThrow('for dataset.classes');
     const dataset = await writeDataset(objects);
     await expect(analyzeDataset(dataset, {}, { onProgress: 1 as never })).rejects.toThrow('onProgress');
   });

@@ -63,7 +63,7 @@ describe('Evaluator', () => {
     });
     await expectError(new Evaluator(dataset).evaluate(other), 'CHECKPOINT_MISMATCH', 'blue, red');
     expect(() => new Evaluator(dataset, { batchSize: 0 })).toThrow(RangeError);
-    expect(() => new Evaluator({} as VocDataset)).toThrow('Expected VocDataset for dataset');
+    expect(() => new Evaluator({} as VocDataset)).toThrow('for dataset.classes');
     await expect(new Evaluator(dataset).evaluate({} as Detector)).rejects.toThrow('Expected Detector for detector');
   });
 });

@@ -422,7 +422,7 @@ describe('Trainer refuses', () => {
     ['clipGradNorm', 0, 'clipGradNorm'],
     ['workers', 0, 'workers'],
     ['outDir', '', 'outDir'],
-    ['train', {}, 'Expected VocDataset for train'],
+    ['train', {}, 'for train.classes'],
     ['epoch', 3, 'did you mean "epochs"'],
   ])('%s: %s', async (key, value, message) => {
     const { options } = await prepare();
