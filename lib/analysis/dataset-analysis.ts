@@ -55,7 +55,7 @@ export interface DefaultBoxFit {
 export interface DatasetAnalysis {
   images: number;
   objects: number;
-  /** In the order of the class list, the background left out; classes without objects too. */
+  /** In the order of the class list; classes without objects too. */
   classes: ClassCount[];
   objectsPerImage: Distribution | null;
   /** Ids of the images without a usable object. */

@@ -69,12 +69,12 @@ function countClasses(samples: readonly Sample[], classes: readonly string[]): C
   const counts = classes.map((label) => ({ label, objects: 0, images: 0, difficult: 0 }));
   for (const { objects } of samples) {
     for (const { labelIndex, difficult } of objects) {
-      counts[labelIndex]!.objects++;
-      if (difficult) counts[labelIndex]!.difficult++;
+      counts[labelIndex - 1]!.objects++;
+      if (difficult) counts[labelIndex - 1]!.difficult++;
     }
-    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label]!.images++;
+    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label - 1]!.images++;
   }
-  return counts.slice(1);
+  return counts;
 }
 
 function describeImages(samples: readonly Sample[]) {

@@ -19,6 +19,8 @@ export function checkDataset(name: string, value: unknown): Dataset {
   if (isChecked(value)) return value as Dataset;
   const { classes, samples, issues, length } = value as Record<keyof Dataset, unknown>;
   const names = checkClasses(`${name}.classes`, classes);
+  if (names.length !== (classes as unknown[]).length)
+    throw new RangeError(`${name}.classes begins with the background. Leave it out: labelIndex 1 is the first class`);
   const list = checkSequence(`${name}.samples`, samples, 1, MANY);
   checkSequence(`${name}.issues`, issues, 0, MANY);
   checkInteger(`${name}.length`, length, list.length, list.length);
@@ -47,10 +49,10 @@ function checkSample(name: string, value: unknown, classes: readonly string[]): 
 
 function checkObject(name: string, value: unknown, image: Size, classes: readonly string[]): void {
   const { label, labelIndex, box, difficult } = fieldsOf(name, value);
-  const index = checkInteger(`${name}.labelIndex`, labelIndex, 1, classes.length - 1);
-  if (checkString(`${name}.label`, label) !== classes[index])
+  const index = checkInteger(`${name}.labelIndex`, labelIndex, 1, classes.length);
+  if (checkString(`${name}.label`, label) !== classes[index - 1])
     throw new RangeError(
-      wrongArgument(`${name}.label`, `"${classes[index]}", the class of labelIndex ${index},`, label),
+      wrongArgument(`${name}.label`, `"${classes[index - 1]}", the class of labelIndex ${index},`, label),
     );
   checkBoolean(`${name}.difficult`, difficult);
   const sides = fieldsOf(`${name}.box`, box);

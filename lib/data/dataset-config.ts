@@ -12,7 +12,7 @@ import type { VocSource } from './voc-files.ts';
 export interface DatasetConfig {
   /** The YAML file. */
   path: string;
-  /** `__background__` first. */
+  /** The names of the classes, without the `__background__` that the file may have. */
   classes: string[];
   train: VocSource;
   valid: VocSource;

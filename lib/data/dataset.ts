@@ -9,7 +9,7 @@ export type { ObjectInput, Sample, SampleInput } from './sample.ts';
  * one from Pascal VOC files, and `Dataset.from` from objects of your own.
  */
 export interface Dataset {
-  /** `__background__` first; a label's index in this list is its number in the model. */
+  /** The names of the classes, without a background. The `labelIndex` of an object counts from 1: it is 1 for `classes[0]`. */
   readonly classes: readonly string[];
   /** The images. Some may have no objects. */
   readonly samples: readonly Sample[];

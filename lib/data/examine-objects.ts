@@ -31,17 +31,18 @@ interface Verdict {
  */
 const MIN_BOX_SIDE = 0.01;
 
-/** The classes that objects may have: all but the background. */
+/** The classes that objects may have. */
 export class ClassLookup {
-  readonly #names: string[];
+  readonly #names: readonly string[];
   readonly #indices: Map<string, number>;
   readonly #hints = new Map<string, string>();
 
   constructor(classes: readonly string[]) {
-    this.#names = classes.slice(1);
-    this.#indices = new Map(this.#names.map((name, index) => [name, index + 1]));
+    this.#names = classes;
+    this.#indices = new Map(classes.map((name, index) => [name, index + 1]));
   }
 
+  /** The label of a class: its position in the list, from 1. */
   indexOf(name: string): number | undefined {
     return this.#indices.get(name);
   }

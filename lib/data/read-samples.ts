@@ -20,7 +20,7 @@ import type { ObjectInput, Sample, SampleInput } from './sample.ts';
 
 /** How `Dataset.from` makes a data set. */
 export interface DatasetSource {
-  /** The names of the classes. */
+  /** The names of the classes, for example `['cat', 'dog']`. */
   classes: readonly string[];
   /**
    * Decode every image once, so that a broken one is found now and not in the middle of a run.

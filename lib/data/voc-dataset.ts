@@ -14,7 +14,7 @@ import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
 
 /** Where a data set lies, and how it is opened: `images` and `annotations`, or `root` and `split`. */
 export type VocDatasetOptions = VocSource & {
-  /** `__background__` first. */
+  /** The names of the classes. `__background__` may stand first, as in the article's files; it is left out. */
   classes: readonly string[];
   /** Decode every image once, so that a truncated one is found now and not in the middle of a run. Default true; else headers only. */
   verifyImages?: boolean;
@@ -26,7 +26,6 @@ export type VocDatasetOptions = VocSource & {
 
 /** The samples of a data set in Pascal VOC format, checked, in code-unit order of their ids. */
 export class VocDataset implements Dataset {
-  /** `__background__` first; a label's index in this list is its number in the model. */
   readonly classes: readonly string[];
   /** Images without objects are among them. */
   readonly samples: readonly Sample[];

@@ -6,7 +6,7 @@ import { type DetectorHandle, makeBatch, type NativeAddon, type NativeDetectorOp
 import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
-import { checkClasses } from '../model/class-list.ts';
+import { checkClasses, withBackground } from '../model/class-list.ts';
 import { checkDetectorConfig, type DetectorConfig } from '../model/config.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
@@ -58,7 +58,7 @@ export async function snapshotOf(detector: Detector): Promise<Detector> {
 
 /** An object detector: a backbone with a head, SSD's or RetinaNet's, on one device. Every method may be called concurrently. */
 export class Detector {
-  /** `__background__` first: a label's index in this list is its number in the model. */
+  /** The names of the classes, in the order of the model's labels. They have no background: it is label 0 of the model, and `classes[0]` is label 1. */
   readonly classes: readonly string[];
   /** The whole configuration of the model, with what the preset says. */
   readonly config: Readonly<DetectorConfig>;
@@ -179,7 +179,7 @@ export class Detector {
     const tensors = await addon.describeState(handle, 'model');
     return summarize(
       this.config,
-      this.classes.length,
+      this.classes.length + 1,
       tensors,
       addon.featureMaps(handle),
       checkBoolean('fineTune', fineTune),
@@ -228,7 +228,11 @@ export class Detector {
 
 /** The part of a manifest that describes the model. */
 export function describeModel(detector: Detector): CheckpointContent {
-  return { createdBy: `dinov3-det ${version}`, classes: [...detector.classes], model: { ...detector.config } };
+  return {
+    createdBy: `dinov3-det ${version}`,
+    classes: withBackground(detector.classes),
+    model: { ...detector.config },
+  };
 }
 
 /** What writes each file of a checkpoint of this model. */
@@ -263,7 +267,7 @@ async function build(
   if (threads !== undefined) await addon.setThreads(threads);
   const scores = loss?.classification === 'focal' ? 'sigmoid' : 'softmax';
   const given = { ...model, scores, ...program, ...initial, ...place } as const;
-  const handle = await addon.createDetector({ ...given, numClasses: classes.length });
+  const handle = await addon.createDetector({ ...given, numClasses: classes.length + 1 });
   return { addon, handle, torchscript: program.torchscript, trainedEpochs: 0, pretrained: false };
 }
 

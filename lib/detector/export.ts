@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkInteger, checkKeys, checkOneOf, checkString } from '../base/check.ts';
 import { ensureWritableDirectory, replaceFile } from '../files/atomic-file.ts';
+import { withBackground } from '../model/class-list.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { articleNames, releasedNames } from '../weights/key-maps.ts';
 import { type TensorSpan, writeSafetensors } from '../weights/safetensors.ts';
@@ -25,7 +26,7 @@ export interface ExportOptions {
    * its model and `torch.load(weights_only=True)`.
    * `torchscript`: a program for `torch.jit.load` (Python) and `torch::jit::load` (C++), on the CPU until it is moved. The model's
    * `forward` takes images [N, 3, height, width], any N, RGB floats of 0 to 1, and gives for each a dictionary of `boxes` [D, 4] (xyxy
-   * in pixels of the input), `scores` [D] and `labels` [D] (int64, an index into its `classes`), best first. Thresholds and limits are
+   * in pixels of the input), `scores` [D] and `labels` [D] (int64, an index into its `classes`, which begin with `__background__`), best first. Thresholds and limits are
    * those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its map, or a list of maps for a pyramid.
    */
   format: ExportFormat;
@@ -87,7 +88,7 @@ async function writeTorchScript(detector: Detector, part: ExportPart, path: stri
   const { addon, handle } = internalsOf(detector);
   const { classes, config } = detector;
   if (part === 'backbone') await addon.writeBackboneScript(handle, path);
-  else await addon.writeDetectorScript(handle, path, { ...config.postprocess, classes });
+  else await addon.writeDetectorScript(handle, path, { ...config.postprocess, classes: withBackground(classes) });
 }
 
 /** @throws RangeError for a format or part that has no names for this detector's tensors */

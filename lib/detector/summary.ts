@@ -25,10 +25,10 @@ export interface ModelSummary {
   defaultBoxes: number;
 }
 
-/** The layer table of a model, from its state, its feature maps and its configuration. */
+/** The layer table of a model, from its state, its feature maps and its configuration. `labels` counts the background. */
 export function summarize(
   config: DetectorConfig,
-  classes: number,
+  labels: number,
   tensors: readonly TensorInfo[],
   maps: readonly FeatureMap[],
   fineTune: boolean,
@@ -60,7 +60,7 @@ export function summarize(
       depth: 1,
       name: `head (${headName})`,
       inputShape: features,
-      outputShape: [1, boxes, classes],
+      outputShape: [1, boxes, labels],
       parameters: count(head),
     },
     {
@@ -74,7 +74,7 @@ export function summarize(
       depth: 2,
       name: 'classification_head',
       inputShape: features,
-      outputShape: [1, boxes, classes],
+      outputShape: [1, boxes, labels],
       parameters: count(`${head}classification_head.`),
     },
     { depth: 1, name: 'default boxes', inputShape: image, outputShape: [boxes, 4], parameters: 0 },

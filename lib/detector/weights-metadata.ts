@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
-import { checkClasses } from '../model/class-list.ts';
+import { checkClasses, withBackground } from '../model/class-list.ts';
 import {
   backboneNames,
   checkDetectorConfig,
@@ -46,7 +46,7 @@ export function describeWeights({ classes, config }: DescribedDetector): Record<
   return {
     format: 'pt',
     created_by: `${CREATED_BY}${version}`,
-    classes: JSON.stringify(classes),
+    classes: JSON.stringify(withBackground(classes)),
     image_size: JSON.stringify(imageSize),
     preset,
     backbone,
@@ -91,7 +91,9 @@ async function readArticleModel(path: string): Promise<FileModel | undefined> {
   if (source !== ARTICLE_SOURCE) return undefined;
   const [outputs] = tensors.find(({ name }) => name === 'head.classification_head.module_list.0.bias')?.shape ?? [];
   const { defaultBoxes } = presetConfig('article', 'torchscript', { width: 64, height: 64 });
-  return outputs === undefined ? undefined : { preset: 'article', classCount: outputs / boxesPerCell(defaultBoxes, 0) };
+  return outputs === undefined
+    ? undefined
+    : { preset: 'article', classCount: outputs / boxesPerCell(defaultBoxes, 0) - 1 };
 }
 
 async function readOwnModel(path: string): Promise<FileModel | undefined> {
@@ -124,7 +126,9 @@ async function readOwnModel(path: string): Promise<FileModel | undefined> {
 /** The metadata that the model's file in a checkpoint would have. */
 async function describeCheckpoint(path: string): Promise<Record<string, string>> {
   const manifest = basename(path) === 'model.safetensors' ? await findManifest(dirname(path)) : undefined;
-  return manifest ? describeWeights({ classes: manifest.classes, config: checkDetectorConfig(manifest.model) }) : {};
+  if (manifest === undefined) return {};
+  const classes = checkClasses('classes', manifest.classes);
+  return describeWeights({ classes, config: checkDetectorConfig(manifest.model) });
 }
 
 /** The head fits a detector of these alone. */
@@ -139,10 +143,11 @@ const usualShape = { preset: 'article', head: 'ssd', features: 'last', fusion: '
  * `WEIGHTS_INVALID`
  */
 export async function withFileModel(given: DetectorOptions): Promise<DetectorOptions> {
-  const { weights: path, classes } = given;
+  const { weights: path } = given;
+  const classes = checkClasses('classes', given.classes);
   const file = path === undefined ? undefined : await readFileModel(path);
   if (path === undefined || file?.classCount !== classes.length) return given;
-  checkMeaning(path, given, file);
+  checkMeaning(path, { ...given, classes }, file);
   const isOther = shapeKeys.some((key) => given[key] !== undefined && given[key] !== (file[key] ?? usualShape[key]));
   const { loss, assigner, nms } = file;
   const scoring = { ...(loss && { loss }), ...(assigner && { assigner }), ...(nms && { nms }) };

@@ -163,7 +163,7 @@ async function score(images: EvaluatedImage[], classes: readonly string[]) {
   const { coco, torchmetrics, voc } = await scoreImages(images);
   // Both list every class that has a detection or an object, by label.
   const perClass = coco.perClass.map(({ labelIndex, ap, ap50, groundTruths, detections }, i) => ({
-    label: classes[labelIndex]!,
+    label: classes[labelIndex - 1]!,
     ap,
     ap50,
     voc2007: voc.perClass[i]!.ap11Point,

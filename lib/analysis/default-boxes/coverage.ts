@@ -26,7 +26,7 @@ export interface Coverage {
   /** Mean IoU of an object with its best default box; null without objects. */
   meanIou: number | null;
   all: CoverageRow;
-  /** In the order of the class list, the background left out. */
+  /** In the order of the class list. */
   byClass: CoverageRow[];
   /** COCO's small (to 32^2 square pixels), medium and large (from 96^2), at the size that the model sees. */
   byArea: CoverageRow[];
@@ -34,7 +34,7 @@ export interface Coverage {
   bySide: CoverageRow[];
 }
 
-/** An object as the matcher sees it; `label` is its position in the class list. */
+/** An object as the matcher sees it; `label` is its position in the class list, from 1. */
 export interface AnalysedObject extends RelativeBox {
   label: number;
 }
@@ -74,7 +74,7 @@ export function* measureCoverage(
 ): Generator<void, Coverage> {
   const grids = defaultBoxGrids(options, maps, imageSize);
   const all = emptyRow('all');
-  const byClass = classes.slice(1).map(emptyRow);
+  const byClass = classes.map(emptyRow);
   const byArea = AREAS.map(emptyRow);
   const bySide = sideRanges.map(({ name }) => emptyRow(name));
   let ious = 0;

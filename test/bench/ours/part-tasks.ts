@@ -37,7 +37,7 @@ export async function loading(
   options: Workload & { source: VocDatasetOptions; batch: number; steps: number; precision: Precision },
 ): Promise<Task> {
   const dataset = await VocDataset.open(options.source);
-  const detector = await createDetector({ ...options, classes: dataset.classes.length });
+  const detector = await createDetector({ ...options, classes: dataset.classes.length + 1 });
   const { addon, handle } = internalsOf(detector);
   await addon.startTraining(handle, { optimizer: 'adamw', fineTune: true });
   const shuffle = { seed: 1, flipProbability: 0.5 };

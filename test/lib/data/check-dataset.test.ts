@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../support/voc.ts';
 
 const object = { label: 'dog', labelIndex: 1, box: { xmin: 1, ymin: 2, xmax: 30, ymax: 40 }, difficult: false };
 const sample = { id: 'a', imagePath: 'a.jpg', width: 64, height: 48, objects: [object] };
-const sound = { classes: ['__background__', 'dog', 'cat'], samples: [sample], issues: [], length: 1 };
+const sound = { classes: ['dog', 'cat'], samples: [sample], issues: [], length: 1 };
 
 const withSample = (change: object) => ({ ...sound, samples: [{ ...sample, ...change }] });
 const withObject = (change: object) => withSample({ objects: [object, { ...object, ...change }] });
@@ -32,6 +32,11 @@ describe('checkDataset', () => {
     ['an array', [], 'Expected Dataset'],
     ['a promise', Promise.resolve(sound), 'a promise: write await'],
     ['another object', {}, 'for train.classes'],
+    [
+      'a background',
+      { ...sound, classes: ['__background__', 'dog', 'cat'] },
+      'train.classes begins with the background',
+    ],
     ['no samples', { ...sound, samples: undefined }, 'Expected array for train.samples'],
     ['none of them', { ...sound, samples: [], length: 0 }, 'train.samples.length'],
     ['no issues', { ...sound, issues: undefined }, 'Expected array for train.issues'],

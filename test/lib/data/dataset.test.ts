@@ -4,7 +4,7 @@ import { Dataset, type SampleInput } from '../../../lib/data/dataset.ts';
 import type { DatasetSource } from '../../../lib/data/read-samples.ts';
 import { expectError, noise, pngOfSize, solid, temporaryFolder, writeFiles } from '../../support/voc.ts';
 
-const classes = ['__background__', 'dog', 'pottedplant'];
+const classes = ['dog', 'pottedplant'];
 const box = { xmin: 1, ymin: 2, xmax: 30, ymax: 40 };
 const dog = { label: 'dog', box };
 const sized = { imagePath: 'a.jpg', width: 64, height: 48 };

@@ -19,7 +19,8 @@ const all = { scoreThreshold: 0 };
 
 describe('Detector.create', () => {
   it.each([
-    [{ classes: ['red', 'blue'] }, '__background__'],
+    [{ classes: ['red', '__background__'] }, 'may only stand first'],
+    [{ classes: ['__background__'] }, 'at least one class'],
     [{ imageSize: { width: 100, height: 64 } }, 'multiple of 32'],
     [{ imageSize: { width: 32, height: 32 } }, 'from 64 to 4096'],
     [{ backbone: 'convnext_tinny' }, 'did you mean "convnext_tiny"'],
@@ -114,7 +115,7 @@ describe('Detector.detect', () => {
     const detections = await detector.detect(path, all);
     expect(detections.length).toBeGreaterThan(5);
     for (const { label, score, box } of detections) {
-      expect(squareClasses.slice(1)).toContain(label);
+      expect(squareClasses).toContain(label);
       expect(score).toBeGreaterThan(0);
       expect(Math.min(box.xmin, box.ymin)).toBeGreaterThanOrEqual(0);
       expect(box.xmax).toBeLessThanOrEqual(120);
@@ -234,6 +235,19 @@ describe('a checkpoint', () => {
     const damaged = damage(bytes);
     await writeFile(path, typeof damaged === 'number' ? bytes : damaged);
     await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.safetensors');
+  });
+
+  it('has the background in its class list, and is read without it too', async () => {
+    const dir = join(await temporaryFolder(), 'model');
+    await using detector = await Detector.create({ ...small, classes: ['__background__', ...squareClasses] });
+    expect(detector.classes).toEqual(squareClasses);
+    await detector.save(dir);
+    const path = join(dir, 'checkpoint.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8'));
+    expect(manifest.classes).toEqual(['__background__', ...squareClasses]);
+    await writeFile(path, JSON.stringify({ ...manifest, classes: squareClasses }));
+    await using loaded = await Detector.load(dir);
+    expect(loaded.classes).toEqual(squareClasses);
   });
 
   it('of another class count than its manifest says is refused', async () => {

@@ -90,7 +90,7 @@ describe('Trainer.run', () => {
       expect((await readFile(join(outDir, plot))).subarray(1, 4).toString()).toBe('PNG');
     }
     expect(JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'))).toMatchObject({
-      classes: squareClasses,
+      classes: ['__background__', ...squareClasses],
       model: { backbone: 'convnext_test' },
       training: { epochs: 2, batchSize: 4, optimizer: 'adamw' },
     });
