@@ -11,3 +11,12 @@ export function checkSignal(name: string, value: unknown): AbortSignal | undefin
   if (value === undefined || value instanceof AbortSignal) return value;
   throw new TypeError(wrongArgument(name, 'AbortSignal', value));
 }
+
+/** The signal of a call, and its other options. @throws {TypeError} for options that are no object, and for another signal */
+export function takeSignal<T extends CallOptions>(
+  options: T,
+): { signal: CallOptions['signal']; given: Omit<T, 'signal'> } {
+  if (options === null || typeof options !== 'object') throw new TypeError(wrongArgument('options', 'object', options));
+  const { signal, ...given } = options;
+  return { signal: checkSignal('signal', signal), given };
+}

@@ -4,14 +4,7 @@ import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
-import {
-  backboneNames,
-  checkDetectorConfig,
-  checkImageSize,
-  type DetectorConfig,
-  presetConfig,
-  presetNames,
-} from '../model/config.ts';
+import { backboneNames, checkDetectorConfig, checkImageSize, presetConfig, presetNames } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
 import { headNames } from '../model/detection-head.ts';
 import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
@@ -22,20 +15,15 @@ import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { findManifest } from './checkpoint.ts';
 import type { DetectorOptions } from './detector-options.ts';
+import type { ModelDescription } from './model-files.ts';
 
 const CREATED_BY = 'dinov3-det ';
-
-/** What the metadata are made from; a `Detector` has it. */
-interface DescribedDetector {
-  classes: readonly string[];
-  config: DetectorConfig;
-}
 
 /**
  * What a safetensors file of a detector says of it, so that its head is used as it was trained. Values are text, as the format wants;
  * lists and objects are JSON. `format: pt` is what Hugging Face's loaders look for. Default boxes are there if they are chosen ones.
  */
-export function describeWeights({ classes, config }: DescribedDetector): Record<string, string> {
+export function describeWeights({ classes, config }: ModelDescription): Record<string, string> {
   const { preset, backbone, imageSize, head, features, fusion, defaultBoxes, loss, assigner, postprocess } = config;
   const { defaultBoxes: usual } = presetConfig(preset, 'torchscript', imageSize, {
     ...(head && { head }),

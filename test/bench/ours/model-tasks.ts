@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
 import { imageOf, weight } from '../../support/named-values.ts';
 import type { Target, Workload } from '../workload.ts';

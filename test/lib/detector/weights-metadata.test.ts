@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { version } from '../../../lib/base/version.ts';
 import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
-import { exportDetector } from '../../../lib/detector/export.ts';
+import { exportDetector } from '../../../lib/detector/export-detector.ts';
 import { describeWeights } from '../../../lib/detector/weights-metadata.ts';
 import { layoutSafetensors, readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
 import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
