@@ -12,22 +12,32 @@ import { compareSizes, orIssue, readSize } from './read-size.ts';
 import type { VocObject } from './voc-annotation.ts';
 import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
 
-/** Where a data set lies, and how it is opened: `images` and `annotations`, or `root` and `split`. */
+/** The options of `VocDataset.open`: where the data set is (`images` and `annotations`, or `root` and `split`), and how it is read. */
 export type VocDatasetOptions = VocSource & {
   /** The names of the classes. `__background__` may stand first, as in the article's files; it is left out. */
   classes: readonly string[];
-  /** Decode every image once, so that a truncated one is found now and not in the middle of a run. Default true; else headers only. */
+  /**
+   * Decode every image once, so that a truncated one is found now and not in the middle of a run. `false` reads the headers only.
+   * @default true
+   */
   verifyImages?: boolean;
-  /** Aborted: the opening rejects with its reason. */
-  signal?: AbortSignal;
-  /** Called after every image; what it throws ends the opening. */
-  onProgress?: (done: number, total: number) => void;
+  /** When it is aborted, `open` rejects with its reason. */
+  signal?: AbortSignal | undefined;
+  /** Called after every image. What it throws ends the call. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
 };
 
-/** The samples of a data set in Pascal VOC format, checked, in code-unit order of their ids. */
+/**
+ * A data set in Pascal VOC format: its samples are checked, and in code-unit order of their ids.
+ *
+ * @example
+ * const dataset = await VocDataset.open({ root: 'VOCdevkit/VOC2012', split: 'train', classes: ['cat', 'dog'] });
+ * console.log(dataset.length, formatIssues(dataset.issues));
+ */
 export class VocDataset implements Dataset {
+  /** The names of the classes, without a background. The `labelIndex` of an object counts from 1: it is 1 for `classes[0]`. */
   readonly classes: readonly string[];
-  /** Images without objects are among them. */
+  /** The images. Some may have no objects. */
   readonly samples: readonly Sample[];
   /** What had to be skipped or repaired. */
   readonly issues: readonly DatasetIssue[];
@@ -39,16 +49,18 @@ export class VocDataset implements Dataset {
     checked(this);
   }
 
-  /** Of `samples`. */
+  /** The number of `samples`. */
   get length(): number {
     return this.samples.length;
   }
 
   /**
-   * Reads every annotation and image of a source. What cannot be used is skipped or repaired, and listed in `issues`.
+   * Reads every annotation and image of a data set. What cannot be used is skipped or repaired, and listed in `issues`.
    *
-   * Rejects with `DetectorError`: `DATASET_NOT_FOUND` (a folder or split is not there), `DATASET_EMPTY` (no image left, or none of
-   * the annotated objects could be used); with the reason of `signal`; with `TypeError` or `RangeError` for wrong options.
+   * @throws {TypeError|RangeError} for a wrong option, naming it
+   * @throws {DetectorError} `DATASET_NOT_FOUND` if a folder or split is not there; `DATASET_EMPTY` if no image is left, or none of the
+   * annotated objects could be used
+   * @throws the reason of `signal` when it is aborted
    */
   static async open(options: VocDatasetOptions): Promise<VocDataset> {
     const source = checkSource(options);

@@ -16,10 +16,11 @@ export interface CoverageRow {
   share: number | null;
   /** Objects for which training has one default box only, forced to them however badly it fits. */
   forced: number;
-  /** Objects that training passes over: another object has taken their best default box too. */
+  /** Objects that training ignores: another object has taken their best default box. */
   unmatched: number;
 }
 
+/** How default boxes fit the objects of a data set: of all, by class, and by size. */
 export interface Coverage {
   /** Default boxes of one image. */
   boxes: number;
