@@ -64,7 +64,8 @@ export function createService(detector: Pick<Detector, 'detect'>, options: Servi
     async ({ body, query: { threshold } }, reply): Promise<{ detections: Detection[] }> => {
       if (!Buffer.isBuffer(body)) throw httpError(415, 'NO_IMAGE', `Send an image as ${imageTypes.join(', ')}`);
       const limits = threshold === undefined ? {} : { scoreThreshold: threshold };
-      return { detections: await inTurn(() => detector.detect(body, limits), goneSignal(reply)) };
+      const signal = goneSignal(reply);
+      return { detections: await inTurn(() => detector.detect(body, { ...limits, signal }), signal) };
     },
   );
 

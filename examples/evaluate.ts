@@ -8,8 +8,8 @@ const detector = await Detector.load(checkpoint);
 const { classes, valid } = await loadDatasetConfig(config);
 const evaluator = new Evaluator(await VocDataset.open({ ...valid, classes }));
 
-const { coco, voc2010, perClass } = await evaluator.evaluate(detector);
-console.log(`COCO mAP@0.5:0.95 ${coco.ap.toFixed(4)}, mAP@0.5 ${coco.ap50.toFixed(4)}; VOC mAP ${voc2010.toFixed(4)}`);
+const { map, map50, voc2010, perClass } = await evaluator.evaluate(detector);
+console.log(`COCO mAP@0.5:0.95 ${map.toFixed(4)}, mAP@0.5 ${map50.toFixed(4)}; VOC mAP ${voc2010.toFixed(4)}`);
 for (const { label, ap50, groundTruths } of perClass) {
   console.log(`${label}: AP@0.5 ${ap50.toFixed(4)} on ${groundTruths} objects`);
 }

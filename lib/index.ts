@@ -7,10 +7,18 @@ export type {
   DatasetAnalysis,
   DefaultBoxFit,
 } from './analysis/dataset-analysis.ts';
+export type { Coverage, CoverageRow } from './analysis/default-boxes/coverage.ts';
+export type { Shape } from './analysis/default-boxes/k-means.ts';
+export type { Distribution } from './analysis/distribution.ts';
 export { writeAnalysisReport } from './analysis/report/report.ts';
+export type { SuspiciousBox, SuspiciousKind } from './analysis/suspicious-boxes.ts';
 export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
-export type { Box } from './boxes/box.ts';
+export type { CallOptions } from './base/signal.ts';
+export type { Box, Size } from './boxes/box.ts';
 export type { Detection, GroundTruth } from './boxes/detection.ts';
+export type { IouCrop } from './data/augment/iou-crop.ts';
+export type { Mixup } from './data/augment/mixup.ts';
+export type { Mosaic } from './data/augment/mosaic.ts';
 export {
   type Augmentation,
   type AugmentationName,
@@ -18,33 +26,38 @@ export {
   augmentationNames,
   ssdAugmentation,
 } from './data/augment/options.ts';
-export type { Sample } from './data/dataset.ts';
+export type { PhotometricDistort } from './data/augment/photometric-distort.ts';
+export type { ScaleJitter } from './data/augment/scale-jitter.ts';
+export type { ZoomOut } from './data/augment/zoom-out.ts';
+export { Dataset, type ObjectInput, type Sample, type SampleInput } from './data/dataset.ts';
 export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts';
-export { type DatasetIssue, formatIssues } from './data/dataset-issue.ts';
+export { type DatasetIssue, type DatasetIssueKind, formatIssues } from './data/dataset-issue.ts';
 export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
+export type { DatasetSource } from './data/read-samples.ts';
 export { VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
+export type { VocSource } from './data/voc-files.ts';
 export type { ComputeOptions, Precision } from './detector/compute-options.ts';
 export type { DetectOptions } from './detector/detect-options.ts';
 export { Detector } from './detector/detector.ts';
 export type { DetectorOptions, LoadOptions } from './detector/detector-options.ts';
-export {
-  type ExportFormat,
-  type ExportOptions,
-  type ExportPart,
-  type ExportReport,
-  exportDetector,
-} from './detector/export.ts';
+export type { ExportReport } from './detector/export.ts';
+export { exportDetector } from './detector/export-detector.ts';
+export type { ExportFormat, ExportOptions, ExportPart } from './detector/export-options.ts';
 export type { WeightReport } from './detector/model-state.ts';
-export type { ModelSummary, SummaryRow } from './detector/summary.ts';
+export type { ModelSummary, SummaryOptions, SummaryRow } from './detector/summary.ts';
 export {
   type AreaScores,
   averagePrecisionByArea,
+  type CocoClassResult,
   type CocoOptions,
   type CocoResult,
+  type CocoScores,
   cocoAveragePrecision,
-  type EvaluatedImage,
+  type TorchmetricsResult,
   torchmetricsMeanAveragePrecision,
 } from './evaluation/average-precision.ts';
+export type { AreaRange } from './evaluation/coco-matching.ts';
+export type { EvaluatedImage } from './evaluation/evaluated-image.ts';
 export {
   type ClassEvaluation,
   type EvaluationHooks,
@@ -53,14 +66,27 @@ export {
   type EvaluatorOptions,
   type SizeEvaluation,
 } from './evaluation/evaluator.ts';
-export { type VocOptions, type VocResult, vocAveragePrecision } from './evaluation/voc-average-precision.ts';
+export {
+  type VocClassResult,
+  type VocOptions,
+  type VocResult,
+  vocAveragePrecision,
+} from './evaluation/voc-average-precision.ts';
 export type { AnnotateOptions } from './images/draw.ts';
 export type { ImageInput, RgbImage } from './images/image.ts';
-export { type BackboneName, backboneNames, type DetectorConfig, type PresetName, presetNames } from './model/config.ts';
+export {
+  type BackboneName,
+  backboneNames,
+  type DetectorConfig,
+  type PresetChoices,
+  type PresetName,
+  presetNames,
+} from './model/config.ts';
+export type { AnchorOptions, BoxOptions, DefaultBoxOptions } from './model/default-box-options.ts';
 export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
-export type { NmsName } from './model/postprocess-options.ts';
+export type { NmsName, PostprocessOptions, TopkPer } from './model/postprocess-options.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
 export { Trainer } from './training/trainer.ts';
 export type { OptimizerName, RunOptions, TrainerOptions } from './training/trainer-options.ts';

@@ -1,32 +1,41 @@
 import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
+import { checkSignal } from '../base/signal.ts';
 import type { Size } from '../boxes/box.ts';
-import { VocDataset } from '../data/voc-dataset.ts';
+import { checkDataset } from '../data/check-dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { defaultPreset, presetConfig, presetMaps } from '../model/config.ts';
 import { countMaps } from '../model/default-box-options.ts';
 import type { AnalysisHooks, AnalysisOptions, DatasetAnalysis, ResolvedAnalysis } from './dataset-analysis.ts';
 
 /**
- * Looks at a data set before a training: what is in it, what looks wrong, and whether the default boxes of the model fit its
- * objects. Needs no LibTorch and no weights. The event loop is never held long.
+ * Examines a data set before a training: what is in it, what looks wrong, and whether the default boxes of the model fit its objects.
+ * It needs neither LibTorch nor weights. The event loop is never held long.
  *
- * Rejects with `TypeError`/`RangeError` for wrong options, with `DetectorError` `IMAGE_UNREADABLE` for an image that is gone, or
- * with the reason of `signal`.
+ * @param hooks an earlier place for `onProgress` and `signal`, which are options
+ * @throws {TypeError|RangeError} for a wrong option, naming it
+ * @throws {DetectorError} `IMAGE_UNREADABLE` for an image file that is gone
+ * @throws the reason of `signal` when it is aborted
  */
 export async function analyzeDataset(
-  dataset: VocDataset,
+  dataset: Dataset,
   options: AnalysisOptions = {},
   hooks: AnalysisHooks = {},
 ): Promise<DatasetAnalysis> {
-  if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+  checkDataset('dataset', dataset);
+  checkKeys('hooks', hooks, hookKeys);
   const resolved = resolveOptions(options);
-  const given = checkKeys('hooks', hooks, ['onProgress', 'signal']) as AnalysisHooks;
-  if (given.onProgress !== undefined) checkFunction('onProgress', given.onProgress);
+  const onProgress = hooks.onProgress ?? options.onProgress;
+  if (onProgress !== undefined) checkFunction('onProgress', onProgress);
+  const signal = checkSignal('signal', hooks.signal ?? options.signal);
+  signal?.throwIfAborted();
   const { measureDataset } = await import('./measure-dataset.ts');
-  return await measureDataset(dataset, resolved, given);
+  return await measureDataset(dataset, resolved, { onProgress, signal });
 }
 
+const hookKeys = ['onProgress', 'signal'];
+
 function resolveOptions(value: AnalysisOptions): ResolvedAnalysis {
-  const keys = ['preset', 'head', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed'];
+  const keys = ['preset', 'head', 'imageSize', 'defaultBoxes', 'maps', 'ratios', 'seed', ...hookKeys];
   const options = checkKeys('options', value, keys) as AnalysisOptions;
   const size = options.imageSize ?? { width: 640, height: 640 };
   const config = presetConfig(options.preset ?? defaultPreset, 'convnext_tiny', size, options);

@@ -1,3 +1,4 @@
+import type { CallOptions } from '../base/signal.ts';
 import type { Size } from '../boxes/box.ts';
 import type { DatasetIssue } from '../data/dataset-issue.ts';
 import type { PresetName } from '../model/config.ts';
@@ -8,30 +9,49 @@ import type { Shape } from './default-boxes/k-means.ts';
 import type { Distribution } from './distribution.ts';
 import type { SuspiciousBox } from './suspicious-boxes.ts';
 
-/** Which model the data set is looked at for; a model of its own needs `defaultBoxes` and `maps`. */
-export interface AnalysisOptions {
-  /** Default `best`. */
+/** The options of `analyzeDataset`: the model that the data set is for. A model of your own needs `defaultBoxes` and `maps`. */
+export interface AnalysisOptions extends AnalysisHooks {
+  /**
+   * The preset of the model.
+   * @default 'best'
+   */
   preset?: PresetName;
-  /** Default `ssd`. */
+  /**
+   * The detection head of the model.
+   * @default 'ssd'
+   */
   head?: HeadName;
-  /** What images are resized to; default 640 x 640. */
+  /**
+   * The size that images are resized to, in pixels.
+   * @default 640 x 640
+   */
   imageSize?: Size;
-  /** Instead of the preset's or the head's. */
+  /**
+   * The default boxes or anchors of the model.
+   * @default those of the preset or the head
+   */
   defaultBoxes?: BoxOptions;
-  /** The feature maps of the model in cells, the finest first; default: the preset's. At most as many as entries in `defaultBoxes`. */
+  /**
+   * The sizes of the model's feature maps in cells, the finest first; at most as many as `defaultBoxes` has entries.
+   * @default those of the preset
+   */
   maps?: readonly Size[];
-  /** Aspect ratios of each map in the proposal, at most; default: as many as that map has now. */
+  /**
+   * The largest number of aspect ratios of each map in the proposal.
+   * @default as many as that map has now
+   */
   ratios?: number;
-  /** Of the clustering; default 0. */
+  /**
+   * The seed of the clustering.
+   * @default 0
+   */
   seed?: number;
 }
 
 /** Progress and cancelling of `analyzeDataset`. */
-export interface AnalysisHooks {
-  /** Called after each image whose file was compared with the others: the longest part. */
-  onProgress?: (done: number, total: number) => void;
-  /** Aborted: the analysis rejects with its reason. */
-  signal?: AbortSignal | undefined;
+export interface AnalysisHooks extends CallOptions {
+  /** Called after each image whose file was compared with the others, which is the longest part. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** How often a class is in a data set. */
@@ -55,7 +75,7 @@ export interface DefaultBoxFit {
 export interface DatasetAnalysis {
   images: number;
   objects: number;
-  /** In the order of the class list, the background left out; classes without objects too. */
+  /** In the order of the class list; classes without objects too. */
   classes: ClassCount[];
   objectsPerImage: Distribution | null;
   /** Ids of the images without a usable object. */

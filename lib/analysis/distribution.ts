@@ -1,4 +1,4 @@
-/** What a set of numbers looks like. */
+/** Mean, quantiles and histogram of a set of numbers. */
 export interface Distribution {
   mean: number;
   min: number;

@@ -1,7 +1,6 @@
 import { runInSlices } from '../base/time-slices.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
-import type { Sample } from '../data/dataset.ts';
-import type { VocDataset } from '../data/voc-dataset.ts';
+import type { Dataset, Sample } from '../data/dataset.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
 import { isAnchors } from '../model/default-box-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
@@ -29,7 +28,7 @@ const MAX_SHAPES = 500;
 
 /** What `analyzeDataset` finds, in slices. */
 export async function measureDataset(
-  dataset: VocDataset,
+  dataset: Dataset,
   { layout, defaultBoxes, proposal }: ResolvedAnalysis,
   { onProgress, signal }: AnalysisHooks,
 ): Promise<DatasetAnalysis> {
@@ -70,12 +69,12 @@ function countClasses(samples: readonly Sample[], classes: readonly string[]): C
   const counts = classes.map((label) => ({ label, objects: 0, images: 0, difficult: 0 }));
   for (const { objects } of samples) {
     for (const { labelIndex, difficult } of objects) {
-      counts[labelIndex]!.objects++;
-      if (difficult) counts[labelIndex]!.difficult++;
+      counts[labelIndex - 1]!.objects++;
+      if (difficult) counts[labelIndex - 1]!.difficult++;
     }
-    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label]!.images++;
+    for (const label of new Set(objects.map(({ labelIndex }) => labelIndex))) counts[label - 1]!.images++;
   }
-  return counts.slice(1);
+  return counts;
 }
 
 function describeImages(samples: readonly Sample[]) {

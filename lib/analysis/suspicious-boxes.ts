@@ -2,9 +2,10 @@ import type { Box, Size } from '../boxes/box.ts';
 import { boxIou } from '../boxes/box.ts';
 import type { Sample } from '../data/dataset.ts';
 
+/** Why a box is suspicious. */
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';
 
-/** A box that may be right, but is more often a slip of the one who drew it. */
+/** A box that may be right, but is more often a mistake of the annotator. */
 export interface SuspiciousBox {
   kind: SuspiciousKind;
   /** The id of the image. */

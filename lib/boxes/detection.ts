@@ -10,7 +10,7 @@ export interface Detection {
 /** One annotated object of a data set. */
 export interface GroundTruth {
   label: string;
-  /** Position of `label` in the class list; 0 is the background, so this is at least 1. */
+  /** The position of `label` in the class list, from 1: label 0 of a model is the background. */
   labelIndex: number;
   box: Box;
   /** VOC's flag: trained on as any other object, neither rewarded nor punished by the VOC metric. */

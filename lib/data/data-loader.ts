@@ -9,8 +9,7 @@ import type { GroundTruth } from '../boxes/detection.ts';
 import { decodeImage, type RgbImage } from '../images/image.ts';
 import { decideFlip } from './augment/flip.ts';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
-import type { Sample } from './dataset.ts';
-import type { VocDataset } from './voc-dataset.ts';
+import type { Dataset, Sample } from './dataset.ts';
 
 export interface DataLoaderOptions {
   /** What every image is resized to. */
@@ -55,10 +54,10 @@ interface LoadedSample {
 /** Feeds a data set to a model: order and flips of an epoch depend on the seed and the epoch alone. */
 export class DataLoader {
   readonly #addon: NativeAddon;
-  readonly #dataset: VocDataset;
+  readonly #dataset: Dataset;
   readonly #options: DataLoaderOptions;
 
-  constructor(addon: NativeAddon, dataset: VocDataset, options: DataLoaderOptions) {
+  constructor(addon: NativeAddon, dataset: Dataset, options: DataLoaderOptions) {
     this.#addon = addon;
     this.#dataset = dataset;
     this.#options = options;

@@ -8,18 +8,24 @@ import type { BoxOptions } from '../model/default-box-options.ts';
 import { checkOrderedBoxes } from '../model/default-box-options.ts';
 import type { VocSource } from './voc-files.ts';
 
-/** What a data set's YAML file says. Paths are absolute; whether they exist shows when the data set is opened. */
+/** The content of a data set's YAML file. Paths are absolute; whether they exist is seen when the data set is opened. */
 export interface DatasetConfig {
   /** The YAML file. */
   path: string;
-  /** `__background__` first. */
+  /** The names of the classes, without the `__background__` that the file may have. */
   classes: string[];
+  /** Where the training images are. */
   train: VocSource;
+  /** Where the validation images are. */
   valid: VocSource;
+  /** Where the test images are, if the file says so. */
   test?: VocSource;
-  /** Instead of the preset's: what `dinov3-det analyze --write-config` found for the data. */
+  /** Default boxes for the model instead of those of its preset: what `dinov3-det analyze --write-config` found for the data. */
   defaultBoxes?: BoxOptions;
-  /** The article's `VISUALIZE_TRANSFORMED_IMAGES`; default false. */
+  /**
+   * The article's `VISUALIZE_TRANSFORMED_IMAGES`.
+   * @default false
+   */
   visualizeTransformedImages: boolean;
 }
 
@@ -37,7 +43,7 @@ const MAX_CONFIG_BYTES = 64 * 1024;
  * (default "val") and optionally `TEST_SPLIT`. A relative path is taken from the current directory, as in the article, or from
  * the folder of the YAML file if it exists only there.
  *
- * Rejects with `DetectorError` `CONFIG_INVALID`, naming the file and the key.
+ * @throws {DetectorError} `CONFIG_INVALID`, naming the file and the key
  */
 export async function loadDatasetConfig(path: string): Promise<DatasetConfig> {
   const absolute = resolve(checkString('path', path));

@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 
+/** What is wrong with a file or an object of a data set. */
 export type DatasetIssueKind =
   | 'id-invalid'
   | 'duplicate-id'
@@ -15,11 +16,11 @@ export type DatasetIssueKind =
   | 'box-outside'
   | 'box-clipped';
 
-/** Something that a data set holds and that could not be used as it is. */
+/** Something in a data set that could not be used as it is. */
 export interface DatasetIssue {
   /** The file at fault. */
   file: string;
-  /** Position of the `<object>` in that file, from 0, where one object is at fault. */
+  /** The position of the object in its file or sample, from 0, if one object is at fault. */
   object?: number;
   kind: DatasetIssueKind;
   /** What was found. */
@@ -28,7 +29,7 @@ export interface DatasetIssue {
   action: 'skipped' | 'repaired' | 'kept';
 }
 
-/** A summary for people: counts by kind, then the first `limit` (default 10) issues, one a line. Empty without issues. */
+/** Describes issues for people: the counts by kind, then the first `limit` issues, one a line. It is empty without issues. */
 export function formatIssues(issues: readonly DatasetIssue[], limit = 10): string {
   if (issues.length === 0) return '';
   const counts = new Map<string, number>();

@@ -1,10 +1,53 @@
-import type { GroundTruth } from '../boxes/detection.ts';
+import type { DatasetIssue } from './dataset-issue.ts';
+import { type DatasetSource, readSamples } from './read-samples.ts';
+import type { Sample, SampleInput } from './sample.ts';
 
-/** One image with its objects; boxes are in pixels of the image as it is stored (EXIF orientation not applied). */
-export interface Sample {
-  id: string;
-  imagePath: string;
-  width: number;
-  height: number;
-  objects: GroundTruth[];
+export type { ObjectInput, Sample, SampleInput } from './sample.ts';
+
+/**
+ * Images with their objects: what a Trainer, an Evaluator, `analyzeDataset` and `previewAugmentation` take. `VocDataset.open` makes
+ * one from Pascal VOC files, and `Dataset.from` from objects of your own.
+ */
+export interface Dataset {
+  /** The names of the classes, without a background. The `labelIndex` of an object counts from 1: it is 1 for `classes[0]`. */
+  readonly classes: readonly string[];
+  /** The images. Some may have no objects. */
+  readonly samples: readonly Sample[];
+  /** What had to be skipped or repaired. */
+  readonly issues: readonly DatasetIssue[];
+  /** The number of `samples`. */
+  readonly length: number;
+}
+
+export const Dataset = {
+  /**
+   * Makes a data set from objects of your own, for example from a loader for another format. It compares every object with its image
+   * and with `classes`. What cannot be used is skipped or repaired, and listed in `issues`, as `VocDataset.open` does. An image file
+   * is only read if its size is missing or `verifyImages` is true.
+   *
+   * @example
+   * const objects = [{ label: 'cat', box: { xmin: 10, ymin: 20, xmax: 110, ymax: 220 } }];
+   * const dataset = await Dataset.from([{ imagePath: 'photos/1.jpg', objects }], { classes: ['cat', 'dog'] });
+   *
+   * @throws {TypeError|RangeError} for an option or a sample of the wrong form, naming it
+   * @throws {DetectorError} `DATASET_EMPTY` when there are no samples, or none of their objects could be used
+   * @throws the reason of `signal` when it is aborted
+   */
+  async from(samples: readonly SampleInput[], options: DatasetSource): Promise<Dataset> {
+    const content = await readSamples(samples, options);
+    return checked({ ...content, length: content.samples.length });
+  },
+};
+
+/** Data sets whose samples were compared with their images and classes when they were made. */
+const known = new WeakSet<object>();
+
+/** Marks a data set that needs no further check. */
+export function checked<T extends Dataset>(dataset: T): T {
+  known.add(dataset);
+  return dataset;
+}
+
+export function isChecked(value: object): boolean {
+  return known.has(value);
 }

@@ -1,29 +1,55 @@
-import { checkInteger, checkKeys, checkNumber, wrongArgument } from '../base/check.ts';
+import { checkFunction, checkInteger, checkKeys, checkNumber } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import { type CallOptions, checkSignal } from '../base/signal.ts';
 import { native } from '../binding.ts';
 import { type Size, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 import type { RgbImage } from '../images/image.ts';
 import { checkImageSize, presetConfig } from '../model/config.ts';
 import { type AugmentationName, type AugmentationOptions, resolveAugmentation } from './augment/options.ts';
+import { checkDataset } from './check-dataset.ts';
 import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
-import { VocDataset } from './voc-dataset.ts';
+import type { Dataset } from './dataset.ts';
 
-/** `augmentation`, `flipProbability`, `seed` and `epochs` are those of the Trainer, with its defaults. */
-export interface PreviewOptions {
-  /** What the images are resized to; default 640 x 640. */
+/** The options of `previewAugmentation`. `augmentation`, `flipProbability`, `seed` and `epochs` are those of the Trainer. */
+export interface PreviewOptions extends CallOptions {
+  /**
+   * The size that the images are resized to, in pixels.
+   * @default 640 x 640
+   */
   imageSize?: Size;
+  /**
+   * The augmentation of the training.
+   * @default 'none'
+   */
   augmentation?: AugmentationName | AugmentationOptions;
+  /**
+   * The probability of a horizontal flip, 0 to 1.
+   * @default 0.5
+   */
   flipProbability?: number;
+  /**
+   * The seed of the training.
+   * @default 42
+   */
   seed?: number;
+  /**
+   * The epochs of the training: its last ones may be without augmentation.
+   * @default 20
+   */
   epochs?: number;
-  /** The epoch that is shown, from 1; default 1. The last ones may be without augmentation. */
+  /**
+   * The epoch that is shown, from 1.
+   * @default 1
+   */
   epoch?: number;
-  /** Images on the sheet, 1 to 100; default 8. */
+  /**
+   * Images on the sheet, 1 to 100.
+   * @default 8
+   */
   count?: number;
-  /** Told of every image that cannot be read. */
-  onWarning?: (message: string) => void;
-  signal?: AbortSignal;
+  /** Called with a sentence about every image that cannot be read. */
+  onWarning?: ((message: string) => void) | undefined;
 }
 
 const COLUMNS = 4;
@@ -36,13 +62,15 @@ interface Tile extends RgbImage {
 }
 
 /**
- * A contact sheet (PNG) of the first images of a training epoch, exactly as the model gets them, with the boxes of their objects.
+ * Draws a contact sheet (PNG) of the first images of a training epoch, exactly as the model gets them, with the boxes of their objects.
+ * It needs LibTorch, as training does.
  *
- * Rejects with `TypeError` or `RangeError` for a wrong option, with the reason of `signal`, with `DetectorError` `DATASET_EMPTY` when no
- * image can be read. Needs LibTorch, as training does.
+ * @throws {TypeError|RangeError} for a wrong option, naming it
+ * @throws {DetectorError} `DATASET_EMPTY` when no image can be read
+ * @throws the reason of `signal` when it is aborted
  */
-export async function previewAugmentation(dataset: VocDataset, options: PreviewOptions = {}): Promise<Buffer> {
-  if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+export async function previewAugmentation(dataset: Dataset, options: PreviewOptions = {}): Promise<Buffer> {
+  checkDataset('dataset', dataset);
   const { epoch, count, loader: loaderOptions } = resolve(options);
   const addon = await native();
   const loader = new DataLoader(addon, dataset, loaderOptions);
@@ -69,6 +97,8 @@ function resolve(value: PreviewOptions): { epoch: number; count: number; loader:
     'signal',
   ];
   const options = checkKeys('options', value, keys) as PreviewOptions;
+  if (options.onWarning !== undefined) checkFunction('onWarning', options.onWarning);
+  checkSignal('signal', options.signal);
   const size = checkImageSize('imageSize', options.imageSize ?? { width: 640, height: 640 });
   const transforms = resolveAugmentation('augmentation', options.augmentation ?? 'none');
   const epochs = checkInteger('epochs', options.epochs ?? 20, 1);

@@ -1,39 +1,43 @@
-import { availableParallelism } from 'node:os';
-import { checkBoolean, checkFunction, checkKeys, checkString, suggestion, wrongArgument } from '../base/check.ts';
-import { DetectorError, messageOf } from '../base/errors.ts';
+import { checkBoolean, checkFunction, checkKeys, checkString } from '../base/check.ts';
+import { mapConcurrently } from '../base/map-concurrently.ts';
+import { checkSignal } from '../base/signal.ts';
 import { runInSlices } from '../base/time-slices.ts';
 import type { Box } from '../boxes/box.ts';
-import type { GroundTruth } from '../boxes/detection.ts';
-import { decodeImage, readImageSize } from '../images/image.ts';
 import { checkClasses } from '../model/class-list.ts';
-import type { Sample } from './dataset.ts';
-import { type DatasetIssue, type DatasetIssueKind, formatIssues } from './dataset-issue.ts';
-import type { VocAnnotation, VocObject } from './voc-annotation.ts';
+import { checked, type Dataset, type Sample } from './dataset.ts';
+import type { DatasetIssue } from './dataset-issue.ts';
+import { ClassLookup, examineObjects, type WrittenObject } from './examine-objects.ts';
+import { checkNotEmpty } from './not-empty.ts';
+import { compareSizes, orIssue, readSize } from './read-size.ts';
+import type { VocObject } from './voc-annotation.ts';
 import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
 
-/** Where a data set lies, and how it is opened: `images` and `annotations`, or `root` and `split`. */
+/** The options of `VocDataset.open`: where the data set is (`images` and `annotations`, or `root` and `split`), and how it is read. */
 export type VocDatasetOptions = VocSource & {
-  /** `__background__` first. */
+  /** The names of the classes. `__background__` may stand first, as in the article's files; it is left out. */
   classes: readonly string[];
-  /** Decode every image once, so that a truncated one is found now and not in the middle of a run. Default true; else headers only. */
+  /**
+   * Decode every image once, so that a truncated one is found now and not in the middle of a run. `false` reads the headers only.
+   * @default true
+   */
   verifyImages?: boolean;
-  /** Aborted: the opening rejects with its reason. */
-  signal?: AbortSignal;
-  /** Called after every image; what it throws ends the opening. */
-  onProgress?: (done: number, total: number) => void;
+  /** When it is aborted, `open` rejects with its reason. */
+  signal?: AbortSignal | undefined;
+  /** Called after every image. What it throws ends the call. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
 };
 
 /**
- * A box narrower than this, in pixels, is as good as empty: float32, in which the model computes, could not tell its sides apart
- * after a flip in a very large image.
+ * A data set in Pascal VOC format: its samples are checked, and in code-unit order of their ids.
+ *
+ * @example
+ * const dataset = await VocDataset.open({ root: 'VOCdevkit/VOC2012', split: 'train', classes: ['cat', 'dog'] });
+ * console.log(dataset.length, formatIssues(dataset.issues));
  */
-const MIN_BOX_SIDE = 0.01;
-
-/** The samples of a data set in Pascal VOC format, checked, in code-unit order of their ids. */
-export class VocDataset {
-  /** `__background__` first; a label's index in this list is its number in the model. */
+export class VocDataset implements Dataset {
+  /** The names of the classes, without a background. The `labelIndex` of an object counts from 1: it is 1 for `classes[0]`. */
   readonly classes: readonly string[];
-  /** Images without objects are among them. */
+  /** The images. Some may have no objects. */
   readonly samples: readonly Sample[];
   /** What had to be skipped or repaired. */
   readonly issues: readonly DatasetIssue[];
@@ -42,28 +46,28 @@ export class VocDataset {
     this.classes = classes;
     this.samples = samples;
     this.issues = issues;
+    checked(this);
   }
 
-  /** Of `samples`. */
+  /** The number of `samples`. */
   get length(): number {
     return this.samples.length;
   }
 
   /**
-   * Reads every annotation and image of a source. What cannot be used is skipped or repaired, and listed in `issues`.
+   * Reads every annotation and image of a data set. What cannot be used is skipped or repaired, and listed in `issues`.
    *
-   * Rejects with `DetectorError`: `DATASET_NOT_FOUND` (a folder or split is not there), `DATASET_EMPTY` (no image left, or none of
-   * the annotated objects could be used); with the reason of `signal`; with `TypeError` or `RangeError` for wrong options.
+   * @throws {TypeError|RangeError} for a wrong option, naming it
+   * @throws {DetectorError} `DATASET_NOT_FOUND` if a folder or split is not there; `DATASET_EMPTY` if no image is left, or none of the
+   * annotated objects could be used
+   * @throws the reason of `signal` when it is aborted
    */
   static async open(options: VocDatasetOptions): Promise<VocDataset> {
     const source = checkSource(options);
     const classes = checkClasses('classes', options.classes);
     const verifyImages = checkBoolean('verifyImages', options.verifyImages ?? true);
     const onProgress = checkFunction('onProgress', options.onProgress ?? (() => {}));
-    const { signal } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new TypeError(wrongArgument('signal', 'AbortSignal', signal));
-    }
+    const signal = checkSignal('signal', options.signal);
 
     signal?.throwIfAborted();
     const { pairs, issues } = await listVocFiles(source);
@@ -79,7 +83,7 @@ export class VocDataset {
 
     const samples = results.flatMap(({ sample }) => sample ?? []);
     const allIssues = [...issues, ...results.flatMap((result) => result.issues)];
-    checkNotEmpty(source, samples, allIssues);
+    checkNotEmpty(placeOf(source), samples, allIssues);
     return new VocDataset(classes, samples, allIssues);
   }
 }
@@ -102,38 +106,8 @@ function checkSource(options: VocDatasetOptions): VocSource {
   );
 }
 
-function checkNotEmpty(source: VocSource, samples: Sample[], issues: DatasetIssue[]): void {
-  const place = 'root' in source ? `split "${source.split}" of "${source.root}"` : `"${source.images}"`;
-  const kept = samples.reduce((sum, { objects }) => sum + objects.length, 0);
-  const lost = issues.some(({ object, action }) => object !== undefined && action === 'skipped');
-  if (samples.length > 0 && (kept > 0 || !lost)) return;
-  const what =
-    samples.length === 0 ? 'no image with an annotation is left' : 'none of the annotated objects could be used';
-  throw new DetectorError(
-    'DATASET_EMPTY',
-    `The data set in ${place} is empty: ${what}. ${formatIssues(issues)}`.trim(),
-  );
-}
-
-/** Results in the order of the items, a few at a time. After a failure nothing new is begun, and nothing still runs. */
-async function mapConcurrently<T, R>(items: readonly T[], action: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) {
-      const index = next++;
-      try {
-        results[index] = await action(items[index]!);
-      } catch (error) {
-        next = items.length;
-        throw error;
-      }
-    }
-  };
-  const width = Math.min(4, Math.max(2, availableParallelism()));
-  const ends = await Promise.allSettled(Array.from({ length: width }, worker));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
-  return results;
+function placeOf(source: VocSource): string {
+  return 'root' in source ? `split "${source.split}" of "${source.root}"` : `"${source.images}"`;
 }
 
 interface SampleResult {
@@ -154,106 +128,26 @@ async function readSample(pair: VocPair, lookup: ClassLookup, verifyImages: bool
   const issues: DatasetIssue[] = [];
   const { readVocAnnotation } = await loadingAnnotations();
   const annotation = await orIssue(readVocAnnotation(annotationPath), annotationPath, 'annotation-invalid', issues);
-  // Decoding, rather than something cheaper, finds exactly what decoding would fail on later.
-  const reading = verifyImages ? decodeImage(imagePath) : readImageSize(imagePath);
-  const size = await orIssue(reading, imagePath, 'image-unreadable', issues);
+  const size = await readSize(imagePath, verifyImages, issues);
   if (annotation === undefined || size === undefined) return { issues };
   const { width, height } = size;
-  issues.push(...compareSizes(annotation, { width, height }, annotationPath));
-
-  const objects: GroundTruth[] = [];
-  await runInSlices(
-    (function* () {
-      for (const [object, written] of annotation.objects.entries()) {
-        const { truth, issue } = examine(written, { width, height }, lookup);
-        if (truth) objects.push(truth);
-        if (issue) issues.push({ file: annotationPath, object, ...issue });
-        yield;
-      }
-    })(),
-  );
-  return { sample: { id, imagePath, width, height, objects }, issues };
-}
-
-/** What a reader gives; a `DetectorError` of it becomes an issue. */
-async function orIssue<T>(reading: Promise<T>, file: string, kind: DatasetIssueKind, issues: DatasetIssue[]) {
-  try {
-    return await reading;
-  } catch (error) {
-    if (!(error instanceof DetectorError)) throw error;
-    issues.push({ file, kind, message: messageOf(error), action: 'skipped' });
-    return undefined;
-  }
-}
-
-interface Size {
-  width: number;
-  height: number;
-}
-
-function compareSizes({ size }: VocAnnotation, image: Size, file: string): DatasetIssue[] {
-  if (size === undefined || (size.width === image.width && size.height === image.height)) return [];
-  const turned = size.width === image.height && size.height === image.width;
-  const hint = turned ? '; is it rotated by EXIF, and annotated upright?' : '';
-  const message = `<size> is ${size.width} x ${size.height}, the stored image ${image.width} x ${image.height}${hint}`;
-  return [{ file, kind: 'size-mismatch', message, action: 'kept' }];
-}
-
-/** The classes that objects may have: all but the background. */
-class ClassLookup {
-  readonly #names: string[];
-  readonly #indices: Map<string, number>;
-  readonly #hints = new Map<string, string>();
-
-  constructor(classes: readonly string[]) {
-    this.#names = classes.slice(1);
-    this.#indices = new Map(this.#names.map((name, index) => [name, index + 1]));
-  }
-
-  indexOf(name: string): number | undefined {
-    return this.#indices.get(name);
-  }
-
-  /** Worked out once for each unknown name: there are seldom many, but often very many objects of one. */
-  nearTo(unknown: string): string {
-    const hint = this.#hints.get(unknown) ?? suggestion(unknown, this.#names);
-    this.#hints.set(unknown, hint);
-    return hint;
-  }
-}
-
-interface Verdict {
-  truth?: GroundTruth;
-  issue?: Pick<DatasetIssue, 'kind' | 'message' | 'action'>;
-}
-
-/** The ground truth that an annotated object stands for, and what is wrong with it. Nothing is shifted by one. */
-function examine(object: VocObject, image: Size, lookup: ClassLookup): Verdict {
-  const skip = (kind: DatasetIssueKind, message: string): Verdict => ({ issue: { kind, message, action: 'skipped' } });
-  const { name, difficult, xmin, ymin, xmax, ymax } = object;
-  if (name === '') return skip('annotation-invalid', 'it has no <name>, or more than one');
-  const labelIndex = lookup.indexOf(name);
-  if (labelIndex === undefined) {
-    const shown = name.length > 80 ? `${name.slice(0, 80)}...` : name;
-    return skip('unknown-class', `"${shown}" is not in the class list${lookup.nearTo(name)}`);
-  }
-  const written = `[${xmin}, ${ymin}, ${xmax}, ${ymax}]`;
-  if (/NaN/.test(written))
-    return skip('coordinate-invalid', `expected four finite numbers in <bndbox>, found ${written}`);
-  if (isEmpty(object)) return skip('box-empty', `${written} needs xmin < xmax and ymin < ymax`);
-  const box = {
-    xmin: Math.max(0, xmin),
-    ymin: Math.max(0, ymin),
-    xmax: Math.min(image.width, xmax),
-    ymax: Math.min(image.height, ymax),
+  issues.push(...compareSizes('<size>', annotation.size, size, annotationPath));
+  const objects = annotation.objects.map(toWritten);
+  const examined = await runInSlices(examineObjects(objects, { width, height }, annotationPath, lookup));
+  return {
+    sample: { id, imagePath, width, height, objects: examined.objects },
+    issues: [...issues, ...examined.issues],
   };
-  const extent = `the image of ${image.width} x ${image.height}`;
-  if (isEmpty(box)) return skip('box-outside', `${written} lies outside ${extent}`);
-  const truth = { label: name, labelIndex, box, difficult };
-  if (box.xmin === xmin && box.ymin === ymin && box.xmax === xmax && box.ymax === ymax) return { truth };
-  return { truth, issue: { kind: 'box-clipped', message: `${written} reaches beyond ${extent}`, action: 'repaired' } };
 }
 
-function isEmpty({ xmin, ymin, xmax, ymax }: Box): boolean {
-  return xmax - xmin < MIN_BOX_SIDE || ymax - ymin < MIN_BOX_SIDE;
+/** The object with what is wrong with its XML. */
+function toWritten({ name, difficult, ...box }: VocObject): WrittenObject {
+  return { label: name, box, difficult, fault: faultOf(name, box) };
+}
+
+function faultOf(name: string, { xmin, ymin, xmax, ymax }: Box): WrittenObject['fault'] {
+  if (name === '') return { kind: 'annotation-invalid', message: 'it has no <name>, or more than one' };
+  const written = `[${xmin}, ${ymin}, ${xmax}, ${ymax}]`;
+  if (!written.includes('NaN')) return undefined;
+  return { kind: 'coordinate-invalid', message: `expected four finite numbers in <bndbox>, found ${written}` };
 }

@@ -5,8 +5,8 @@ import { readBoundedFile } from '../files/bounded-file.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 
 /**
- * Where a data set lies: the article's pair of folders, one image and one XML file of the same name each; or a folder as the VOC
- * development kit has it, with `JPEGImages`, `Annotations` and a list of ids in `ImageSets/Main/<split>.txt`.
+ * Where a data set is. It has a folder of images and a folder of XML files with the same names; or it is a folder in the layout of the
+ * VOC development kit, with `JPEGImages`, `Annotations` and a list of ids in `ImageSets/Main/<split>.txt`.
  */
 export type VocSource = { images: string; annotations: string } | { root: string; split: string };
 

@@ -1,7 +1,8 @@
 import { checkBoolean, checkInteger, checkKeys, checkNumber } from '../base/check.ts';
+import type { CallOptions } from '../base/signal.ts';
 
 /** What `detect` looks for. */
-export interface DetectOptions {
+export interface DetectOptions extends CallOptions {
   /** Detections score above this, 0 to 1; default 0.15, as the article's inference. */
   scoreThreshold?: number;
   /** Of one image, the best ones; default 200. */
@@ -16,7 +17,7 @@ export interface DetectOptions {
 const MAX_BATCH_DETECTIONS = 2 ** 27 - 1;
 
 /** The same with its defaults. @throws {TypeError|RangeError} naming the option */
-export function checkDetectOptions(value: DetectOptions): Required<DetectOptions> {
+export function checkDetectOptions(value: Omit<DetectOptions, 'signal'>): Required<Omit<DetectOptions, 'signal'>> {
   const keys = ['scoreThreshold', 'maxDetections', 'autoOrient', 'batchSize'];
   const options = checkKeys('options', value, keys) as DetectOptions;
   const checked = {

@@ -7,7 +7,7 @@ import type { ComputeOptions } from './compute-options.ts';
 
 /** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
 export interface DetectorOptions extends ComputeOptions, PresetChoices {
-  /** `__background__` first: a label's index in this list is its number in the model. */
+  /** The names of the classes, for example `['cat', 'dog']`. `__background__` may stand first, as in the article's files; it is left out. */
   classes: readonly string[];
   /**
    * `best` (default): a feature pyramid, for objects of every size; `article`: one map of stride 32. Where `weights` have a head for as

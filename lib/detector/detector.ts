@@ -1,48 +1,27 @@
-import { writeFile } from 'node:fs/promises';
-import { checkBoolean, checkKeys, checkString, withoutUndefined, wrongArgument } from '../base/check.ts';
-import { DetectorError, messageOf } from '../base/errors.ts';
-import { version } from '../base/version.ts';
-import { type DetectorHandle, makeBatch, type NativeAddon, type NativeDetectorOptions, native } from '../binding.ts';
+import { checkBoolean, checkKeys, checkString, withoutUndefined } from '../base/check.ts';
+import { takeSignal } from '../base/signal.ts';
+import { makeBatch, type NativeDetectorOptions, native } from '../binding.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
-import { checkClasses } from '../model/class-list.ts';
-import { checkDetectorConfig, type DetectorConfig } from '../model/config.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
-import { type CheckpointContent, type CheckpointManifest, openCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
 import { resolveOptions } from './create-options.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
+import { type DetectorInternals, internalsOf, keepInternals, takeInternals } from './detector-internals.ts';
 import type { DetectorOptions, LoadOptions } from './detector-options.ts';
+import type { ExportReport } from './export.ts';
+import type { ExportOptions } from './export-options.ts';
 import { unpackDetections } from './flat-detections.ts';
-import { readState, readWeights, type WeightReport, writeState } from './model-state.ts';
-import type { ModelSummary } from './summary.ts';
+import { describeModel, filesOf, readModel } from './model-files.ts';
+import { readState, readWeights, type WeightReport } from './model-state.ts';
+import type { ModelSummary, SummaryOptions } from './summary.ts';
 import { type Program, readTorchScript } from './torchscript-backbone.ts';
 
-/** What Trainer and Evaluator need of a detector; not part of the public interface. */
-export interface DetectorInternals {
-  addon: NativeAddon;
-  handle: DetectorHandle;
-  /** The archive of a TorchScript backbone, which is a part of its checkpoints. */
-  torchscript?: Buffer | undefined;
-  /** What the checkpoint says that the detector was loaded from, or 0. */
-  trainedEpochs: number;
-  /** Whether the backbone began with weights from a file. */
-  pretrained: boolean;
-}
-
 type DetectorDescription = Pick<Detector, 'config' | 'classes' | 'device' | 'weightReport'>;
-
-const internals = new WeakMap<Detector, DetectorInternals>();
-
-/** Throws `DISPOSED` for a detector that was given up. */
-export function internalsOf(detector: Detector): DetectorInternals {
-  const found = internals.get(detector);
-  if (found) return found;
-  if (!(detector instanceof Detector)) throw new TypeError(wrongArgument('detector', 'Detector', detector));
-  throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
-}
 
 let construct: (description: DetectorDescription, own: DetectorInternals) => Detector;
 
@@ -56,17 +35,26 @@ export async function snapshotOf(detector: Detector): Promise<Detector> {
   return construct(detector, { ...own, handle });
 }
 
-/** An object detector: a backbone with a head, SSD's or RetinaNet's, on one device. Every method may be called concurrently. */
+/**
+ * An object detector on one device: a backbone with a detection head, SSD or RetinaNet. Its methods may be called concurrently.
+ *
+ * @example
+ * const detector = await Detector.load('runs/train/best');
+ * const detections = await detector.detect('photo.jpg', { scoreThreshold: 0.3 });
+ */
 export class Detector {
-  /** `__background__` first: a label's index in this list is its number in the model. */
+  /**
+   * The names of the classes, in the order of the model's labels. They do not contain the background, which is label 0 of the model:
+   * `classes[0]` is label 1.
+   */
   readonly classes: readonly string[];
-  /** The whole configuration of the model, with what the preset says. */
+  /** The complete configuration of the model, with the values of its preset. */
   readonly config: Readonly<DetectorConfig>;
-  /** `cpu`, `cuda` or `cuda:N`. */
+  /** The device that the model computes on: `cpu`, `cuda` or `cuda:N`. */
   readonly device: string;
-  /** What the backbone computes in: `auto` is settled by now. */
+  /** The number type that the backbone computes in. */
   readonly precision: Exclude<Precision, 'auto'>;
-  /** What the file of `weights` had for the model, if there was one. */
+  /** What the file of `weights` contained for the model, if there was one. */
   readonly weightReport: WeightReport | undefined;
 
   static {
@@ -79,15 +67,16 @@ export class Detector {
     this.device = device;
     this.weightReport = weightReport;
     this.precision = own.addon.precision(own.handle) as Detector['precision'];
-    internals.set(this, own);
+    keepInternals(this, own);
   }
 
   /**
-   * A detector to be trained: a backbone with the given or random weights, and a random head unless the weights have one that fits.
+   * Makes a detector to be trained: its backbone has the given or random weights. Its head is random unless the weights contain one that
+   * fits.
    *
-   * Rejects with `TypeError`/`RangeError` for wrong options and with `DetectorError`: `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`,
-   * `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`, or `LIBTORCH_NOT_FOUND`,
-   * `LIBTORCH_INCOMPATIBLE` or `ADDON_LOAD_FAILED` on first use.
+   * @throws {TypeError|RangeError} for a wrong option, naming it
+   * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`, `WEIGHTS_MISMATCH`, `TORCHSCRIPT_REFUSED`, `DEVICE_UNAVAILABLE`,
+   * `OUT_OF_MEMORY`; on first use also `LIBTORCH_NOT_FOUND`, `LIBTORCH_INCOMPATIBLE` or `ADDON_LOAD_FAILED`
    */
   static async create(options: DetectorOptions): Promise<Detector> {
     const { backbone, classes, config, compute, seed, weights, trusted } = await resolveOptions(options);
@@ -100,9 +89,11 @@ export class Detector {
   }
 
   /**
-   * A trained detector from a checkpoint directory, which needs nothing else.
+   * Loads a trained detector from a checkpoint directory, for example `best` of a training run.
    *
-   * Rejects with `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT` (a file is missing, cut short, or has a flipped bit), or as `create`.
+   * @throws {TypeError|RangeError} for a wrong option, naming it
+   * @throws {DetectorError} `CHECKPOINT_NOT_FOUND`; `CHECKPOINT_CORRUPT` for a file that is missing, cut short or changed;
+   * `CHECKPOINT_MISMATCH` for a newer format; or as `create`
    */
   static async load(dir: string, options: LoadOptions = {}): Promise<Detector> {
     const given = checkKeys('options', options, ['asTrained', 'trustTorchScript', ...computeKeys]) as LoadOptions;
@@ -127,80 +118,113 @@ export class Detector {
   }
 
   /**
-   * The objects of an image, best first; boxes in pixels of the image (upright, unless `autoOrient` is false).
+   * Finds the objects of an image, best first. Boxes are in pixels of the image, upright unless `autoOrient` is false.
    *
-   * Rejects with `TypeError`/`RangeError` for wrong arguments and with `DetectorError`: `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or
-   * `IMAGE_TOO_LARGE` (above 50 megapixels), naming the file; `OUT_OF_MEMORY`, after which the next call works; `DISPOSED`.
+   * @throws {TypeError|RangeError} for a wrong argument, naming it
+   * @throws {DetectorError} `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or `IMAGE_TOO_LARGE` (above 50 megapixels), naming the file;
+   * `OUT_OF_MEMORY`, after which the next call works; `DISPOSED`
+   * @throws the reason of `signal`, which is looked at before each batch and after its images are decoded
    */
   detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
-  /** The objects of each image, in the order of the images. Rejects as a whole when one of them cannot be read. */
+  /** Finds the objects of each image, in the order of the images. It rejects as a whole if one of them cannot be read. */
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(
     input: ImageInput | readonly ImageInput[],
     options: DetectOptions = {},
   ): Promise<Detection[] | Detection[][]> {
-    const { autoOrient, batchSize, ...limits } = checkDetectOptions(options);
+    const { signal, given } = takeSignal(options);
+    const { autoOrient, batchSize, ...limits } = checkDetectOptions(given);
     const inputs = Array.isArray(input) ? (input as readonly ImageInput[]) : [input as ImageInput];
     const all: Detection[][] = [];
     for (let begin = 0; begin < inputs.length; begin += batchSize) {
-      const images = await Promise.all(
-        inputs.slice(begin, begin + batchSize).map((image) => decodeImage(image, { autoOrient })),
-      );
+      signal?.throwIfAborted();
+      const batch = inputs.slice(begin, begin + batchSize);
+      const images = await Promise.all(batch.map((image) => decodeImage(image, { autoOrient })));
+      signal?.throwIfAborted();
       all.push(...(await this.#detectDecoded(images, limits)));
     }
+    signal?.throwIfAborted();
     return Array.isArray(input) ? all : all[0]!;
   }
 
   /**
-   * Draws boxes, labels and scores into a copy of an image (upright by its EXIF orientation): the bytes of a JPEG or PNG. Without
-   * `detections` the image is looked at first, with the defaults of `detect`. Boxes are clipped to the image. Rejects as `detect`.
+   * Draws boxes, labels and scores into a copy of an image, upright by its EXIF orientation, and encodes it as JPEG or PNG. Boxes are
+   * clipped to the image.
+   *
+   * @param detections what is drawn. If it is left out, `detect` finds the objects, with its defaults.
+   * @throws as `detect`
    */
-  async annotate(image: ImageInput, detections?: readonly Detection[], options?: AnnotateOptions): Promise<Buffer> {
+  async annotate(image: ImageInput, detections?: readonly Detection[], options: AnnotateOptions = {}): Promise<Buffer> {
+    const { signal, given } = takeSignal(options);
+    signal?.throwIfAborted();
     const { annotateImage } = await import('../images/draw.ts');
     const decoded = await decodeImage(image, { autoOrient: true });
-    return annotateImage(decoded, detections ?? (await this.detect(decoded)), options);
+    const annotated = await annotateImage(decoded, detections ?? (await this.detect(decoded, { signal })), given);
+    signal?.throwIfAborted();
+    return annotated;
   }
 
   /**
-   * The objects of each frame of a video, in order: of a file, a URL, an RTSP stream or a camera, by the system's ffmpeg. With
-   * `output` it is written to a file with its boxes. See `VideoOptions`.
+   * Finds the objects of each frame of a video, in order: a file, a URL, an RTSP stream or a camera. The system's ffmpeg decodes it.
+   * With `output` the video is also written to a file with its boxes.
    *
-   * Throws `FFMPEG_NOT_FOUND`, `FFMPEG_FAILED`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `OUTPUT_NOT_WRITABLE`, or as `detect`.
+   * @throws {DetectorError} `FFMPEG_NOT_FOUND`, `FFMPEG_FAILED`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `OUTPUT_NOT_WRITABLE`; or as
+   * `detect`
    */
   async *detectVideo(source: string, options?: VideoOptions): AsyncGenerator<VideoFrame, void, void> {
     const { detectVideo } = await import('../video/detect-video.ts');
     yield* detectVideo(this, source, options);
   }
 
-  /** The layer table; `fineTune` (default false: the backbone is frozen) says which parameters count as trainable. */
-  async summary({ fineTune = false }: { fineTune?: boolean } = {}): Promise<ModelSummary> {
+  /** The layer table of the model, with its numbers of parameters and of default boxes. */
+  async summary(options: SummaryOptions = {}): Promise<ModelSummary> {
     const { addon, handle } = internalsOf(this);
     const { summarize } = await import('./summary.ts');
     const tensors = await addon.describeState(handle, 'model');
-    return summarize(
-      this.config,
-      this.classes.length,
-      tensors,
-      addon.featureMaps(handle),
-      checkBoolean('fineTune', fineTune),
-    );
+    return summarize(this, tensors, addon.featureMaps(handle), options);
   }
 
   /**
-   * Saves a checkpoint directory: it replaces one that is there, whole or not at all. Rejects with `OUTPUT_NOT_WRITABLE`, also when
-   * something other than a checkpoint has that name.
+   * Saves a checkpoint into a directory. It replaces the checkpoint that is there, whole or not at all.
+   *
+   * @throws {DetectorError} `OUTPUT_NOT_WRITABLE`, also if the directory contains something else than a checkpoint; `DISPOSED`
    */
   async save(dir: string): Promise<void> {
     await saveCheckpoint(checkString('dir', dir), describeModel(this), filesOf(this));
   }
 
-  /** Frees the native memory; work that is under way still ends, later calls reject with `DISPOSED`. Safe to repeat. */
+  /**
+   * Writes the weights to one file for other programs: whole or not at all, instead of what has that name. `ExportOptions.format` says
+   * what is in the file; it follows from the extension of `path` if it is left out.
+   *
+   * A detector with a TorchScript backbone can be written as `torchscript`, with that program in it, or as whole safetensors
+   * (`backbone.` + the names in its program, without the program): neither the article nor the release has names for it.
+   *
+   * @example
+   * await detector.export('detector.safetensors');
+   * await detector.export('backbone.pth', { part: 'backbone' });
+   *
+   * @throws {TypeError|RangeError} for a wrong option, and for a format in which the model would detect otherwise
+   * @throws {DetectorError} `OUTPUT_NOT_WRITABLE`; `DISPOSED`; `WEIGHTS_MISMATCH` for a TorchScript backbone whose `forward` does not
+   * say what it returns
+   * @throws the reason of `signal` when it is aborted
+   */
+  async export(path: string, options: ExportOptions = {}): Promise<ExportReport> {
+    const { writeExport } = await import('./export.ts');
+    return writeExport(this, path, options);
+  }
+
+  /** Frees the native memory. Work that is under way still ends; later calls reject with `DISPOSED`. It may be called again. */
   dispose(): void {
-    const own = internals.get(this);
+    const own = takeInternals(this);
     if (!own) return;
-    internals.delete(this);
     own.addon.disposeDetector(own.handle);
     void own.addon.releaseMemory();
+  }
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   /** The same, for `await using`. */
@@ -226,30 +250,6 @@ export class Detector {
   }
 }
 
-/** The part of a manifest that describes the model. */
-export function describeModel(detector: Detector): CheckpointContent {
-  return { createdBy: `dinov3-det ${version}`, classes: [...detector.classes], model: { ...detector.config } };
-}
-
-/** What writes each file of a checkpoint of this model. */
-export function filesOf(detector: Detector): Record<string, (path: string) => Promise<void>> {
-  const { addon, handle, torchscript } = internalsOf(detector);
-  return {
-    'model.safetensors': (path) => writeState(addon, handle, 'model', path),
-    ...(torchscript && { 'backbone.torchscript': (path: string) => writeFile(path, torchscript) }),
-  };
-}
-
-function readModel(dir: string, manifest: CheckpointManifest): { config: DetectorConfig; classes: string[] } {
-  try {
-    return { config: checkDetectorConfig(manifest.model), classes: checkClasses('classes', manifest.classes) };
-  } catch (error) {
-    throw new DetectorError('CHECKPOINT_CORRUPT', `The manifest of ${dir} is not valid: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
 async function build(
   config: DetectorConfig,
   classes: readonly string[],
@@ -263,7 +263,7 @@ async function build(
   if (threads !== undefined) await addon.setThreads(threads);
   const scores = loss?.classification === 'focal' ? 'sigmoid' : 'softmax';
   const given = { ...model, scores, ...program, ...initial, ...place } as const;
-  const handle = await addon.createDetector({ ...given, numClasses: classes.length });
+  const handle = await addon.createDetector({ ...given, numClasses: classes.length + 1 });
   return { addon, handle, torchscript: program.torchscript, trainedEpochs: 0, pretrained: false };
 }
 

@@ -19,11 +19,11 @@ export function splitDetections({ counts, boxes, scores, labels }: FlatDetection
   });
 }
 
-/** The detections of each image of a batch, best first, with the names of their classes. */
+/** The detections of each image of a batch, best first, with the names of their classes: label 1 is the first of `classes`. */
 export function unpackDetections(flat: FlatDetections, classes: readonly string[]): Detection[][] {
   return splitDetections(flat).map(({ boxes, scores, labels }) =>
     Array.from(scores, (score, i) => ({
-      label: classes[labels[i]!]!,
+      label: classes[labels[i]! - 1]!,
       score,
       box: { xmin: boxes[4 * i]!, ymin: boxes[4 * i + 1]!, xmax: boxes[4 * i + 2]!, ymax: boxes[4 * i + 3]! },
     })),

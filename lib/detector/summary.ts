@@ -1,7 +1,9 @@
+import { checkBoolean, checkKeys } from '../base/check.ts';
 import type { FeatureMap } from '../binding.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { boxesPerCell } from '../model/default-box-options.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
+import type { ModelDescription } from './model-files.ts';
 
 /** One line of a model's layer table; shapes as PyTorch prints them, for one image. */
 export interface SummaryRow {
@@ -25,14 +27,24 @@ export interface ModelSummary {
   defaultBoxes: number;
 }
 
-/** The layer table of a model, from its state, its feature maps and its configuration. */
+/** What `detector.summary` counts. */
+export interface SummaryOptions {
+  /**
+   * Whether the parameters of the backbone count as trainable.
+   * @default false
+   */
+  fineTune?: boolean | undefined;
+}
+
+/** The layer table of a model, from its configuration, its state and its feature maps. */
 export function summarize(
-  config: DetectorConfig,
-  classes: number,
+  { config, classes }: ModelDescription,
   tensors: readonly TensorInfo[],
   maps: readonly FeatureMap[],
-  fineTune: boolean,
+  options: SummaryOptions,
 ): ModelSummary {
+  const fineTune = checkBoolean('fineTune', checkKeys('options', options, ['fineTune']).fineTune ?? false);
+  const labels = classes.length + 1; // with the background
   const { width, height } = config.imageSize;
   const image = [1, 3, height, width];
   const count = (prefix: string) =>
@@ -60,7 +72,7 @@ export function summarize(
       depth: 1,
       name: `head (${headName})`,
       inputShape: features,
-      outputShape: [1, boxes, classes],
+      outputShape: [1, boxes, labels],
       parameters: count(head),
     },
     {
@@ -74,7 +86,7 @@ export function summarize(
       depth: 2,
       name: 'classification_head',
       inputShape: features,
-      outputShape: [1, boxes, classes],
+      outputShape: [1, boxes, labels],
       parameters: count(`${head}classification_head.`),
     },
     { depth: 1, name: 'default boxes', inputShape: image, outputShape: [boxes, 4], parameters: 0 },

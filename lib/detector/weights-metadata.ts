@@ -3,15 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
-import { checkClasses } from '../model/class-list.ts';
-import {
-  backboneNames,
-  checkDetectorConfig,
-  checkImageSize,
-  type DetectorConfig,
-  presetConfig,
-  presetNames,
-} from '../model/config.ts';
+import { checkClasses, withBackground } from '../model/class-list.ts';
+import { backboneNames, checkDetectorConfig, checkImageSize, presetConfig, presetNames } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
 import { headNames } from '../model/detection-head.ts';
 import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
@@ -22,20 +15,15 @@ import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { findManifest } from './checkpoint.ts';
 import type { DetectorOptions } from './detector-options.ts';
+import type { ModelDescription } from './model-files.ts';
 
 const CREATED_BY = 'dinov3-det ';
-
-/** What the metadata are made from; a `Detector` has it. */
-interface DescribedDetector {
-  classes: readonly string[];
-  config: DetectorConfig;
-}
 
 /**
  * What a safetensors file of a detector says of it, so that its head is used as it was trained. Values are text, as the format wants;
  * lists and objects are JSON. `format: pt` is what Hugging Face's loaders look for. Default boxes are there if they are chosen ones.
  */
-export function describeWeights({ classes, config }: DescribedDetector): Record<string, string> {
+export function describeWeights({ classes, config }: ModelDescription): Record<string, string> {
   const { preset, backbone, imageSize, head, features, fusion, defaultBoxes, loss, assigner, postprocess } = config;
   const { defaultBoxes: usual } = presetConfig(preset, 'torchscript', imageSize, {
     ...(head && { head }),
@@ -46,7 +34,7 @@ export function describeWeights({ classes, config }: DescribedDetector): Record<
   return {
     format: 'pt',
     created_by: `${CREATED_BY}${version}`,
-    classes: JSON.stringify(classes),
+    classes: JSON.stringify(withBackground(classes)),
     image_size: JSON.stringify(imageSize),
     preset,
     backbone,
@@ -91,7 +79,9 @@ async function readArticleModel(path: string): Promise<FileModel | undefined> {
   if (source !== ARTICLE_SOURCE) return undefined;
   const [outputs] = tensors.find(({ name }) => name === 'head.classification_head.module_list.0.bias')?.shape ?? [];
   const { defaultBoxes } = presetConfig('article', 'torchscript', { width: 64, height: 64 });
-  return outputs === undefined ? undefined : { preset: 'article', classCount: outputs / boxesPerCell(defaultBoxes, 0) };
+  return outputs === undefined
+    ? undefined
+    : { preset: 'article', classCount: outputs / boxesPerCell(defaultBoxes, 0) - 1 };
 }
 
 async function readOwnModel(path: string): Promise<FileModel | undefined> {
@@ -124,7 +114,9 @@ async function readOwnModel(path: string): Promise<FileModel | undefined> {
 /** The metadata that the model's file in a checkpoint would have. */
 async function describeCheckpoint(path: string): Promise<Record<string, string>> {
   const manifest = basename(path) === 'model.safetensors' ? await findManifest(dirname(path)) : undefined;
-  return manifest ? describeWeights({ classes: manifest.classes, config: checkDetectorConfig(manifest.model) }) : {};
+  if (manifest === undefined) return {};
+  const classes = checkClasses('classes', manifest.classes);
+  return describeWeights({ classes, config: checkDetectorConfig(manifest.model) });
 }
 
 /** The head fits a detector of these alone. */
@@ -139,10 +131,11 @@ const usualShape = { preset: 'article', head: 'ssd', features: 'last', fusion: '
  * `WEIGHTS_INVALID`
  */
 export async function withFileModel(given: DetectorOptions): Promise<DetectorOptions> {
-  const { weights: path, classes } = given;
+  const { weights: path } = given;
+  const classes = checkClasses('classes', given.classes);
   const file = path === undefined ? undefined : await readFileModel(path);
   if (path === undefined || file?.classCount !== classes.length) return given;
-  checkMeaning(path, given, file);
+  checkMeaning(path, { ...given, classes }, file);
   const isOther = shapeKeys.some((key) => given[key] !== undefined && given[key] !== (file[key] ?? usualShape[key]));
   const { loss, assigner, nms } = file;
   const scoring = { ...(loss && { loss }), ...(assigner && { assigner }), ...(nms && { nms }) };

@@ -15,7 +15,7 @@ export interface DetectorBridge {
   annotate(
     image: ImageInput,
     detections?: readonly Detection[],
-    options?: AnnotateOptions,
+    options?: PageAnnotateOptions,
     callId?: string,
   ): Promise<BridgeReply<Uint8Array>>;
   /** Gives up the call that was made with this `callId`: any string of the page's own. */
@@ -31,6 +31,9 @@ export type PageDescription = Pick<DetectorDescription, 'classes' | 'device' | '
 
 /** What a page may choose for a detection; see `DetectOptions`. */
 export type PageDetectOptions = Pick<DetectOptions, 'scoreThreshold' | 'maxDetections' | 'autoOrient'>;
+
+/** How a drawing for a page is encoded; see `AnnotateOptions`. */
+export type PageAnnotateOptions = Omit<AnnotateOptions, 'signal'>;
 
 /** A call as the preload script sends it to the main process; nothing in it is trusted there. */
 export interface BridgeRequest {

@@ -1,4 +1,5 @@
 import { DetectorError, messageOf } from '../base/errors.ts';
+import type { CallOptions } from '../base/signal.ts';
 import type { ImageInput } from '../images/image.ts';
 import { type Call, type Method, type Methods, type Reply, unpackError } from './protocol.ts';
 import type { ServiceProcess } from './service-process.ts';
@@ -9,12 +10,6 @@ interface Pending {
   method: Method;
   /** Stops listening to the call's signal. */
   unlisten: () => void;
-}
-
-/** Of every call to a detector in another process. */
-export interface CallOptions {
-  /** Gives the call up: it rejects with the signal's reason at once. What has begun in the process still ends there. */
-  signal?: AbortSignal;
 }
 
 /** The calls to one process, from its start to its end. */

@@ -24,22 +24,26 @@ export interface WebFrame {
   parent: WebFrame | null;
 }
 
+/** The page of a window. */
 export interface WebContents {
   id: number;
   once(event: 'destroyed', listener: () => void): unknown;
 }
 
+/** A call of a page. */
 export interface IpcMainInvokeEvent {
   sender: WebContents;
   /** Null when the frame has navigated away or is gone. */
   senderFrame: WebFrame | null;
 }
 
+/** The main process's end of the channels to pages. */
 export interface IpcMain {
   handle(channel: string, listener: (event: IpcMainInvokeEvent, ...args: unknown[]) => unknown): void;
   removeHandler(channel: string): void;
 }
 
+/** The part of the `electron` module of the main process that is used. */
 export interface ElectronMain {
   utilityProcess: {
     fork(

@@ -58,7 +58,7 @@ export class DetectorHost {
   #endings: string[] = [];
   #startAt = 0;
 
-  /** `launch` starts a process with the program `service-main`. */
+  /** @internal `launch` starts a process with the program `service-main`. */
   constructor(launch: () => ServiceProcess, { restartLimit = 5, restartDelay = 250 }: RestartPolicy = {}) {
     this.#launch = launch;
     this.#policy = {

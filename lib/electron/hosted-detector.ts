@@ -1,11 +1,13 @@
-import { wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import { type CallOptions, takeSignal } from '../base/signal.ts';
 import type { Detection } from '../boxes/detection.ts';
 import { checkDetectOptions, type DetectOptions } from '../detector/detect-options.ts';
-import type { ModelSummary } from '../detector/summary.ts';
+import type { ExportReport } from '../detector/export.ts';
+import type { ExportOptions } from '../detector/export-options.ts';
+import type { ModelSummary, SummaryOptions } from '../detector/summary.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import type { ImageInput } from '../images/image.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { copyImage, type DetectorDescription, type DetectorSource, type Method, type Methods } from './protocol.ts';
 
 /** The arguments of a call without the detector's number, which only the connection knows. */
@@ -46,7 +48,7 @@ export class HostedDetector {
     this.#opened = opened;
   }
 
-  /** Part of the host, not of the public interface: use its `load` and `create`. */
+  /** @internal the host's `load` and `create` */
   static async open(source: DetectorSource, connect: () => Promise<Connection>): Promise<HostedDetector> {
     const connection = await connect();
     const { id, value } = connection.call('open', { source });
@@ -54,48 +56,50 @@ export class HostedDetector {
   }
 
   /** As `Detector.detect`. Images are sent batch by batch; an abort between two batches spares the rest. */
-  detect(image: ImageInput, options?: DetectOptions & CallOptions): Promise<Detection[]>;
-  detect(images: readonly ImageInput[], options?: DetectOptions & CallOptions): Promise<Detection[][]>;
+  detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
+  detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(
     input: ImageInput | readonly ImageInput[],
-    options: DetectOptions & CallOptions = {},
+    options: DetectOptions = {},
   ): Promise<Detection[] | Detection[][]> {
-    const { signal, given } = splitSignal(options);
+    const { signal, given } = takeSignal(options);
     const { batchSize } = checkDetectOptions(given);
     const inputs = Array.isArray(input) ? (input as readonly ImageInput[]) : [input as ImageInput];
     const all: Detection[][] = [];
     for (let begin = 0; begin < inputs.length; begin += batchSize) {
       const images = inputs.slice(begin, begin + batchSize).map(copyImage);
-      all.push(...(await this.#call('detect', { options: given }, { images, ...signal })));
+      all.push(...(await this.#call('detect', { options: given }, { images, signal })));
     }
     return Array.isArray(input) ? all : all[0]!;
   }
 
   /** As `Detector.annotate`. */
-  async annotate(
-    image: ImageInput,
-    detections?: readonly Detection[],
-    options: AnnotateOptions & CallOptions = {},
-  ): Promise<Buffer> {
-    const { signal, given } = splitSignal(options);
+  async annotate(image: ImageInput, detections?: readonly Detection[], options: AnnotateOptions = {}): Promise<Buffer> {
+    const { signal, given } = takeSignal(options);
     const images = [copyImage(image)];
     const { buffer, byteOffset, byteLength } = await this.#call(
       'annotate',
       { detections, options: given },
-      { images, ...signal },
+      { images, signal },
     );
     return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
   }
 
   /** As `Detector.summary`. */
-  async summary(options: { fineTune?: boolean } & CallOptions = {}): Promise<ModelSummary> {
-    const { signal, given } = splitSignal(options);
-    return this.#call('summary', { options: given }, signal);
+  async summary(options: SummaryOptions & CallOptions = {}): Promise<ModelSummary> {
+    const { signal, given } = takeSignal(options);
+    return this.#call('summary', { options: given }, { signal });
+  }
+
+  /** As `Detector.export`. The process of the detector writes the file. */
+  async export(path: string, options: ExportOptions = {}): Promise<ExportReport> {
+    const { signal, given } = takeSignal(options);
+    return this.#call('export', { path, options: given }, { signal });
   }
 
   /** As `Detector.save`. */
   async save(dir: string, options: CallOptions = {}): Promise<void> {
-    await this.#call('save', { dir }, splitSignal(options).signal);
+    await this.#call('save', { dir }, { signal: takeSignal(options).signal });
   }
 
   /** Frees the detector's memory in the process, once the calls that are under way have ended. Safe to repeat. */
@@ -105,6 +109,12 @@ export class HostedDetector {
     void Promise.allSettled(this.#underWay).then(() => this.#release());
   }
 
+  /** The same, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The same, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }
@@ -156,14 +166,6 @@ export class HostedDetector {
       // The process that had it is gone.
     }
   }
-}
-
-function splitSignal<T extends CallOptions>(options: T): { signal: CallOptions; given: Omit<T, 'signal'> } {
-  if (options === null || typeof options !== 'object') throw new TypeError(wrongArgument('options', 'object', options));
-  const { signal, ...given } = options;
-  if (signal === undefined) return { signal: {}, given };
-  if (!(signal instanceof AbortSignal)) throw new TypeError(wrongArgument('signal', 'AbortSignal', signal));
-  return { signal: { signal }, given };
 }
 
 /** Waits no longer than until the signal; what is waited for goes on for others. */

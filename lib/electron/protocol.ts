@@ -4,8 +4,10 @@ import type { Detection } from '../boxes/detection.ts';
 import type { DetectOptions } from '../detector/detect-options.ts';
 import type { Detector } from '../detector/detector.ts';
 import type { DetectorOptions, LoadOptions } from '../detector/detector-options.ts';
-import type { ModelSummary } from '../detector/summary.ts';
-import type { AnnotateOptions } from '../images/draw.ts';
+import type { ExportReport } from '../detector/export.ts';
+import type { ExportOptions } from '../detector/export-options.ts';
+import type { ModelSummary, SummaryOptions } from '../detector/summary.ts';
+import type { EncodeOptions } from '../images/draw.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image.ts';
 
 /**
@@ -24,12 +26,13 @@ export type DetectorDescription = Pick<Detector, 'classes' | 'config' | 'device'
 /** What can be asked of the process; `detector` is the number of the call of `open` that made it. */
 export interface Methods {
   open: { args: { source: DetectorSource }; value: DetectorDescription };
-  detect: { args: { detector: number; options: DetectOptions }; value: Detection[][] };
+  detect: { args: { detector: number; options: Omit<DetectOptions, 'signal'> }; value: Detection[][] };
   annotate: {
-    args: { detector: number; detections: readonly Detection[] | undefined; options: AnnotateOptions };
+    args: { detector: number; detections: readonly Detection[] | undefined; options: EncodeOptions };
     value: Uint8Array;
   };
-  summary: { args: { detector: number; options: { fineTune?: boolean } }; value: ModelSummary };
+  summary: { args: { detector: number; options: SummaryOptions }; value: ModelSummary };
+  export: { args: { detector: number; path: string; options: Omit<ExportOptions, 'signal'> }; value: ExportReport };
   save: { args: { detector: number; dir: string }; value: undefined };
   dispose: { args: { detector: number }; value: undefined };
 }

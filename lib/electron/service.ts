@@ -79,6 +79,7 @@ export function serveDetectors(port: ServicePort): void {
     if (method === 'detect') return detector.detect(given, args.options);
     if (method === 'annotate') return detector.annotate(given[0]!, args.detections, args.options);
     if (method === 'summary') return detector.summary(args.options);
+    if (method === 'export') return detector.export(args.path, args.options);
     if (method === 'save') return detector.save(args.dir) as Promise<undefined>;
     detectors.delete(args.detector);
     detector.dispose();

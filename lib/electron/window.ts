@@ -1,12 +1,13 @@
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { AnnotateOptions } from '../images/draw.ts';
 import type { ImageInput } from '../images/image.ts';
-import type { BridgeReply, DetectorBridge, PageDescription, PageDetectOptions } from './bridge.ts';
+import type { BridgeReply, DetectorBridge, PageAnnotateOptions, PageDescription, PageDetectOptions } from './bridge.ts';
 
-export type { BridgeReply, DetectorBridge, PageDescription, PageDetectOptions } from './bridge.ts';
+export type { BridgeReply, DetectorBridge, PageAnnotateOptions, PageDescription, PageDetectOptions } from './bridge.ts';
 
-interface PageCallOptions {
+/** How a call of a page is given up. */
+export interface PageCallOptions {
+  /** When it is aborted, the call rejects with its reason. */
   signal?: AbortSignal;
 }
 
@@ -18,7 +19,7 @@ export interface PageDetector {
   annotate(
     image: ImageInput,
     detections?: readonly Detection[],
-    options?: AnnotateOptions & PageCallOptions,
+    options?: PageAnnotateOptions & PageCallOptions,
   ): Promise<Uint8Array>;
 }
 

@@ -3,9 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { checkFunction, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { Detection } from '../boxes/detection.ts';
-import type { AnnotateOptions } from '../images/draw.ts';
 import type { ImageInput } from '../images/image.ts';
-import type { BridgeReply, BridgeRequest, PageDescription, PageDetectOptions } from './bridge.ts';
+import type { BridgeReply, BridgeRequest, PageAnnotateOptions, PageDescription, PageDetectOptions } from './bridge.ts';
 import { type ElectronMain, electronMain, type IpcMainInvokeEvent } from './electron.ts';
 import { HostedDetector } from './hosted-detector.ts';
 import { packError } from './protocol.ts';
@@ -101,7 +100,7 @@ async function answer({ detector, allowPath, calls }: Service, event: IpcMainInv
       }
       return detector.detect(several ? checked : (checked[0] as never), { ...limits, signal });
     }
-    const style = checkKeys('options', options ?? {}, ['format', 'quality']) as AnnotateOptions;
+    const style = checkKeys('options', options ?? {}, ['format', 'quality']) as PageAnnotateOptions;
     const known = detections === undefined ? undefined : checkDetections(detections);
     return detector.annotate(checked[0]!, known, { ...style, signal });
   });

@@ -6,13 +6,22 @@ import type { EvaluatedImage } from './evaluated-image.ts';
 
 export type { EvaluatedImage } from './evaluated-image.ts';
 
-/** Of the COCO metric; the defaults are pycocotools'. */
+/** The options of the COCO metric; the defaults are those of pycocotools. */
 export interface CocoOptions {
-  /** Ascending; default 0.5, 0.55 ... 0.95. `ap50` and `ap75` need 0.5 and 0.75 among them. */
+  /**
+   * The IoU thresholds, ascending. `ap50` and `ap75` need 0.5 and 0.75 among them.
+   * @default 0.5, 0.55 ... 0.95
+   */
   iouThresholds?: readonly number[];
-  /** Ascending; default 0, 0.01 ... 1. */
+  /**
+   * The recall thresholds, ascending.
+   * @default 0, 0.01 ... 1
+   */
   recallThresholds?: readonly number[];
-  /** Per image and class, ascending; default 1, 10, 100. The first two serve `ar1` and `ar10`, the last all the rest. */
+  /**
+   * The largest numbers of detections per image and class, ascending. The first two serve `ar1` and `ar10`, the last all the rest.
+   * @default 1, 10, 100
+   */
   maxDetections?: readonly [number, number, number];
 }
 
@@ -35,6 +44,7 @@ export interface CocoScores {
   arLarge: number;
 }
 
+/** The COCO metric of one class. */
 export interface CocoClassResult extends CocoScores {
   labelIndex: number;
   /** Objects that count: no crowds, no ignored ones. */
@@ -66,9 +76,10 @@ interface Settings extends MatchSettings {
 }
 
 /**
- * The COCO box metric, equal to pycocotools 2.0.11 (`COCOeval` with `iouType='bbox'`) on boxes converted to
+ * Computes the COCO box metric, equal to pycocotools 2.0.11 (`COCOeval` with `iouType='bbox'`) on boxes converted to
  * `[xmin, ymin, xmax - xmin, ymax - ymin]`. Equal scores rank in the order given, so give the images in the order of their
- * ids to compare. The event loop is never held long. Throws `TypeError` or `RangeError` naming the image and the field.
+ * ids to compare. The event loop is never held long.
+ * @throws {TypeError|RangeError} naming the image and the field
  */
 export async function cocoAveragePrecision(
   images: readonly EvaluatedImage[],
@@ -101,7 +112,7 @@ function cocoSettings(options: CocoOptions): Settings {
 }
 
 /**
- * `map` and `map_50` of torchmetrics 1.9 with its default arguments. It hands the same data to pycocotools, but in float32:
+ * Computes `map` and `map_50` of torchmetrics 1.9 with its default arguments. It hands the same data to pycocotools, but in float32:
  * boxes, and thresholds such as 0.6000000238 that an IoU of exactly 0.6 does not reach, hence numbers that differ from COCO's
  * in the third decimal. (Scores are taken as given: a model's are float32 already.)
  */
@@ -121,7 +132,7 @@ export interface AreaScores {
 }
 
 /**
- * COCO's average precision at IoU 0.5 for objects of areas within each of the ranges, bounds included: what `apSmall` is to `ap`, for
+ * Computes COCO's average precision at IoU 0.5 for objects of areas within each of the ranges, bounds included: what `apSmall` is to `ap`, for
  * sizes of one's own. Areas are in the unit of the boxes, squared: give boxes in parts of the image's side for sizes relative to it.
  * Throws `TypeError` or `RangeError` naming the image and the field.
  */

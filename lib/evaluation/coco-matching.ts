@@ -1,6 +1,6 @@
 import { type ClassTable, groupByImage, type ImageGroups } from './class-table.ts';
 
-/** Bounds in square pixels, both inclusive. */
+/** A range of areas: its bounds in square pixels, both inclusive. */
 export type AreaRange = readonly [min: number, max: number];
 
 /** What becomes of a detection: a false positive, a true positive, or neither. */

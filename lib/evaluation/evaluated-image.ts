@@ -2,28 +2,36 @@ import { wrongArgument } from '../base/check.ts';
 
 type Floats = Float64Array | Float32Array;
 
-/** Boxes are `[xmin, ymin, xmax, ymax]` in pixels, one after another; label 0 is the background, classes begin at 1. */
+/**
+ * The detections and the ground truth of one image, as the metrics take them. Boxes are `[xmin, ymin, xmax, ymax]` in pixels, one after
+ * another. Label 0 is the background; the labels of classes begin at 1.
+ */
 export interface EvaluatedImage {
+  /** What a detector found. */
   detections: {
     /** `[4n]` */
-    boxes: Floats;
+    boxes: Float64Array | Float32Array;
     /** `[n]`, the higher the surer, in any order. */
-    scores: Floats;
+    scores: Float64Array | Float32Array;
     /** `[n]` */
     labels: Int32Array;
   };
+  /** What was annotated. */
   groundTruth: {
     /** `[4m]` */
-    boxes: Floats;
+    boxes: Float64Array | Float32Array;
     /** `[m]` */
     labels: Int32Array;
-    /** `[m]` square pixels for COCO's small, medium and large; default: the area of the box. */
-    areas?: Floats;
+    /**
+     * `[m]` square pixels for COCO's small, medium and large.
+     * @default the area of the box
+     */
+    areas?: Float64Array | Float32Array;
     /** `[m]` COCO's `iscrowd`: 1 where the box holds a whole group. */
     crowd?: Uint8Array;
-    /** `[m]` 1 where COCO's metric shall neither reward nor punish a detection of the object. */
+    /** `[m]` 1 where COCO's metric ignores the object and the detections of it. */
     ignore?: Uint8Array;
-    /** `[m]` VOC's `difficult`: 1 where VOC's metric shall neither reward nor punish it. */
+    /** `[m]` VOC's `difficult`: 1 where VOC's metric ignores the object and the detections of it. */
     difficult?: Uint8Array;
   };
 }

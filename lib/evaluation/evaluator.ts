@@ -1,82 +1,108 @@
-import { checkFunction, checkInteger, checkKeys, wrongArgument } from '../base/check.ts';
+import { checkFunction, checkInteger, checkKeys } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import { type CallOptions, checkSignal } from '../base/signal.ts';
 import { sideRanges } from '../boxes/relative-side.ts';
+import { checkDataset } from '../data/check-dataset.ts';
 import { DataLoader } from '../data/data-loader.ts';
-import type { Sample } from '../data/dataset.ts';
-import { VocDataset } from '../data/voc-dataset.ts';
-import { type Detector, internalsOf } from '../detector/detector.ts';
+import type { Dataset, Sample } from '../data/dataset.ts';
+import type { Detector } from '../detector/detector.ts';
+import { internalsOf } from '../detector/detector-internals.ts';
 import { type DetectionRows, splitDetections } from '../detector/flat-detections.ts';
-import { averagePrecisionByArea, type CocoResult } from './average-precision.ts';
+import { averagePrecisionByArea, type CocoResult, type TorchmetricsResult } from './average-precision.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
 
-/** How much an evaluation does at a time. */
+/** The options of an Evaluator. */
 export interface EvaluatorOptions {
-  /** Images that go through the model together; default 8. */
+  /**
+   * Images that go through the model together, 1 to 1024.
+   * @default 8
+   */
   batchSize?: number;
-  /** Images that are decoded at the same time; default 2. */
+  /**
+   * Images that are decoded at the same time, 1 to 256.
+   * @default 2
+   */
   workers?: number;
 }
 
 /** Progress and cancelling of an evaluation. */
-export interface EvaluationHooks {
-  /** Called after each batch with the images done. */
-  onProgress?: (done: number, total: number) => void;
-  /** Told of every image that could not be read and is left out. */
+export interface EvaluationHooks extends CallOptions {
+  /** Called after each batch with the number of images that are done, and of all. What it throws ends the evaluation. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called with a sentence about every image that could not be read and is left out. */
   onWarning?: ((message: string) => void) | undefined;
-  /** Aborted: the evaluation rejects with its reason after the batch that is under way. */
-  signal?: AbortSignal | undefined;
 }
 
-/** How a detector does on one class. */
+/** The scores of a detector on one class. */
 export interface ClassEvaluation {
   label: string;
-  /** COCO's AP at IoU 0.5:0.95 and at 0.5; -1 without objects. */
+  /** Average precision at IoU 0.5 to 0.95 as COCO computes it, 0 to 1; -1 without objects. */
   ap: number;
+  /** Average precision at IoU 0.5 as COCO computes it, 0 to 1; -1 without objects. */
   ap50: number;
-  /** VOC's AP at IoU 0.5: 11 points (2007), and area (2010 on); -1 without objects. */
+  /** Average precision at IoU 0.5 by the 11 points of VOC 2007, 0 to 1; -1 without objects. */
   voc2007: number;
+  /** Average precision at IoU 0.5 by the area of VOC from 2010 on, 0 to 1; -1 without objects. */
   voc2010: number;
-  /** Objects of the class in the data set, and what the detector took for one. */
+  /** Objects of the class in the data set. */
   groundTruths: number;
+  /** Detections of the class. */
   detections: number;
 }
 
-/** Objects of one of `sideRanges`: by the side of a square of their area, in parts of the image's. */
+/** The score of a detector on objects of one range of sizes: the side of a square of their area, as a share of the image's side. */
 export interface SizeEvaluation {
+  /** The range, for example `side 0.05 - 0.1`. */
   name: string;
-  /** As COCO's for its own sizes, at IoU 0.5; -1 without objects. */
+  /** Average precision at IoU 0.5, computed as COCO does for its own sizes, 0 to 1; -1 without objects. */
   ap50: number;
   groundTruths: number;
 }
 
-/** How a detector does on a data set. Every average precision is from 0 to 1, or -1 where there is nothing to average. */
+/** The scores of a detector on a data set. Every average precision is from 0 to 1, or -1 where there is nothing to average. */
 export interface EvaluationResult {
-  /** COCO's twelve numbers. `difficult` objects count as any other. */
+  /** mAP@0.5:0.95 as COCO computes it: `coco.ap`. */
+  map: number;
+  /** mAP@0.5 as COCO computes it: `coco.ap50`. */
+  map50: number;
+  /** COCO's twelve numbers. `difficult` objects count like any other. */
   coco: CocoResult;
-  /** VOC's mAP at IoU 0.5, by 11 points (2007) and by area (2010 on); `difficult` objects count for nothing. */
+  /** VOC's mAP at IoU 0.5 by the 11 points of 2007. `difficult` objects are ignored. */
   voc2007: number;
+  /** VOC's mAP at IoU 0.5 by the area, as from 2010 on. `difficult` objects are ignored. */
   voc2010: number;
-  /** The pair that the article prints, as torchmetrics computes it. */
-  torchmetrics: { map: number; map50: number };
+  /** The numbers of other programs, for comparison with what they print. */
+  compat: {
+    /** The pair that the article prints. It computes in float32, and differs from COCO's in the third decimal. */
+    torchmetrics: TorchmetricsResult;
+  };
+  /** @deprecated use `compat.torchmetrics` */
+  torchmetrics: TorchmetricsResult;
   /** Every class that has a detection or an object, in the order of the class list. */
   perClass: ClassEvaluation[];
-  /** Six sizes relative to the image, the smallest first. */
+  /** Six ranges of sizes, the smallest first. */
   bySide: SizeEvaluation[];
-  /** Images that were looked at: those that could not be read are not among them. */
+  /** Images that were evaluated, without those that could not be read. */
   images: number;
+  /** Duration in seconds. */
   seconds: number;
 }
 
-/** Measures a detector on a data set. */
+/**
+ * Measures detectors on a data set.
+ *
+ * @example
+ * const { map, map50, perClass } = await new Evaluator(dataset).evaluate(detector);
+ */
 export class Evaluator {
-  readonly #dataset: VocDataset;
+  readonly #dataset: Dataset;
   readonly #batchSize: number;
   readonly #workers: number;
 
-  /** Throws `TypeError` or `RangeError` for a wrong option; touches no file. */
-  constructor(dataset: VocDataset, options: EvaluatorOptions = {}) {
-    if (!(dataset instanceof VocDataset)) throw new TypeError(wrongArgument('dataset', 'VocDataset', dataset));
+  /** Reads no file. @throws {TypeError|RangeError} for a wrong option or data set, naming it */
+  constructor(dataset: Dataset, options: EvaluatorOptions = {}) {
+    checkDataset('dataset', dataset);
     const { batchSize, workers } = checkKeys('options', options, ['batchSize', 'workers']) as EvaluatorOptions;
     this.#dataset = dataset;
     this.#batchSize = checkInteger('batchSize', batchSize ?? 8, 1, 1024);
@@ -84,17 +110,14 @@ export class Evaluator {
   }
 
   /**
-   * Detects on every image, with the postprocessing of the detector's configuration, and compares with the ground truth.
+   * Detects the objects of every image and compares them with the ground truth. The score threshold and the other limits are those of
+   * `detector.config.postprocess`, which keep more detections than `detect` does by default.
    *
-   * Rejects with the signal's reason when it is aborted, and with `CHECKPOINT_MISMATCH` when the classes differ.
+   * @throws {DetectorError} `CHECKPOINT_MISMATCH` when the classes of detector and data set differ; `OUT_OF_MEMORY`; `DISPOSED`
+   * @throws the reason of `signal`, after the batch that is under way
    */
-  async evaluate(detector: Detector, hooks: EvaluationHooks = {}): Promise<EvaluationResult> {
-    const { onProgress, ...loadHooks } = checkKeys('hooks', hooks, [
-      'onProgress',
-      'onWarning',
-      'signal',
-    ]) as EvaluationHooks;
-    if (onProgress !== undefined) checkFunction('onProgress', onProgress);
+  async evaluate(detector: Detector, options: EvaluationHooks = {}): Promise<EvaluationResult> {
+    const { onProgress, ...loadHooks } = checkHooks(options);
     const { addon, handle } = internalsOf(detector);
     checkSameClasses(detector, this.#dataset);
     const { imageSize: size, postprocess } = detector.config;
@@ -122,8 +145,16 @@ export class Evaluator {
   }
 }
 
+function checkHooks(options: EvaluationHooks): EvaluationHooks {
+  const hooks = checkKeys('options', options, ['onProgress', 'onWarning', 'signal']) as EvaluationHooks;
+  for (const name of ['onProgress', 'onWarning'] as const)
+    if (hooks[name] !== undefined) checkFunction(name, hooks[name]);
+  checkSignal('signal', hooks.signal);
+  return hooks;
+}
+
 /** Throws `CHECKPOINT_MISMATCH` unless a label means the same in both. */
-export function checkSameClasses(detector: Detector, dataset: VocDataset): void {
+export function checkSameClasses(detector: Detector, dataset: Dataset): void {
   const [expected, found] = [detector.classes.join(', '), dataset.classes.join(', ')];
   if (expected === found) return;
   throw new DetectorError(
@@ -163,7 +194,7 @@ async function score(images: EvaluatedImage[], classes: readonly string[]) {
   const { coco, torchmetrics, voc } = await scoreImages(images);
   // Both list every class that has a detection or an object, by label.
   const perClass = coco.perClass.map(({ labelIndex, ap, ap50, groundTruths, detections }, i) => ({
-    label: classes[labelIndex]!,
+    label: classes[labelIndex - 1]!,
     ap,
     ap50,
     voc2007: voc.perClass[i]!.ap11Point,
@@ -171,5 +202,15 @@ async function score(images: EvaluatedImage[], classes: readonly string[]) {
     groundTruths,
     detections,
   }));
-  return { coco, torchmetrics, voc2007: voc.map11Point, voc2010: voc.mapArea, perClass };
+  const { ap: map, ap50: map50 } = coco;
+  return {
+    map,
+    map50,
+    coco,
+    compat: { torchmetrics },
+    torchmetrics,
+    voc2007: voc.map11Point,
+    voc2010: voc.mapArea,
+    perClass,
+  };
 }

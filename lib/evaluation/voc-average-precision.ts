@@ -3,9 +3,12 @@ import { runInSlices } from '../base/time-slices.ts';
 import { type ClassTable, classTables, groupByImage } from './class-table.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 
-/** Of the PASCAL VOC metric. */
+/** The options of the PASCAL VOC metric. */
 export interface VocOptions {
-  /** 0..1, to be exceeded; default 0.5. */
+  /**
+   * The IoU, 0 to 1, that a hit has to exceed.
+   * @default 0.5
+   */
   iouThreshold?: number;
 }
 
@@ -31,10 +34,11 @@ export interface VocResult {
 }
 
 /**
- * The PASCAL VOC metric, both ways of averaging, by the rules of the common Python evaluators (py-faster-rcnn's `voc_eval`):
+ * Computes the PASCAL VOC metric, both ways of averaging, by the rules of the common Python evaluators (py-faster-rcnn's `voc_eval`):
  * widths and heights count pixels (`xmax - xmin + 1`); a detection goes to the object of its class with the largest IoU,
  * difficult or not, the first among equals; a hit on a difficult object counts as nothing, a second hit as a false positive.
- * The event loop is never held long. Throws `TypeError` or `RangeError` naming the image and the field.
+ * The event loop is never held long.
+ * @throws {TypeError|RangeError} naming the image and the field
  */
 export async function vocAveragePrecision(
   images: readonly EvaluatedImage[],

@@ -1,16 +1,26 @@
 import type { Sharp } from 'sharp';
 import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
+import type { CallOptions } from '../base/signal.ts';
 import type { Detection } from '../boxes/detection.ts';
 import { centredBaseline, svgText, textWidth } from './font.ts';
 import type { RgbImage } from './image.ts';
 
-/** How `annotate` encodes its image. */
-export interface AnnotateOptions {
-  /** Default 'jpeg'. */
-  format?: 'jpeg' | 'png';
-  /** JPEG quality, 1 to 100, default 92. */
-  quality?: number;
+/** The options of `annotate`. */
+export interface AnnotateOptions extends CallOptions {
+  /**
+   * The format of the encoded image.
+   * @default 'jpeg'
+   */
+  format?: 'jpeg' | 'png' | undefined;
+  /**
+   * The quality of a JPEG, an integer from 1 to 100.
+   * @default 92
+   */
+  quality?: number | undefined;
 }
+
+/** How an image is encoded. */
+export type EncodeOptions = Omit<AnnotateOptions, 'signal'>;
 
 /** A detection, or a known object, which has no score to show. */
 export type Annotation = Pick<Detection, 'label' | 'box'> & {
@@ -29,7 +39,7 @@ const MAX_LABEL_CHARACTERS = 48;
 export async function annotateImage(
   image: RgbImage,
   detections: readonly Annotation[],
-  options: AnnotateOptions = {},
+  options: EncodeOptions = {},
 ): Promise<Buffer> {
   checkKeys('options', options, ['format', 'quality']);
   const format = checkOneOf('format', options.format ?? 'jpeg', ['jpeg', 'png']);

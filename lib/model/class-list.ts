@@ -1,23 +1,35 @@
 import { wrongArgument } from '../base/check.ts';
 
-/** The first entry of every class list: label 0 of the model. */
+/** The name of label 0 in files: their class lists begin with it, as the article's do. */
 export const BACKGROUND = '__background__';
 
 /**
- * A class list as the article writes it: `__background__` first, then at least one class, every name a different non-empty string.
- * Throws `TypeError` or `RangeError` that says how to mend it.
+ * The names of the classes, in the order of the model's labels, which count from 1: label 0 is the background. The background may
+ * stand first, as in the article's files; it is left out of the result.
+ * @throws {TypeError|RangeError} that says how to mend the list
  */
 export function checkClasses(name: string, value: unknown): string[] {
   if (!Array.isArray(value))
-    throw new TypeError(wrongArgument(name, `array of class names that starts with '${BACKGROUND}'`, value));
+    throw new TypeError(wrongArgument(name, "array of class names such as ['cat', 'dog']", value));
   const classes = value.map((item, index) => checkClassName(`${name}[${index}]`, item));
-  if (classes[0] !== BACKGROUND) {
-    const first = classes[0] === undefined ? '' : `, '${classes[0]}', ...`;
+  checkDifferent(name, classes);
+  const late = classes.indexOf(BACKGROUND, 1);
+  if (late > 0) {
     throw new RangeError(
-      `${name} must start with '${BACKGROUND}', because label 0 is the background. Write: ['${BACKGROUND}'${first}]`,
+      `${name}[${late}] is '${BACKGROUND}', the name of label 0, which may only stand first. Leave it out, or give the class another name`,
     );
   }
-  if (classes.length < 2) throw new RangeError(`${name} must have at least one class after '${BACKGROUND}'`);
+  const own = classes[0] === BACKGROUND ? classes.slice(1) : classes;
+  if (own.length === 0) throw new RangeError(`${name} must have at least one class, as in ['cat', 'dog']`);
+  return own;
+}
+
+/** The class list with the background as its first entry: the form of files, where a label is its position in the list. */
+export function withBackground(classes: readonly string[]): string[] {
+  return [BACKGROUND, ...classes];
+}
+
+function checkDifferent(name: string, classes: readonly string[]): void {
   const seen = new Map<string, number>();
   classes.forEach((item, index) => {
     const earlier = seen.get(item);
@@ -28,7 +40,6 @@ export function checkClasses(name: string, value: unknown): string[] {
     }
     seen.set(item, index);
   });
-  return classes;
 }
 
 function checkClassName(name: string, value: unknown): string {

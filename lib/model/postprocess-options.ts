@@ -7,6 +7,7 @@ import { checkInteger, checkKeys, checkNumber, checkOneOf } from '../base/check.
 export const nmsNames = ['plain', 'diou', 'weighted'] as const;
 export type NmsName = (typeof nmsNames)[number];
 
+/** Whether the best boxes that go into NMS are chosen per class or per feature map. */
 export type TopkPer = 'class' | 'map';
 
 /** From scores to detections, as torchvision's SSD; its defaults are in the comments. */

@@ -1,6 +1,7 @@
 import type { Detector } from '../detector/detector.ts';
 import { Evaluator } from '../evaluation/evaluator.ts';
 import { secondsSince } from './elapsed.ts';
+import { epochScore } from './epoch-score.ts';
 import type { EpochRecord } from './run-directory.ts';
 import type { EpochEvent, TrainingHooks } from './training-events.ts';
 import type { TrainingRun } from './training-run.ts';
@@ -40,23 +41,24 @@ export class EpochEnd {
     const epoch = state.epoch + 1;
     const onProgress = (done: number, total: number) => onEvaluate?.({ epoch, done, total });
     const evaluation = await this.#evaluator.evaluate(detector, { onProgress, onWarning, signal });
-    const score = evaluation.torchmetrics;
+    const { map, map50 } = evaluation;
+    const score = epochScore(evaluation, detector.config.preset);
     const rates = {
       learningRate: this.#run.learningRate(state.epoch, steps - 1),
       nextLearningRate: this.#run.learningRate(state.epoch, steps),
     };
-    const best = finishEpoch(state, score.map);
+    const best = finishEpoch(state, score);
     const { bestScore, bestEpoch } = state as { bestScore: number; bestEpoch: number };
     Object.assign(this.#run.state, { bestScore, bestEpoch });
     const at = { epoch, epochs: options.epochs, steps };
     return {
-      ...{ ...at, ...losses, ...score, evaluation, ...rates, best, bestScore, bestEpoch },
+      ...{ ...at, ...losses, map, map50, score, evaluation, ...rates, best, bestScore, bestEpoch },
       seconds: secondsSince(began),
     };
   }
 }
 
 function epochRecord({ epochs: _, evaluation, ...event }: EpochEvent): EpochRecord {
-  const { coco, voc2007, voc2010, perClass, bySide } = evaluation;
-  return { type: 'epoch', ...event, coco: coco.stats, voc2007, voc2010, perClass, bySide };
+  const { coco, compat, voc2007, voc2010, perClass, bySide } = evaluation;
+  return { type: 'epoch', ...event, coco: coco.stats, compat, voc2007, voc2010, perClass, bySide };
 }

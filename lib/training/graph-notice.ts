@@ -1,4 +1,5 @@
-import { type Detector, internalsOf } from '../detector/detector.ts';
+import type { Detector } from '../detector/detector.ts';
+import { internalsOf } from '../detector/detector-internals.ts';
 import type { TrainingHooks } from './training-events.ts';
 
 /**

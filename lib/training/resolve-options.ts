@@ -10,7 +10,7 @@ import {
   wrongArgument,
 } from '../base/check.ts';
 import { resolveAugmentation } from '../data/augment/options.ts';
-import { VocDataset } from '../data/voc-dataset.ts';
+import { checkDataset } from '../data/check-dataset.ts';
 import { defaultPreset, type PresetName } from '../model/config.ts';
 import { type LearningRateSchedule, scheduleNames } from './learning-rate.ts';
 import { optimizerNames, type ResolvedTrainerOptions, type TrainerOptions } from './trainer-options.ts';
@@ -188,11 +188,6 @@ function checkWithData(resolved: ResolvedTrainerOptions): void {
     patience !== undefined && !valid.samples.some(({ objects }) => objects.length > 0),
     'patience needs a score to wait for, but no image of valid has an object; give other validation data or leave patience out',
   );
-}
-
-function checkDataset(name: string, value: unknown): VocDataset {
-  if (value instanceof VocDataset) return value;
-  throw new TypeError(wrongArgument(name, 'VocDataset', value));
 }
 
 function checkMilestones(value: unknown): number[] {

@@ -1,4 +1,5 @@
-import { type Detector, internalsOf } from '../detector/detector.ts';
+import type { Detector } from '../detector/detector.ts';
+import { internalsOf } from '../detector/detector-internals.ts';
 
 /**
  * Where and how a run computes: with the same options it still has other numbers on another kind of device, in another precision, or,

@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { withoutUndefined } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { type Checkpoint, openCheckpoint } from '../detector/checkpoint.ts';
-import { type Detector, describeModel } from '../detector/detector.ts';
+import type { Detector } from '../detector/detector.ts';
+import { describeModel } from '../detector/model-files.ts';
 import type { ResolvedTrainerOptions, TrainerOptions } from './trainer-options.ts';
 import { readTrainingState, type TrainingState } from './training-state.ts';
 

@@ -1,7 +1,7 @@
 import { PURPOSE, random } from '../base/random.ts';
 import type { StepResult } from '../binding.ts';
 import type { LoadedBatch } from '../data/data-loader.ts';
-import { internalsOf } from '../detector/detector.ts';
+import { internalsOf } from '../detector/detector-internals.ts';
 import { secondsSince } from './elapsed.ts';
 import { PendingSteps } from './pending-steps.ts';
 import type { StepRecord } from './run-directory.ts';

@@ -1,5 +1,5 @@
 import type { Augmentation, AugmentationName, AugmentationOptions } from '../data/augment/options.ts';
-import type { VocDataset } from '../data/voc-dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import type { ScheduleName } from './learning-rate.ts';
 
 /** torch.optim's AdamW, and SGD with momentum 0.9 and Nesterov. */
@@ -12,9 +12,9 @@ export type OptimizerName = (typeof optimizerNames)[number];
  */
 export interface TrainerOptions {
   /** What is learned from; its classes are the detector's. */
-  train: VocDataset;
+  train: Dataset;
   /** Evaluated after each epoch; its mAP@0.5:0.95 chooses the best checkpoint. */
-  valid: VocDataset;
+  valid: Dataset;
   /** Where checkpoints, metrics and plots go; made if it is missing. */
   outDir: string;
   /** Times that every training image is shown; default 20. */
@@ -124,8 +124,8 @@ export interface RunOptions {
 }
 
 export interface ResolvedTrainerOptions {
-  train: VocDataset;
-  valid: VocDataset;
+  train: Dataset;
+  valid: Dataset;
   outDir: string;
   epochs: number;
   workers: number;

@@ -1,5 +1,6 @@
 import { DetectorError } from '../base/errors.ts';
-import { type Detector, internalsOf } from '../detector/detector.ts';
+import type { Detector } from '../detector/detector.ts';
+import { internalsOf } from '../detector/detector-internals.ts';
 import { checkSameClasses } from '../evaluation/evaluator.ts';
 import { EpochEnd } from './epoch-end.ts';
 import { GraphNotice } from './graph-notice.ts';

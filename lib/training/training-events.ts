@@ -40,19 +40,21 @@ export interface EpochEvent {
   boxLoss: number;
   /** Mean of the steps' `classLoss`. */
   classLoss: number;
-  /** mAP@0.5:0.95 as torchmetrics computes it, 0 to 1. */
+  /** mAP@0.5:0.95 as COCO computes it, 0 to 1. */
   map: number;
-  /** mAP@0.5 as torchmetrics computes it, 0 to 1. */
+  /** mAP@0.5 as COCO computes it, 0 to 1. */
   map50: number;
+  /** The number that chooses the best checkpoint: `map`, or with the preset `article` the mAP@0.5:0.95 of torchmetrics. */
+  score: number;
   /** All scores of the evaluation. */
   evaluation: EvaluationResult;
   /** Learning rate of the last step of the epoch. */
   learningRate: number;
   /** Learning rate of the first step of the next epoch. */
   nextLearningRate: number;
-  /** Whether this epoch is the best so far, by `map`. */
+  /** Whether this epoch is the best so far, by `score`. */
   best: boolean;
-  /** The largest `map` so far. */
+  /** The largest `score` so far. */
   bestScore: number;
   /** The epoch of `bestScore`. */
   bestEpoch: number;
@@ -105,7 +107,7 @@ export interface TrainingResult {
   epochs: number;
   /** The best epoch, counted from 1. */
   bestEpoch: number;
-  /** mAP@0.5:0.95 of the best epoch, 0 to 1. */
+  /** The largest `score` of an epoch: its mAP@0.5:0.95, 0 to 1. */
   bestScore: number;
   /** The run directory. */
   outDir: string;

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { DataLoader, meanColour } from '../data/data-loader.ts';
 import { saveCheckpoint } from '../detector/checkpoint.ts';
-import { type Detector, describeModel, filesOf, internalsOf } from '../detector/detector.ts';
+import type { Detector } from '../detector/detector.ts';
+import { internalsOf } from '../detector/detector-internals.ts';
+import { describeModel, filesOf } from '../detector/model-files.ts';
 import { readState, writeState } from '../detector/model-state.ts';
 import { secondsSince } from './elapsed.ts';
 import { type LearningRateSchedule, learningRateAt } from './learning-rate.ts';

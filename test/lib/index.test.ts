@@ -6,6 +6,7 @@ import * as library from '../../lib/index.ts';
 
 it('exports what docs/api.md describes', () => {
   expect(Object.keys(library).sort()).toEqual([
+    'Dataset',
     'Detector',
     'DetectorError',
     'Evaluator',

@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { VocDataset } from '../../lib/data/voc-dataset.ts';
 import { vocObject, vocXml, writeFiles } from './voc.ts';
 
-export const squareClasses = ['__background__', 'red', 'blue'];
+export const squareClasses = ['red', 'blue'];
 
 /** A data set of 96 x 64 images, each but every fifth with one red or blue square on grey. */
 export async function writeSquares(folder: string, count: number): Promise<void> {

@@ -16,17 +16,18 @@ export interface CoverageRow {
   share: number | null;
   /** Objects for which training has one default box only, forced to them however badly it fits. */
   forced: number;
-  /** Objects that training passes over: another object has taken their best default box too. */
+  /** Objects that training ignores: another object has taken their best default box. */
   unmatched: number;
 }
 
+/** How default boxes fit the objects of a data set: of all, by class, and by size. */
 export interface Coverage {
   /** Default boxes of one image. */
   boxes: number;
   /** Mean IoU of an object with its best default box; null without objects. */
   meanIou: number | null;
   all: CoverageRow;
-  /** In the order of the class list, the background left out. */
+  /** In the order of the class list. */
   byClass: CoverageRow[];
   /** COCO's small (to 32^2 square pixels), medium and large (from 96^2), at the size that the model sees. */
   byArea: CoverageRow[];
@@ -34,7 +35,7 @@ export interface Coverage {
   bySide: CoverageRow[];
 }
 
-/** An object as the matcher sees it; `label` is its position in the class list. */
+/** An object as the matcher sees it; `label` is its position in the class list, from 1. */
 export interface AnalysedObject extends RelativeBox {
   label: number;
 }
@@ -74,7 +75,7 @@ export function* measureCoverage(
 ): Generator<void, Coverage> {
   const grids = defaultBoxGrids(options, maps, imageSize);
   const all = emptyRow('all');
-  const byClass = classes.slice(1).map(emptyRow);
+  const byClass = classes.map(emptyRow);
   const byArea = AREAS.map(emptyRow);
   const bySide = sideRanges.map(({ name }) => emptyRow(name));
   let ious = 0;

@@ -1,6 +1,6 @@
 import { random } from '../../base/random.ts';
 
-/** Sides of a box, in parts of the image's width and height. */
+/** The sides of a box, as shares of the image's width and height. */
 export interface Shape {
   width: number;
   height: number;

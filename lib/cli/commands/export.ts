@@ -1,12 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import {
-  type ExportFormat,
-  type ExportPart,
-  exportDetector,
-  exportFormats,
-  exportParts,
-} from '../../detector/export.ts';
+import { type ExportFormat, type ExportPart, exportFormats, exportParts } from '../../detector/export-options.ts';
 import { checkOutFile } from '../options/out-file.ts';
 import {
   addTrainedDetectorOptions,
@@ -66,7 +60,7 @@ async function exportFile(flags: Flags): Promise<void> {
   await checkOut(out, checkpoint, force ?? false);
   const detector = await openTrainedDetector(flags);
   try {
-    const { tensors, bytes } = await exportDetector(detector, out, { format, part });
+    const { tensors, bytes } = await detector.export(out, { format, part });
     console.log(`Wrote ${out}: ${tensors} tensors, ${thousands(bytes)} bytes`);
   } finally {
     detector.dispose();

@@ -3,10 +3,9 @@ import { join, resolve } from 'node:path';
 import { random } from '../../base/random.ts';
 import type { Box, Size } from '../../boxes/box.ts';
 import { makeDirectory } from '../../files/atomic-file.ts';
-import { BACKGROUND } from '../../model/class-list.ts';
 import { outline, type ShapeName, shapeNames } from './shapes.ts';
 
-export const sceneClasses: readonly string[] = [BACKGROUND, ...shapeNames];
+export const sceneClasses: readonly string[] = shapeNames;
 
 export interface DrawnScenesOptions {
   /** Images of each split. */

@@ -45,7 +45,7 @@ export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<
   if (weightReport?.head) return detector;
   detector.dispose();
   const why = weightReport?.wrongShape.length
-    ? `its head is for other classes than the ${classes.length} of ${config}, background included, or for another preset`
+    ? `its head is for other classes than the ${classes.length} of ${config}, or for another preset`
     : 'it has no head';
   throw new DetectorError(
     'WEIGHTS_MISMATCH',

@@ -34,7 +34,7 @@ export function formatCoco({ stats }: CocoResult): string {
 
 /** Everything that an evaluation gives, for people; `--` where a class has no objects. */
 export function formatEvaluation(result: EvaluationResult): string {
-  const { coco, perClass, bySide, voc2007, voc2010, torchmetrics, images, seconds } = result;
+  const { coco, perClass, bySide, voc2007, voc2010, compat, images, seconds } = result;
   const score = (value: number) => (value < 0 || Number.isNaN(value) ? '--' : value.toFixed(4));
   const rows = perClass.map(({ label, ap, ap50, voc2007, voc2010, groundTruths, detections }) => [
     label,
@@ -52,8 +52,8 @@ export function formatEvaluation(result: EvaluationResult): string {
     alignColumns([['size, of the image', 'AP@0.5', 'objects'], ...sizes]),
     '',
     `VOC mAP@0.50: ${score(voc2007)} (2007, 11 points), ${score(voc2010)} (2010, area)`,
-    `mAP@0.50:0.95: ${score(torchmetrics.map)} (torchmetrics, as the article prints it)`,
-    `mAP@0.50: ${score(torchmetrics.map50)}`,
+    `mAP@0.50:0.95: ${score(compat.torchmetrics.map)} (torchmetrics, as the article prints it)`,
+    `mAP@0.50: ${score(compat.torchmetrics.map50)}`,
     `${images} images in ${seconds.toFixed(1)} s`,
   ].join('\n');
 }

@@ -3,19 +3,37 @@ import type { Rectangle } from '../../binding.ts';
 import type { Box } from '../../boxes/box.ts';
 import { clipBox, crop, hasCentreOf, type View, within } from './view.ts';
 
+/** A random crop that keeps objects in view, as torchvision's RandomIoUCrop. */
 export interface IouCrop {
-  /** Side of the crop over that of the image, drawn for each side alone. Default 0.3 to 1. */
+  /**
+   * The smallest side of the crop over that of the image; each side is drawn alone.
+   * @default 0.3
+   */
   minScale: number;
+  /**
+   * The largest side of the crop over that of the image.
+   * @default 1
+   */
   maxScale: number;
-  /** Width over height of the crop, in pixels. Default 0.5 to 2. */
+  /**
+   * The smallest width over height of the crop, in pixels.
+   * @default 0.5
+   */
   minAspectRatio: number;
+  /**
+   * The largest width over height of the crop, in pixels.
+   * @default 2
+   */
   maxAspectRatio: number;
   /**
-   * The least IoU of the crop with the object that fits it best; one is drawn, and 1 stands for no crop at all. Default 0, 0.1, 0.3,
-   * 0.5, 0.7, 0.9, 1.
+   * The least IoU of the crop with the object that fits it best. One of the list is drawn, and 1 stands for no crop at all.
+   * @default 0, 0.1, 0.3, 0.5, 0.7, 0.9, 1
    */
   samplerOptions: readonly number[];
-  /** Crops that are tried for an option before another one is drawn. Default 40. */
+  /**
+   * Crops that are tried for an option before another one is drawn.
+   * @default 40
+   */
   trials: number;
 }
 

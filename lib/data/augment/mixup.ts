@@ -1,10 +1,17 @@
 import type { Draw } from '../../base/random.ts';
 import { within } from './view.ts';
 
+/** A second image that is laid over the first one half transparently, with its objects. */
 export interface Mixup {
-  /** Probability. Default 0.5. */
+  /**
+   * The probability, 0 to 1.
+   * @default 0.5
+   */
   p: number;
-  /** Share of the second image. Default 0.4 to 0.6. */
+  /**
+   * The smallest and the largest share of the second image, 0 to 1.
+   * @default 0.4 to 0.6
+   */
   weightRange: readonly [number, number];
 }
 

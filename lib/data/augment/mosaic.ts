@@ -3,10 +3,17 @@ import type { Rectangle } from '../../binding.ts';
 import type { Size } from '../../boxes/box.ts';
 import { crop, type View, within } from './view.ts';
 
+/** Four images that make up one, with the objects of all. */
 export interface Mosaic {
-  /** Probability. Default 0.5. */
+  /**
+   * The probability, 0 to 1.
+   * @default 0.5
+   */
   p: number;
-  /** Where the four images meet, over the sides of the result. Default 0.25 to 0.75. */
+  /**
+   * Where the four images meet, as a share of the sides of the result.
+   * @default 0.25 to 0.75
+   */
   centerRange: readonly [number, number];
 }
 

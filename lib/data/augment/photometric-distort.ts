@@ -2,14 +2,32 @@ import type { Draw } from '../../base/random.ts';
 import type { Photometric } from '../../binding.ts';
 import { within } from './view.ts';
 
+/** Random changes of brightness, contrast, saturation, hue and the order of channels, as torchvision's RandomPhotometricDistort. */
 export interface PhotometricDistort {
-  /** Probability of each operation, drawn for each alone. Default 0.5. */
+  /**
+   * The probability of each change, 0 to 1; each is drawn alone.
+   * @default 0.5
+   */
   p: number;
-  /** Ranges of factors. Defaults 0.875 to 1.125, 0.5 to 1.5, 0.5 to 1.5. */
+  /**
+   * The range of the factor of brightness.
+   * @default 0.875 to 1.125
+   */
   brightness: readonly [number, number];
+  /**
+   * The range of the factor of contrast.
+   * @default 0.5 to 1.5
+   */
   contrast: readonly [number, number];
+  /**
+   * The range of the factor of saturation.
+   * @default 0.5 to 1.5
+   */
   saturation: readonly [number, number];
-  /** In turns of the colour circle. Default -0.05 to 0.05. */
+  /**
+   * The range of the shift of hue, in turns of the colour circle.
+   * @default -0.05 to 0.05
+   */
   hue: readonly [number, number];
 }
 

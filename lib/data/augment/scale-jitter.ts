@@ -1,10 +1,17 @@
 import type { Draw } from '../../base/random.ts';
 import { crop, type View, within } from './view.ts';
 
+/** A random change of the scale, with a crop or a border of the fill colour: torchvision's ScaleJitter and FixedSizeCrop. */
 export interface ScaleJitter {
-  /** Probability. Default 1. */
+  /**
+   * The probability, 0 to 1.
+   * @default 1
+   */
   p: number;
-  /** How much larger things become; below 1 the image lies on a canvas of the fill colour. Default 0.1 to 2. */
+  /**
+   * The range of the factor by which objects become larger. Below 1 the image lies on a canvas of the fill colour.
+   * @default 0.1 to 2
+   */
   scaleRange: readonly [number, number];
 }
 

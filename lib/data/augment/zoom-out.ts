@@ -1,10 +1,17 @@
 import type { Draw } from '../../base/random.ts';
 import { type View, within } from './view.ts';
 
+/** A larger canvas of the fill colour with the image somewhere on it, as torchvision's RandomZoomOut. */
 export interface ZoomOut {
-  /** Probability. Default 0.5. */
+  /**
+   * The probability, 0 to 1.
+   * @default 0.5
+   */
   p: number;
-  /** The new side over the old one, the same for both sides. Default 1 to 4. */
+  /**
+   * The range of the new side over the old one; it is the same for both sides.
+   * @default 1 to 4
+   */
   sideRange: readonly [number, number];
 }
 

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
-import { BACKGROUND } from '../../../lib/model/class-list.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import { layoutSafetensors } from '../../../lib/weights/safetensors.ts';
 import { imageOf, weight } from '../../support/named-values.ts';
 import type { Target, Workload } from '../workload.ts';
@@ -64,7 +64,7 @@ export async function onnx({ path, side, images }: { path: string; side: number;
   return { step, facts: { engine: name } };
 }
 
-/** A detector with the weights that the reference gives itself: both make them from their names. Classes are numbers. */
+/** A detector with the weights that the reference gives itself: both make them from their names. Classes are numbers; `classes` counts the background. */
 export async function createDetector({
   backbone,
   side,
@@ -73,7 +73,7 @@ export async function createDetector({
   precision,
   device = 'cpu',
 }: Workload & { precision: Precision; device?: string }): Promise<Detector> {
-  const names = [BACKGROUND, ...Array.from({ length: classes - 1 }, (_, i) => String(i + 1))];
+  const names = Array.from({ length: classes - 1 }, (_, i) => String(i + 1));
   const imageSize = { width: side, height: side };
   const detector = await Detector.create({ classes: names, preset: 'article', backbone, imageSize, precision, device });
   const { addon, handle } = internalsOf(detector);

@@ -4,7 +4,7 @@ import { makeBatch, native } from '../../../lib/binding.ts';
 import type { Size } from '../../../lib/boxes/box.ts';
 import { DataLoader } from '../../../lib/data/data-loader.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/data/voc-dataset.ts';
-import { internalsOf } from '../../../lib/detector/detector.ts';
+import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import { cocoAveragePrecision } from '../../../lib/evaluation/average-precision.ts';
 import { scoreImages } from '../../../lib/evaluation/evaluation-scores.ts';
 import { decodeImage } from '../../../lib/images/image.ts';
@@ -37,7 +37,7 @@ export async function loading(
   options: Workload & { source: VocDatasetOptions; batch: number; steps: number; precision: Precision },
 ): Promise<Task> {
   const dataset = await VocDataset.open(options.source);
-  const detector = await createDetector({ ...options, classes: dataset.classes.length });
+  const detector = await createDetector({ ...options, classes: dataset.classes.length + 1 });
   const { addon, handle } = internalsOf(detector);
   await addon.startTraining(handle, { optimizer: 'adamw', fineTune: true });
   const shuffle = { seed: 1, flipProbability: 0.5 };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { analyzeDataset } from '../../../lib/analysis/analyze-dataset.ts';
-import type { AnalysisOptions } from '../../../lib/analysis/dataset-analysis.ts';
+import type { AnalysisHooks, AnalysisOptions } from '../../../lib/analysis/dataset-analysis.ts';
 import { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { presetConfig } from '../../../lib/model/config.ts';
 import { bccdRoot, hasBccd } from '../../support/shared.ts';
@@ -141,8 +141,21 @@ describe('analyzeDataset', () => {
     await expect(analyzeDataset(dataset, options as AnalysisOptions)).rejects.toThrow(message);
   });
 
+  it.each([
+    ['options', (hooks: AnalysisHooks) => [{ seed: 1, ...hooks }] as const],
+    ['the earlier third argument', (hooks: AnalysisHooks) => [{ seed: 1 }, hooks] as const],
+  ])('reports progress and gives up at the signal, as %s', async (_, withHooks) => {
+    const dataset = await writeDataset(objects);
+    const done: number[] = [];
+    await analyzeDataset(dataset, ...withHooks({ onProgress: (count) => void done.push(count) }));
+    expect(done).toEqual(dataset.samples.map((_, i) => i + 1));
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(analyzeDataset(dataset, ...withHooks({ signal }))).rejects.toThrow('enough');
+    await expect(analyzeDataset(dataset, ...withHooks({ signal: {} as never }))).rejects.toThrow('for signal');
+  });
+
   it('refuses what is no data set, and hooks that are none', async () => {
-    await expect(analyzeDataset({} as VocDataset)).rejects.toThrow('Expected VocDataset for dataset');
+    await expect(analyzeDataset({} as VocDataset)).rejects.toThrow('for dataset.classes');
     const dataset = await writeDataset(objects);
     await expect(analyzeDataset(dataset, {}, { onProgress: 1 as never })).rejects.toThrow('onProgress');
   });

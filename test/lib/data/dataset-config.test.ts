@@ -23,19 +23,19 @@ describe('the shipped configs', () => {
     expect(config).toEqual({
       path: shipped('voc.yaml'),
       classes: [
-        ...['__background__', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'],
+        ...['aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'],
         ...['diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'],
       ],
       train: { images: folder('train/images'), annotations: folder('train/labels') },
       valid: { images: folder('valid/images'), annotations: folder('valid/labels') },
       visualizeTransformedImages: false,
     });
-    expect(config.classes).toHaveLength(21);
+    expect(config.classes).toHaveLength(20);
   });
 
   it('has the splits of BCCD', async () => {
     const config = await loadDatasetConfig(shipped('bccd.yaml'));
-    expect(config.classes).toEqual(['__background__', 'RBC', 'WBC', 'Platelets']);
+    expect(config.classes).toEqual(['RBC', 'WBC', 'Platelets']);
     const root = resolve('../shared/data/bccd');
     expect(config.train).toEqual({ root, split: 'train' });
     expect(config.valid).toEqual({ root, split: 'val' });
@@ -65,7 +65,7 @@ describe('loadDatasetConfig', () => {
     const config = await loadDatasetConfig(await configFile(text));
     expect(config.train).toEqual({ root: resolve('/data'), split: '/data' });
     expect(config.visualizeTransformedImages).toBe(true);
-    expect(config.classes).toEqual(['__background__', 'dog', '007']);
+    expect(config.classes).toEqual(['dog', '007']);
   });
 
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefghi'].map((key, i) => `${key}: &${key} [${Array(9).fill(`*${'abcdefgh'[i]}`)}]`).join('\n')}\n`;
@@ -87,8 +87,8 @@ describe('loadDatasetConfig', () => {
     ['nothing', '', 'Expected object for the file but received null'],
     ['a list', '- a', 'Expected object for the file but received array'],
     ['a text', 'hello', 'Expected object for the file but received "hello"'],
-    ['no classes', FOLDERS, "array of class names that starts with '__background__' for CLASSES"],
-    ['no background', `${FOLDERS}\nCLASSES: [dog, cat]`, "Write: ['__background__', 'dog', ...]"],
+    ['no classes', FOLDERS, "array of class names such as ['cat', 'dog'] for CLASSES"],
+    ['a late background', `${FOLDERS}\nCLASSES: [dog, __background__]`, "CLASSES[1] is '__background__'"],
     [
       'an unquoted number as class',
       `${FOLDERS}\nCLASSES: [__background__, 007]`,

@@ -86,6 +86,8 @@ describe('previewAugmentation', () => {
   });
 
   it('refuses what is no data set', async () => {
-    await expect(previewAugmentation([] as never)).rejects.toThrow('Expected VocDataset for dataset');
+    await expect(previewAugmentation([] as never)).rejects.toThrow(
+      'Expected Dataset, as VocDataset.open or Dataset.from give it, for dataset',
+    );
   });
 });

@@ -60,7 +60,7 @@ describe('the folders of the article', () => {
     expect(dataset.samples.map(({ id }) => id)).toEqual(['10', '9', 'B', 'a.b', 'b', 'c']);
     expect(dataset.length).toBe(6);
     expect(dataset.issues).toEqual([]);
-    expect(dataset.classes).toEqual(classes);
+    expect(dataset.classes).toEqual(classes.slice(1));
     expect(dataset.samples[5]).toEqual({
       id: 'c',
       imagePath: expect.stringMatching(/images.c\.Png$/),
@@ -402,7 +402,11 @@ describe('options', () => {
     ['an empty path', { images: '', annotations: 'b', classes }, /non-empty string for images/],
     ['a split that is a number', { root: 'a', split: 1, classes }, /non-empty string for split/],
     ['no classes', { images: 'a', annotations: 'b' }, /array of class names .* for classes/],
-    ['no background', { images: 'a', annotations: 'b', classes: ['dog'] }, /classes must start with '__background__'/],
+    [
+      'a late background',
+      { images: 'a', annotations: 'b', classes: ['dog', '__background__'] },
+      /may only stand first/,
+    ],
     ['a signal that is none', { images: 'a', annotations: 'b', classes, signal: {} }, /AbortSignal for signal/],
     ['a progress that is none', { images: 'a', annotations: 'b', classes, onProgress: 1 }, /function for onProgress/],
     ['a flag that is none', { images: 'a', annotations: 'b', classes, verifyImages: 'no' }, /boolean for verifyImages/],

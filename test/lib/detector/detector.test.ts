@@ -4,8 +4,10 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Detection } from '../../../lib/boxes/detection.ts';
 import { saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
-import { Detector, describeModel, filesOf, internalsOf } from '../../../lib/detector/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
+import { describeModel, filesOf } from '../../../lib/detector/model-files.ts';
 import { readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
 import { squareClasses } from '../../support/squares.ts';
 import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
@@ -19,7 +21,8 @@ const all = { scoreThreshold: 0 };
 
 describe('Detector.create', () => {
   it.each([
-    [{ classes: ['red', 'blue'] }, '__background__'],
+    [{ classes: ['red', '__background__'] }, 'may only stand first'],
+    [{ classes: ['__background__'] }, 'at least one class'],
     [{ imageSize: { width: 100, height: 64 } }, 'multiple of 32'],
     [{ imageSize: { width: 32, height: 32 } }, 'from 64 to 4096'],
     [{ backbone: 'convnext_tinny' }, 'did you mean "convnext_tiny"'],
@@ -114,7 +117,7 @@ describe('Detector.detect', () => {
     const detections = await detector.detect(path, all);
     expect(detections.length).toBeGreaterThan(5);
     for (const { label, score, box } of detections) {
-      expect(squareClasses.slice(1)).toContain(label);
+      expect(squareClasses).toContain(label);
       expect(score).toBeGreaterThan(0);
       expect(Math.min(box.xmin, box.ymin)).toBeGreaterThanOrEqual(0);
       expect(box.xmax).toBeLessThanOrEqual(120);
@@ -197,6 +200,37 @@ describe('Detector.detect', () => {
 });
 
 describe('Detector.annotate', () => {
+  it('gives up at the signal: before, after decoding, and between batches', async () => {
+    await using detector = await Detector.create(small);
+    const image = await noise(30, 20).png().toBuffer();
+    const reason = new Error('enough');
+    await expect(detector.detect(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(detector.annotate(image, undefined, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(detector.annotate(image, [], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+
+    const decoding = new AbortController();
+    const first = detector.detect([image, image], { batchSize: 1, signal: decoding.signal });
+    decoding.abort(reason);
+    await expect(first).rejects.toBe(reason);
+
+    let read = 0;
+    const between = new AbortController();
+    const images = Array.from({ length: 6 }, () => ({
+      get data() {
+        if (++read > 6) between.abort(reason); // of the fourth image: a check and a copy look at each
+        return new Uint8Array(30 * 20 * 3);
+      },
+      width: 30,
+      height: 20,
+    }));
+    await expect(detector.detect(images, { batchSize: 1, signal: between.signal })).rejects.toBe(reason);
+    expect(read).toBeLessThan(12);
+
+    const { signal } = new AbortController();
+    expect(await detector.detect(image, { ...all, signal })).toEqual(await detector.detect(image, all));
+    await expect(detector.detect(image, { signal: {} as AbortSignal })).rejects.toThrow('AbortSignal for signal');
+  });
+
   it('draws into an image of the same size, and looks at it first when given no detections', async () => {
     await using detector = await Detector.create(small);
     const image = await noise(120, 90).png().toBuffer();
@@ -206,6 +240,18 @@ describe('Detector.annotate', () => {
     expect(await sharp(drawn).metadata()).toMatchObject({ format: 'jpeg', width: 120, height: 90 });
     const png = await detector.annotate(image, undefined, { format: 'png' });
     expect(await sharp(png).metadata()).toMatchObject({ format: 'png', width: 120, height: 90 });
+  });
+});
+
+describe('using', () => {
+  it.each([
+    ['using', Symbol.dispose],
+    ['await using', Symbol.asyncDispose],
+  ] as const)('%s frees the detector', async (_, symbol) => {
+    const detector = await Detector.create(small);
+    await detector[symbol]();
+    await expectError(detector.summary(), 'DISPOSED');
+    detector.dispose(); // again
   });
 });
 
@@ -234,6 +280,19 @@ describe('a checkpoint', () => {
     const damaged = damage(bytes);
     await writeFile(path, typeof damaged === 'number' ? bytes : damaged);
     await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.safetensors');
+  });
+
+  it('has the background in its class list, and is read without it too', async () => {
+    const dir = join(await temporaryFolder(), 'model');
+    await using detector = await Detector.create({ ...small, classes: ['__background__', ...squareClasses] });
+    expect(detector.classes).toEqual(squareClasses);
+    await detector.save(dir);
+    const path = join(dir, 'checkpoint.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8'));
+    expect(manifest.classes).toEqual(['__background__', ...squareClasses]);
+    await writeFile(path, JSON.stringify({ ...manifest, classes: squareClasses }));
+    await using loaded = await Detector.load(dir);
+    expect(loaded.classes).toEqual(squareClasses);
   });
 
   it('of another class count than its manifest says is refused', async () => {

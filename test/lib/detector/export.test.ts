@@ -1,11 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { version } from '../../../lib/base/version.ts';
 import { saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
-import { Detector, describeModel, filesOf } from '../../../lib/detector/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
-import { type ExportOptions, exportDetector, exportFormats } from '../../../lib/detector/export.ts';
+import { exportDetector } from '../../../lib/detector/export-detector.ts';
+import { type ExportOptions, exportFormats } from '../../../lib/detector/export-options.ts';
+import { describeModel, filesOf } from '../../../lib/detector/model-files.ts';
 import { openWeights } from '../../../lib/weights/open-weights.ts';
 import { readSafetensorsHeader, type TensorSpan } from '../../../lib/weights/safetensors.ts';
 import { readTorchFile } from '../../../lib/weights/torch/pth.ts';
@@ -50,6 +52,44 @@ async function contentsOfCheckpoint(options: DetectorOptions): Promise<Map<strin
   const path = join(dir, 'model.safetensors');
   return contents(path, (await readSafetensorsHeader(path)).tensors);
 }
+
+describe('detector.export', () => {
+  it.each([
+    ['model.safetensors', 'safetensors'],
+    ['model.PTH', 'pth'],
+    ['model.pt', 'torchscript'],
+  ] as const)('takes the format of %s from its name, and writes what exportDetector writes', async (name, format) => {
+    const folder = await temporaryFolder();
+    await using detector = await Detector.create(small);
+    const report = await detector.export(join(folder, name));
+    expect(await exportDetector(detector, join(folder, 'other'), { format })).toEqual(report);
+    const [named, other] = await Promise.all([name, 'other'].map((file) => readFile(join(folder, file))));
+    expect(named!.equals(other!)).toBe(true);
+  });
+
+  it('asks for the format where the name says none', async () => {
+    await using detector = await Detector.create(small);
+    await expect(detector.export('weights.bin')).rejects.toThrow(
+      'Expected one of safetensors, pth, torchscript for format',
+    );
+    await expect(exportDetector({} as Detector, 'model.pth')).rejects.toThrow('Expected Detector for detector');
+  });
+
+  it('at the signal leaves the file that is there as it was', async () => {
+    const path = join(await temporaryFolder(), 'model.pth');
+    await using detector = await Detector.create(small);
+    await detector.export(path);
+    const before = await readFile(path);
+    const reason = new Error('enough');
+    await expect(detector.export(path, { epoch: 7, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const abort = new AbortController();
+    const exporting = detector.export(path, { epoch: 7, signal: abort.signal });
+    setImmediate(() => abort.abort(reason));
+    await expect(exporting).rejects.toBe(reason);
+    expect(before.equals(await readFile(path))).toBe(true);
+    expect(await readdir(dirname(path))).toEqual(['model.pth']);
+  });
+});
 
 describe('exportDetector', () => {
   it.each([

@@ -15,7 +15,7 @@ it('splits rows by image', () => {
 });
 
 it('gives labels their names', () => {
-  expect(unpackDetections(flat, ['__background__', 'cat', 'dog'])).toEqual([
+  expect(unpackDetections(flat, ['cat', 'dog'])).toEqual([
     [{ label: 'dog', score: 0.5, box: { xmin: 1, ymin: 2, xmax: 3, ymax: 4 } }],
     [],
     [

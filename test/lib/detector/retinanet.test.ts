@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
-import { exportDetector } from '../../../lib/detector/export.ts';
+import { exportDetector } from '../../../lib/detector/export-detector.ts';
 import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
 import { Trainer } from '../../../lib/training/trainer.ts';
 import { vetTorchScript } from '../../../lib/weights/torch/torchscript.ts';

@@ -72,7 +72,7 @@ describe('summary', () => {
       { channels: 16, height: 2, width: 1 },
     ];
     const tensors = [{ name: 'head.x', dtype: 'F32' as const, shape: [3, 5] }];
-    const summary = summarize(config, 3, tensors, maps, false);
+    const summary = summarize({ config, classes: ['a', 'b'] }, tensors, maps, {});
     expect(summary.defaultBoxes).toBe(4 * 2 * 4 + 2 * 1 * 6);
     expect(summary.trainableParameters).toBe(15);
   });

@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { version } from '../../../lib/base/version.ts';
 import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
-import { exportDetector } from '../../../lib/detector/export.ts';
+import { exportDetector } from '../../../lib/detector/export-detector.ts';
 import { describeWeights } from '../../../lib/detector/weights-metadata.ts';
 import { layoutSafetensors, readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
 import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
-const classes = ['__background__', 'cat', 'dog'];
+const classes = ['cat', 'dog'];
 const small = { classes, backbone: 'convnext_test', imageSize: { width: 64, height: 64 } } satisfies DetectorOptions;
 const image = { data: await noise(64, 64).raw().toBuffer(), width: 64, height: 64 };
 const all = { scoreThreshold: 0, maxDetections: 1000 };
@@ -89,7 +89,7 @@ describe('a file of a detector as weights', () => {
       'the classes in another order',
       {},
       { classes: ['__background__', 'dog', 'cat'] },
-      ['order of classes __background__, dog, cat', 'trained with __background__, cat, dog'],
+      ['order of classes dog, cat', 'trained with cat, dog'],
     ],
   ])('refuses %s', async (_, trained, asked, words) => {
     const weights = await fileOf({ ...small, ...trained });
@@ -133,7 +133,7 @@ describe('describeWeights', () => {
     const loss = '{"classification":"focal","box":"l1","backgroundNegatives":false}';
     const said = describeWeights(detector);
     expect(said).toEqual({
-      ...{ format: 'pt', created_by: `dinov3-det ${version}`, classes: JSON.stringify(classes) },
+      ...{ format: 'pt', created_by: `dinov3-det ${version}`, classes: '["__background__","cat","dog"]' },
       ...{ image_size: '{"width":64,"height":64}', preset: 'best', backbone: 'convnext_test' },
       ...{ head: 'retinanet', features: 'pyramid', fusion: 'fpn', loss, assigner: 'retinanet', nms: 'weighted' },
     });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -105,6 +105,17 @@ describe.each(Object.keys(launchers) as (keyof typeof launchers)[])('detectors i
     expect((await there.annotate(picture)).equals(await here.annotate(picture))).toBe(true);
   });
 
+  it('are exported as by a Detector, and given up by using', async () => {
+    const [mine, theirs] = [join(folder, 'here.safetensors'), join(folder, `${kind}.safetensors`)];
+    expect(await there.export(theirs)).toEqual(await here.export(mine));
+    expect((await readFile(theirs)).equals(await readFile(mine))).toBe(true);
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(there.export(theirs, { signal })).rejects.toThrow('enough');
+    const other = await host.load(checkpoint, { threads: 1 });
+    other[Symbol.dispose]();
+    await expectError(other.summary(), 'DISPOSED');
+  });
+
   it('are saved, and made from options', async () => {
     const made = await host.create(options);
     await made.save(join(folder, `from ${kind}`));
@@ -130,7 +141,7 @@ describe.each(Object.keys(launchers) as (keyof typeof launchers)[])('detectors i
         () => here.annotate(picture, [], { format: 'gif' } as never),
       ],
       [() => host.load(folder), () => Detector.load(folder)],
-      [() => host.create({ classes: ['red'] }), () => Detector.create({ classes: ['red'] })],
+      [() => host.create({ classes: [] }), () => Detector.create({ classes: [] })],
       [() => host.create({ ...options, weights: picture }), () => Detector.create({ ...options, weights: picture })],
     ];
     for (const [remote, local] of wrong) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Dataset } from '../../../lib/data/dataset.ts';
 import { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { Detector } from '../../../lib/detector/detector.ts';
 import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
@@ -27,7 +28,10 @@ describe('Evaluator', () => {
       ['red', 3],
       ['blue', 3],
     ]);
-    for (const value of [result.voc2007, result.voc2010, result.torchmetrics.map, result.torchmetrics.map50]) {
+    expect([result.map, result.map50]).toEqual([result.coco.ap, result.coco.ap50]);
+    const { torchmetrics } = result.compat;
+    expect(result.torchmetrics).toEqual(torchmetrics);
+    for (const value of [result.voc2007, result.voc2010, torchmetrics.map, torchmetrics.map50]) {
       expect(value).toBeGreaterThanOrEqual(0);
       expect(value).toBeLessThanOrEqual(1);
     }
@@ -41,6 +45,22 @@ describe('Evaluator', () => {
     for (const { ap50, groundTruths } of result.bySide) expect(ap50 === -1).toBe(groundTruths === 0);
     const again = await new Evaluator(dataset, { batchSize: 7 }).evaluate(detector);
     expect(again.coco.ap).toBeCloseTo(result.coco.ap, 6);
+  });
+
+  it('measures the same on a data set that Dataset.from made of the same samples', async () => {
+    const { classes, samples } = await openSquares(await temporaryFolder(), 4);
+    await using detector = await createDetector();
+    const own = await Dataset.from(
+      samples.map(({ imagePath, objects }) => ({
+        imagePath,
+        objects: objects.map(({ label, box }) => ({ label, box })),
+      })),
+      { classes },
+    );
+    const foreign = { classes, samples, issues: [], length: 4 };
+    const scores = (dataset: Dataset) => new Evaluator(dataset).evaluate(detector).then(({ coco }) => coco);
+    expect(await scores(own)).toEqual(await scores(foreign));
+    expect((await scores(own)).perClass.map(({ groundTruths }) => groundTruths)).toEqual([2, 2]);
   });
 
   it('stops with the reason of the signal', async () => {
@@ -63,7 +83,7 @@ describe('Evaluator', () => {
     });
     await expectError(new Evaluator(dataset).evaluate(other), 'CHECKPOINT_MISMATCH', 'blue, red');
     expect(() => new Evaluator(dataset, { batchSize: 0 })).toThrow(RangeError);
-    expect(() => new Evaluator({} as VocDataset)).toThrow('Expected VocDataset for dataset');
+    expect(() => new Evaluator({} as VocDataset)).toThrow('for dataset.classes');
     await expect(new Evaluator(dataset).evaluate({} as Detector)).rejects.toThrow('Expected Detector for detector');
   });
 });

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { VocDataset } from '../../../lib/data/voc-dataset.ts';
-import { Detector, internalsOf } from '../../../lib/detector/detector.ts';
+import { Detector } from '../../../lib/detector/detector.ts';
+import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import { Evaluator } from '../../../lib/evaluation/evaluator.ts';
 import { Trainer } from '../../../lib/training/trainer.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
@@ -84,13 +85,16 @@ describe('Trainer.run', () => {
 
     const records = await metrics(outDir);
     expect(records.map(({ type }) => type).join(' ')).toBe('step step step epoch step step step epoch');
-    expect(records[3]).toMatchObject({ epoch: 1, trainLoss: epochs[0]!.trainLoss, map: epochs[0]!.map });
+    const { map, map50, trainLoss, evaluation } = epochs[0]!;
+    expect(records[3]).toMatchObject({ epoch: 1, trainLoss, map, map50, compat: evaluation.compat });
+    expect({ map, map50 }).toEqual({ map: evaluation.coco.ap, map50: evaluation.coco.ap50 });
+    expect(result.bestScore).toBe(Math.max(...epochs.map(({ score }) => score)));
     expect((await readFile(join(outDir, 'results.csv'), 'utf8')).trim().split('\n')).toHaveLength(3);
     for (const plot of ['train_loss.png', 'map.png']) {
       expect((await readFile(join(outDir, plot))).subarray(1, 4).toString()).toBe('PNG');
     }
     expect(JSON.parse(await readFile(join(outDir, 'config.json'), 'utf8'))).toMatchObject({
-      classes: squareClasses,
+      classes: ['__background__', ...squareClasses],
       model: { backbone: 'convnext_test' },
       training: { epochs: 2, batchSize: 4, optimizer: 'adamw' },
     });
@@ -232,7 +236,7 @@ describe('Trainer.run', () => {
     expect([last, best]).toEqual([now, now]);
     const evaluator = new Evaluator(train);
     await using loaded = await Detector.load(join(outDir, 'best'));
-    expect((await evaluator.evaluate(loaded)).torchmetrics.map).toBe(map);
+    expect((await evaluator.evaluate(loaded)).map).toBe(map);
 
     const plain = await prepare(1);
     await using other = await createDetector();
@@ -422,7 +426,7 @@ describe('Trainer refuses', () => {
     ['clipGradNorm', 0, 'clipGradNorm'],
     ['workers', 0, 'workers'],
     ['outDir', '', 'outDir'],
-    ['train', {}, 'Expected VocDataset for train'],
+    ['train', {}, 'for train.classes'],
     ['epoch', 3, 'did you mean "epochs"'],
   ])('%s: %s', async (key, value, message) => {
     const { options } = await prepare();

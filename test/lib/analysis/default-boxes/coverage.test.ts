@@ -3,7 +3,7 @@ import { analysedObjects, measureCoverage } from '../../../../lib/analysis/defau
 import type { Sample } from '../../../../lib/data/dataset.ts';
 import { finish } from '../../../support/images.ts';
 
-const classes = ['__background__', 'cat', 'dog', 'eel'];
+const classes = ['cat', 'dog', 'eel'];
 const options = { aspectRatios: [[]], scales: [0.5, 0.5], steps: [], clip: true };
 const layout = { imageSize: { width: 64, height: 64 }, maps: [{ width: 2, height: 2 }] };
 

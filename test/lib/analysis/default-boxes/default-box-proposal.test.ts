@@ -14,7 +14,7 @@ const onStrides = (...strides: number[]): DefaultBoxLayout => ({
   imageSize,
   maps: strides.map((stride) => ({ width: Math.ceil(640 / stride), height: Math.ceil(640 / stride) })),
 });
-const classes = ['__background__', 'object'];
+const classes = ['object'];
 const shareOf = (images: ReturnType<typeof vocLikeImages>, boxes: DefaultBoxOptions, layout: DefaultBoxLayout) =>
   finish(measureCoverage(images, classes, boxes, layout)).all.share!;
 

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runProgram } from '../../../../lib/cli/program.ts';
 import { saveCheckpoint } from '../../../../lib/detector/checkpoint.ts';
-import { Detector, describeModel, filesOf } from '../../../../lib/detector/detector.ts';
+import { Detector } from '../../../../lib/detector/detector.ts';
+import { describeModel, filesOf } from '../../../../lib/detector/model-files.ts';
 import { openWeights, weightsFormat } from '../../../../lib/weights/open-weights.ts';
 import { temporaryFolder, writeFiles } from '../../../support/voc.ts';
 

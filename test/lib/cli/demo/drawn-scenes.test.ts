@@ -42,7 +42,7 @@ describe('writeDrawnScenes', () => {
     const numbers = new Set(samples.map(({ objects }) => objects.length));
     expect([...numbers].sort()).toEqual([1, 2, 3, 4]);
     const objects = samples.flatMap((sample) => sample.objects);
-    expect(new Set(objects.map(({ label }) => label))).toEqual(new Set(sceneClasses.slice(1)));
+    expect(new Set(objects.map(({ label }) => label))).toEqual(new Set(sceneClasses));
     expect(objects.some(({ difficult }) => difficult)).toBe(true);
     const heights = objects.map(({ box }) => box.ymax - box.ymin);
     expect(Math.max(...heights) / Math.min(...heights)).toBeGreaterThan(3);

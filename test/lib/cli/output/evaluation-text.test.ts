@@ -29,9 +29,12 @@ describe('formatEvaluation', () => {
   const cat = { label: 'cat', ap: 0.25, ap50: 0.5, voc2007: 0.4545, voc2010: 0.45, groundTruths: 12, detections: 30 };
   const dog = { label: 'dog', ap: -1, ap50: -1, voc2007: -1, voc2010: Number.NaN, groundTruths: 0, detections: 3 };
   const result: EvaluationResult = {
+    map: 0.5046,
+    map50: 0.697,
     coco,
     voc2007: 0.61234,
     voc2010: 0.62,
+    compat: { torchmetrics: { map: 0.5035, map50: 0.697 } },
     torchmetrics: { map: 0.5035, map50: 0.697 },
     perClass: [cat, dog],
     bySide: [
