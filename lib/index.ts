@@ -63,9 +63,9 @@ export {
   type EvaluationHooks,
   type EvaluationResult,
   Evaluator,
-  type EvaluatorOptions,
   type SizeEvaluation,
 } from './evaluation/evaluator.ts';
+export type { EvaluatorOptions } from './evaluation/evaluator-options.ts';
 export {
   type VocClassResult,
   type VocOptions,
@@ -78,15 +78,24 @@ export {
   type BackboneName,
   backboneNames,
   type DetectorConfig,
-  type PresetChoices,
   type PresetName,
   presetNames,
 } from './model/config.ts';
 export type { AnchorOptions, BoxOptions, DefaultBoxOptions } from './model/default-box-options.ts';
 export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
-export type { AssignerName, BoxLossName, ClassLossName, LossOptions } from './model/loss-options.ts';
-export type { NmsName, PostprocessOptions, TopkPer } from './model/postprocess-options.ts';
+export type {
+  AssignerName,
+  BoxLossName,
+  ChosenLoss,
+  ClassLossName,
+  EarlierLoss,
+  LearningChoice,
+  LearningOptions,
+  LossChoice,
+  Scores,
+} from './model/loss-options.ts';
+export type { NmsName, PostprocessOptions, ShownOptions, TopkPer } from './model/postprocess-options.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
 export { Trainer } from './training/trainer.ts';
 export type { OptimizerName, RunOptions, TrainerOptions } from './training/trainer-options.ts';

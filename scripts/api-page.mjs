@@ -98,7 +98,10 @@ function parseModule(path, text) {
     });
     if (exported && !earlier) module.exports.push(name);
   }
-  for (const declaration of module.declarations.values()) spellOut(declaration, module);
+  for (const declaration of module.declarations.values()) {
+    spellOut(declaration, module);
+    spellOutTables(declaration, module);
+  }
   return module;
 }
 
@@ -109,6 +112,49 @@ function spellOut(declaration, { declarations }) {
   const names = list.code.match(/'[^']*'/g).join(' | ');
   declaration.code = declaration.code.replace(/\(typeof .*\)\[number\]/, names);
   declaration.doc ||= list.doc;
+}
+
+/** `extends Given<typeof table>`: the options of the table, as properties. */
+function spellOutTables(declaration, { declarations }) {
+  const [head, list] = /^interface \w+ extends (.*) \{/.exec(declaration.code) ?? [];
+  const tables = [...(list ?? '').matchAll(/(Given|Resolved)<(?:Kept<)?typeof (\w+)>?>/g)];
+  if (tables.length === 0) return;
+  const bases = list
+    .replace(/(?:Given|Resolved)<(?:Kept<)?typeof \w+>?>/g, '')
+    .split(/, ?/)
+    .filter(Boolean);
+  const properties = tables.flatMap(([whole, form, name]) => {
+    const code = declarations.get(name)?.code ?? '';
+    return [
+      ...code.matchAll(/^((?: {2}\/\*\*[\s\S]*?\*\/\n)?) {2}(\w+): import\("[^"]*"\)\.Option<([\s\S]*?)>;$/gm),
+    ].flatMap(([, doc, name, types]) => propertyOf(form, whole.includes('Kept<'), doc, name, splitTypes(types)));
+  });
+  const from = bases.length > 0 ? ` extends ${bases.join(', ')}` : '';
+  const own = declaration.code.slice(head.length).trim();
+  declaration.code = `${head.split(' extends ')[0]}${from} {\n${properties.join('')}${own === '}' ? '' : '  '}${own}`;
+}
+
+function propertyOf(form, keptOnly, doc, name, [given, resolved, marks]) {
+  if (keptOnly && !marks.includes('kept')) return [];
+  const isThere = form === 'Given' ? marks.includes('required') : /required|set/.test(marks);
+  const type = (form === 'Given' ? given : resolved)
+    .replace(/import\("[^"]*"\)\./g, '')
+    .replace(/\s+/g, ' ')
+    .replaceAll('"', "'");
+  return [`${doc}  ${name}${isThere ? '' : '?'}: ${type};\n`];
+}
+
+/** The types between the commas of a list of them. */
+function splitTypes(text) {
+  const types = [''];
+  let depth = 0;
+  for (const [i, letter] of [...text].entries()) {
+    if ('<({['.includes(letter)) depth++;
+    if (')}]'.includes(letter) || (letter === '>' && text[i - 1] !== '=')) depth--;
+    if (letter === ',' && depth === 0) types.push('');
+    else types[types.length - 1] += letter;
+  }
+  return types.map((type) => type.trim());
 }
 
 function prose(doc) {

@@ -15,7 +15,7 @@ const allowedFiles = [
   /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
   /^dist\/[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
-  /^configs\/[\w-]+\.yaml$/,
+  /^configs\/[\w-]+\.(yaml|schema\.json)$/,
   /^dist\/images\/echarts\/LICENSE\.txt$/,
   /^docs\/licenses\/[\w.-]+$/,
   /^(docs\/[\w-]+|(configs|native[\w/-]*)\/README)\.md$/,

@@ -13,7 +13,7 @@ import type { SuspiciousBox } from './suspicious-boxes.ts';
 export interface AnalysisOptions extends AnalysisHooks {
   /**
    * The preset of the model.
-   * @default 'best'
+   * @default 'ssd'
    */
   preset?: PresetName;
   /**

@@ -15,6 +15,7 @@ import { summaryCommand } from './commands/summary.ts';
 import { trainCommand } from './commands/train.ts';
 import { videoCommand } from './commands/video.ts';
 import { Interrupted } from './interruption.ts';
+import { helpLayout } from './output/help.ts';
 import { UsageError } from './usage-error.ts';
 
 const examples = `
@@ -37,6 +38,7 @@ export function createProgram(): Command {
     .version(version, '--version', 'print the version')
     .addHelpText('after', examples)
     .showHelpAfterError('(--help shows what there is)')
+    .configureHelp(helpLayout)
     .exitOverride();
   const commands = [
     trainCommand,

@@ -33,7 +33,7 @@ export interface CheckpointManifest {
    * There when a training run wrote it: the epochs that were complete, and how the run computed (not in checkpoints of earlier versions). The
    * rest of it is the trainer's own, which checks it.
    */
-  training?: { epoch: number; compute?: ComputeOptions };
+  training?: { epoch: number; compute?: ComputeOptions; options?: object };
   files: Record<string, { sha256: string; bytes: number }>;
 }
 

@@ -1,40 +1,56 @@
-import { checkInteger, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
+import { checkString, wrongArgument } from '../base/check.ts';
+import { choice, integer, kind } from '../base/kinds.ts';
+import { type Given, option, pick, type Resolved, resolve } from '../base/option.ts';
 
 /** What a backbone computes in: float32, bfloat16, or what is faster on the device. */
 export const precisions = ['auto', 'fp32', 'bf16'] as const;
 export type Precision = (typeof precisions)[number];
 
-/** Where and how a detector computes; not a part of the model. */
-export interface ComputeOptions {
-  /** `cpu` (default), `cuda`, or `cuda:N`. */
-  device?: string;
+const group = 'Compute';
+
+/** The options that say where and how a detector computes. */
+export const computeTable = {
   /**
-   * What the backbone computes in: `fp32`, `bf16`, or `auto` (default), which is bf16 where the device multiplies it in hardware.
-   * Weights, head, loss and optimizer are float32 in any case.
+   * The device: `cpu`, `cuda`, or `cuda:N`.
+   * @default 'cpu'
    */
-  precision?: Precision;
-  /** Threads that the native lane computes with from now on, for every detector of the process; default: one per core. */
-  threads?: number;
-}
+  device: option(
+    kind<string>(checkDevice, 'cpu, cuda or cuda:N', { placeholder: '<name>', schema: { type: 'string' } }),
+    {
+      default: 'cpu',
+      group,
+      help: 'cpu, cuda or cuda:N',
+    },
+  ),
+  /**
+   * What the backbone computes in: `fp32`, `bf16`, or `auto`, which is bf16 where the device multiplies it in hardware. Weights, head,
+   * loss and optimizer are float32 in any case.
+   * @default 'auto'
+   */
+  precision: option(choice(precisions), {
+    default: 'auto',
+    group,
+    help: 'what the backbone computes in; auto: bf16 where the hardware has it',
+  }),
+  /**
+   * The number of threads that compute from now on, for every detector of the process.
+   * @default one per core
+   */
+  threads: option(integer({ min: 1, max: 1024 }), { unset: 'one per core', group, help: 'compute threads' }),
+};
+
+/** Where and how a detector computes; not a part of the model. */
+export interface ComputeOptions extends Given<typeof computeTable> {}
 
 export const computeKeys = ['device', 'precision', 'threads'] as const;
 
 /** The same with its defaults. @throws {TypeError|RangeError} naming the option */
-export function checkComputeOptions(
-  options: ComputeOptions,
-): Required<Omit<ComputeOptions, 'threads'>> & Pick<ComputeOptions, 'threads'> {
-  const { device = 'cpu', precision = 'auto', threads } = options;
-  return {
-    device: checkDevice(device),
-    precision: checkOneOf('precision', precision, precisions),
-    ...(threads === undefined ? {} : { threads: checkInteger('threads', threads, 1, 1024) }),
-  };
+export function checkComputeOptions({ device, precision, threads }: ComputeOptions): Resolved<typeof computeTable> {
+  return resolve(pick(computeTable, computeKeys), { device, precision, threads });
 }
 
-function checkDevice(value: unknown): string {
-  const device = checkString('device', value);
-  if (!/^(cpu|cuda(:\d{1,2})?)$/.test(device)) {
-    throw new RangeError(wrongArgument('device', '"cpu", "cuda" or "cuda:N"', device));
-  }
-  return device;
+function checkDevice(name: string, value: unknown): string {
+  const device = checkString(name, value);
+  if (/^(cpu|cuda(:\d{1,2})?)$/.test(device)) return device;
+  throw new RangeError(wrongArgument(name, '"cpu", "cuda" or "cuda:N"', device));
 }

@@ -1,6 +1,8 @@
 import { wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { DetectorHandle, NativeAddon } from '../binding.ts';
+import type { LearningOptions } from '../model/loss-options.ts';
+import type { DetectorOptions } from './detector-options.ts';
 
 /** What Trainer, Evaluator and export need of a detector; not part of the public interface. */
 export interface DetectorInternals {
@@ -12,6 +14,10 @@ export interface DetectorInternals {
   trainedEpochs: number;
   /** Whether the backbone began with weights from a file. */
   pretrained: boolean;
+  /** What a run with it learns from, unless it is told otherwise: as its checkpoint was trained, or as `create` was told. */
+  learning: LearningOptions;
+  /** The files that it was made from. */
+  origin: Pick<DetectorOptions, 'weights' | 'backbone'>;
 }
 
 /** By detector; `null` for one that was given up. */

@@ -1,59 +1,197 @@
+import { checkKeys, checkOneOf, checkString } from '../base/check.ts';
+import { boolean, choice, integer, kind, text } from '../base/kinds.ts';
+import { type Given, option } from '../base/option.ts';
 import type { Size } from '../boxes/box.ts';
-import type { BackboneName, PresetChoices, PresetName } from '../model/config.ts';
-import type { BoxOptions } from '../model/default-box-options.ts';
-import type { HeadName } from '../model/detection-head.ts';
-import type { Features, Fusion } from '../model/feature-pyramid.ts';
-import type { ComputeOptions } from './compute-options.ts';
+import { checkClasses } from '../model/class-list.ts';
+import { type BackboneName, backboneNames, checkImageSize, presetAliases, presetNames } from '../model/config.ts';
+import { type BoxOptions, checkOrderedBoxes } from '../model/default-box-options.ts';
+import { headNames } from '../model/detection-head.ts';
+import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
+import { assignerNames, lossKind, scoresNames } from '../model/loss-options.ts';
+import { nmsNames } from '../model/postprocess-options.ts';
+import { type ComputeOptions, computeTable } from './compute-options.ts';
 
-/** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
-export interface DetectorOptions extends ComputeOptions, PresetChoices {
-  /** The names of the classes, for example `['cat', 'dog']`. `__background__` may stand first, as in the article's files; it is left out. */
-  classes: readonly string[];
-  /**
-   * `best` (default): a feature pyramid, for objects of every size; `article`: one map of stride 32. Where `weights` have a head for as
-   * many classes, the default is its preset.
-   */
-  preset?: PresetName;
-  /** A native ConvNeXt (default `convnext_tiny`), or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps. */
-  backbone?: BackboneName | { torchscript: string };
-  /** Pixels; multiples of 32 from 64 to 4096; default 640 x 640. Images are resized to it. */
-  imageSize?: Size;
-  /** Instead of the preset's: what the head looks at, the backbone's own maps (`last`) or a feature pyramid. */
-  features?: Features;
-  /** Of a pyramid's maps, from the top down: `fpn`, or `none` (default). */
-  fusion?: Fusion;
-  /**
-   * `ssd` (default), or `retinanet`: torchvision's RetinaNet on a pyramid of its own, with its anchors, losses and limits, whatever the
-   * preset. As in torchvision the scores are sigmoids, one for each of `classes`; that of the background is never used.
-   */
-  head?: HeadName;
-  /** Instead of the preset's or the head's, for example those that `analyzeDataset` proposes. */
-  defaultBoxes?: BoxOptions;
-  /**
-   * A file with the backbone's weights, told by its content: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt
-   * repository, Hugging Face, timm, the article's training, or this library. A head in it is taken too when it fits `classes`.
-   * For a safetensors file of `exportDetector` with as many classes, options that are left out are as the file says; options under
-   * which its head would mean something else are refused. Default: random weights.
-   */
-  weights?: string;
-  /** Of the random initial weights; default 42. */
-  seed?: number;
-  /** As in `LoadOptions`, for a TorchScript `backbone`. */
-  trustTorchScript?: boolean;
-}
+const group = 'Model';
 
-/** Where a detector from a checkpoint computes, and how far its file is trusted. */
-export interface LoadOptions extends ComputeOptions {
+const trustTable = {
   /**
-   * Compute as the training run did that wrote the checkpoint. `device`, `precision` and, on the CPU, `threads` are those of the run
-   * where they are not given. A run that is resumed with such a detector goes on bit for bit.
+   * Whether a TorchScript backbone is loaded without looking into it. Such a file is a program: LibTorch runs its `__setstate__` while it
+   * loads it, and that can write any file that this process can. Only for files whose author you trust as you would the author of a
+   * program that you run: for a model with an operator that is not on the list of allowed ones.
+   * @default false
+   */
+  trustTorchScript: option(boolean(), {
+    default: false,
+    group,
+    flags: ['trust-torchscript'],
+    help: 'load a TorchScript file, which is a program, without looking into it',
+  }),
+};
+
+const asTrainedTable = {
+  /**
+   * Whether to compute as the training run did that wrote the checkpoint. `device`, `precision` and, on the CPU, `threads` are those of the
+   * run where they are not given. A run that is resumed with such a detector goes on bit for bit.
    * @default false: `cpu`, `auto` and one thread per core
    */
-  asTrained?: boolean;
+  asTrained: option(boolean(), { default: false, group, flag: false, help: 'compute as the training run did' }),
+};
+
+/** Every option of `Detector.load`. */
+export const loadTable = { ...asTrainedTable, ...trustTable, ...computeTable };
+
+/** The options of a model, each declared here alone. */
+const modelTable = {
+  /** The names of the classes, for example `['cat', 'dog']`. `__background__` may stand first, as in the article's files; it is left out. */
+  classes: option(kind<readonly string[], string[]>(checkClasses, 'array of class names'), {
+    required: true,
+    group,
+    flag: false,
+    help: 'names of the classes',
+  }),
   /**
-   * Load a TorchScript backbone without looking into it; default false. Such a file is a program: LibTorch runs its `__setstate__`
-   * while it loads it, and that can write any file that this process can. Only for files whose author you trust as you would the
-   * author of a program that you run: for a model with an operator that is not on the list of allowed ones.
+   * The model that other options change: `ssd`, a feature pyramid for objects of every size; or `article`, one map of stride 32, as in
+   * the article. `best` is the earlier name of `ssd`.
+   * @default 'ssd', or that of a file of `weights` with a head for as many classes
    */
-  trustTorchScript?: boolean;
+  preset: option(choice(presetNames, presetAliases), {
+    unset: 'ssd',
+    group,
+    help: 'ssd: a feature pyramid, for objects of every size; article: one map, as in the article',
+  }),
+  /**
+   * A ConvNeXt, or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps.
+   * @default 'convnext_tiny'
+   */
+  backbone: option(
+    kind<BackboneName | { torchscript: string }>(checkBackbone, `one of ${backboneNames.join(', ')}`, {
+      placeholder: '<name|file>',
+      schema: {
+        anyOf: [
+          { enum: backboneNames },
+          {
+            type: 'object',
+            properties: { torchscript: { type: 'string' } },
+            required: ['torchscript'],
+            additionalProperties: false,
+          },
+        ],
+      },
+    }),
+    { unset: 'convnext_tiny', group, isFile: true, help: `${backboneNames.join(', ')}, or a TorchScript file` },
+  ),
+  /**
+   * The size in pixels that images are resized to: multiples of 32 from 64 to 4096.
+   * @default 640 x 640
+   */
+  imageSize: option(
+    kind<Size>(checkImageSize, 'width and height, multiples of 32 from 64 to 4096', {
+      placeholder: '<size...>',
+      item: integer({ min: 1 }),
+      schema: {
+        type: 'object',
+        properties: {
+          width: { type: 'integer', minimum: 64, maximum: 4096, multipleOf: 32 },
+          height: { type: 'integer', minimum: 64, maximum: 4096, multipleOf: 32 },
+        },
+        required: ['width', 'height'],
+        additionalProperties: false,
+      },
+    }),
+    { unset: '640 640', group, flags: ['imgsz'], help: 'width and height that images are resized to' },
+  ),
+  /**
+   * The detection head: `ssd`, or `retinanet`, torchvision's RetinaNet on a pyramid of its own, with its anchors and limits, whatever
+   * the preset. As in torchvision its scores are sigmoids, one for each class.
+   * @default 'ssd'
+   */
+  head: option(choice(headNames), {
+    unset: 'ssd',
+    group,
+    help: "the detection head; retinanet: torchvision's RetinaNet",
+  }),
+  /**
+   * What the head looks at: the backbone's own maps (`last`) or a feature pyramid.
+   * @default that of preset or head: 'pyramid', with the preset `article` 'last'
+   */
+  features: option(choice(featuresNames), {
+    unset: 'pyramid; preset article: last',
+    group,
+    help: "what the head looks at: the backbone's last maps, or a pyramid",
+  }),
+  /**
+   * How the maps of a pyramid learn of each other: from the top down (`fpn`), or not.
+   * @default 'none', with the head `retinanet` 'fpn'
+   */
+  fusion: option(choice(fusionNames), {
+    unset: 'none; head retinanet: fpn',
+    group,
+    help: 'of a feature pyramid: fpn adds a path from the top down',
+  }),
+  /**
+   * The default boxes or anchors, for example those that `analyzeDataset` proposes.
+   * @default those of preset or head
+   */
+  defaultBoxes: option(
+    kind<BoxOptions>(checkOrderedBoxes, 'default boxes or anchors', { schema: { type: 'object' } }),
+    {
+      unset: 'those of preset or head',
+      group,
+      flag: false,
+      help: 'default boxes or anchors, as analyze proposes them',
+    },
+  ),
+  /**
+   * How detections that overlap become one: `plain`; `diou`, by distance IoU (Zheng et al. 2020); or `weighted`, where a kept box becomes
+   * the average of itself and those that it suppressed.
+   * @default 'plain'
+   */
+  nms: option(choice(nmsNames), { unset: 'plain', group, help: 'how overlapping boxes become one' }),
+  /**
+   * What scores mean: one class out of all and the background (`softmax`), or each class by itself (`sigmoid`). It decides the class loss
+   * of a training.
+   * @default 'softmax', with the head `retinanet` 'sigmoid'
+   */
+  scores: option(choice(scoresNames), {
+    unset: 'softmax; head retinanet: sigmoid',
+    group,
+    help: 'softmax: one class out of all; sigmoid: each class by itself',
+  }),
+  /** @deprecated An option of the Trainer: what a run with this detector learns from, unless it is told otherwise. */
+  loss: option(lossKind, { group, flag: false, help: 'the loss of a training' }),
+  /** @deprecated An option of the Trainer: what finds the default boxes of an object in a run, unless it is told otherwise. */
+  assigner: option(choice(assignerNames), { group, flag: false, help: 'the assigner of a training' }),
+  /**
+   * A file with the backbone's weights: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt repository, Hugging Face, timm, the
+   * article's training, or this library. Its content says which, not its name. A head in it is taken too when it fits `classes`. For a
+   * safetensors file of `exportDetector` with as many classes, options that are left out are as the file says; options under which its
+   * head would mean something else are rejected.
+   * @default random weights
+   */
+  weights: option(text('<file>'), {
+    unset: 'random weights',
+    group,
+    flags: ['weight'],
+    help: 'weights, or a TorchScript backbone; DINOv3_WEIGHTS has the folder of bare names',
+  }),
+  /**
+   * The seed of the random first weights.
+   * @default 42
+   */
+  seed: option(integer(), { default: 42, group, help: 'of the random first weights' }),
+};
+
+/** Every option of `Detector.create`. */
+export const createTable = { ...modelTable, ...trustTable, ...computeTable };
+
+/** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
+export interface DetectorOptions extends Given<typeof modelTable>, Given<typeof trustTable>, ComputeOptions {}
+
+/** Where a detector from a checkpoint computes, and how far its file is trusted. */
+export interface LoadOptions extends Given<typeof asTrainedTable>, Given<typeof trustTable>, ComputeOptions {}
+
+function checkBackbone(name: string, value: unknown): BackboneName | { torchscript: string } {
+  if (typeof value === 'string') return checkOneOf(name, value, backboneNames);
+  const { torchscript } = checkKeys(name, value, ['torchscript']);
+  return { torchscript: checkString(`${name}.torchscript`, torchscript) };
 }

@@ -1,18 +1,21 @@
-import { checkBoolean, checkKeys, checkString, withoutUndefined } from '../base/check.ts';
+import { checkString, withoutUndefined } from '../base/check.ts';
+import { resolve } from '../base/option.ts';
 import { takeSignal } from '../base/signal.ts';
 import { makeBatch, type NativeDetectorOptions, native } from '../binding.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
 import type { DetectorConfig } from '../model/config.ts';
+import type { PostprocessOptions } from '../model/postprocess-options.ts';
+import { scoresOf } from '../model/scores.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import { checkComputeOptions, computeKeys, type Precision } from './compute-options.ts';
+import { checkComputeOptions, type Precision } from './compute-options.ts';
 import { resolveOptions } from './create-options.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import { type DetectorInternals, internalsOf, keepInternals, takeInternals } from './detector-internals.ts';
-import type { DetectorOptions, LoadOptions } from './detector-options.ts';
+import { type DetectorOptions, type LoadOptions, loadTable } from './detector-options.ts';
 import type { ExportReport } from './export.ts';
 import type { ExportOptions } from './export-options.ts';
 import { unpackDetections } from './flat-detections.ts';
@@ -79,13 +82,15 @@ export class Detector {
    * `OUT_OF_MEMORY`; on first use also `LIBTORCH_NOT_FOUND`, `LIBTORCH_INCOMPATIBLE` or `ADDON_LOAD_FAILED`
    */
   static async create(options: DetectorOptions): Promise<Detector> {
-    const { backbone, classes, config, compute, seed, weights, trusted } = await resolveOptions(options);
+    const { backbone, classes, config, compute, seed, weights, trusted, learning } = await resolveOptions(options);
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript, trusted);
     const own = await build(config, classes, compute, { seed }, program);
     const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
     const weightReport = await orDispose(own, reading);
     const pretrained = weightReport !== undefined || program !== undefined;
-    return new Detector({ config, classes, device: compute.device, weightReport }, { ...own, pretrained });
+    const origin = { backbone, ...(weights !== undefined && { weights }) };
+    const description = { config, classes, device: compute.device, weightReport };
+    return new Detector(description, { ...own, pretrained, learning, origin });
   }
 
   /**
@@ -96,16 +101,13 @@ export class Detector {
    * `CHECKPOINT_MISMATCH` for a newer format; or as `create`
    */
   static async load(dir: string, options: LoadOptions = {}): Promise<Detector> {
-    const given = checkKeys('options', options, ['asTrained', 'trustTorchScript', ...computeKeys]) as LoadOptions;
-    checkComputeOptions(given);
-    const asTrained = checkBoolean('asTrained', given.asTrained ?? false);
-    const trusted = checkBoolean('trustTorchScript', given.trustTorchScript ?? false);
+    const { trustTorchScript: trusted, asTrained } = resolve(loadTable, options);
     const addon = native();
     addon.catch(() => {}); // LibTorch is loaded while the files are checked, whose errors come first
     const checkpoint = await openCheckpoint(checkString('dir', dir));
-    const { config, classes } = readModel(dir, checkpoint.manifest);
+    const { config, classes, learning } = readModel(dir, checkpoint.manifest);
     const { training } = checkpoint.manifest;
-    const compute = checkComputeOptions({ ...(asTrained && training?.compute), ...withoutUndefined(given) });
+    const compute = checkComputeOptions({ ...(asTrained && training?.compute), ...withoutUndefined(options) });
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
     const weights = checkpoint.path('model.safetensors');
@@ -114,7 +116,7 @@ export class Detector {
     await orDispose(own, readState(own.addon, own.handle, 'model', weights, header));
     const trainedEpochs = training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
-    return new Detector(description, { ...own, trainedEpochs, pretrained: true });
+    return new Detector(description, { ...own, trainedEpochs, pretrained: true, learning });
   }
 
   /**
@@ -232,7 +234,7 @@ export class Detector {
     this.dispose();
   }
 
-  async #detectDecoded(images: RgbImage[], limits: Required<Pick<DetectOptions, 'scoreThreshold' | 'maxDetections'>>) {
+  async #detectDecoded(images: RgbImage[], limits: Pick<PostprocessOptions, 'scoreThreshold' | 'maxDetections'>) {
     const { addon, handle } = internalsOf(this);
     const batch = await makeBatch(addon, {
       size: this.config.imageSize,
@@ -258,13 +260,20 @@ async function build(
   program: Program = {},
 ): Promise<DetectorInternals> {
   const addon = await native();
-  const { preset: _, postprocess: __, loss, assigner: ___, ...model } = config;
+  const { preset: _, postprocess: __, ...model } = config;
   const { threads, ...place } = compute;
   if (threads !== undefined) await addon.setThreads(threads);
-  const scores = loss?.classification === 'focal' ? 'sigmoid' : 'softmax';
-  const given = { ...model, scores, ...program, ...initial, ...place } as const;
+  const given = { ...model, scores: scoresOf(config), ...program, ...initial, ...place };
   const handle = await addon.createDetector({ ...given, numClasses: classes.length + 1 });
-  return { addon, handle, torchscript: program.torchscript, trainedEpochs: 0, pretrained: false };
+  return {
+    addon,
+    handle,
+    torchscript: program.torchscript,
+    trainedEpochs: 0,
+    pretrained: false,
+    learning: {},
+    origin: {},
+  };
 }
 
 /** A model whose weights cannot be had is given up at once: it may be large. */

@@ -4,6 +4,8 @@ import { checkString } from '../base/check.ts';
 import { ensureWritableDirectory, replaceFile } from '../files/atomic-file.ts';
 import { withBackground } from '../model/class-list.ts';
 import type { DetectorConfig } from '../model/config.ts';
+import { headOf } from '../model/detection-head.ts';
+import { scoresOf } from '../model/scores.ts';
 import { articleNames, releasedNames } from '../weights/key-maps.ts';
 import { type TensorSpan, writeSafetensors } from '../weights/safetensors.ts';
 import type { TorchFileTensor } from '../weights/torch/pth-writer.ts';
@@ -83,12 +85,11 @@ function checkWholeExportable(config: DetectorConfig, format: ExportFormat): voi
     backbone,
     head = 'ssd',
     features,
-    loss,
     postprocess: { nms = 'plain' },
   } = config;
-  if (format === 'pth' && head === 'retinanet') {
+  if (format === 'pth' && !headOf(head).hasArticleNames) {
     throw new RangeError(
-      "Expected a detector with the head ssd for the model as pth, found retinanet: the article's model has no names for its tensors. " +
+      `Expected a detector with the head ssd for the model as pth, found ${head}: the article's model has no names for its tensors. ` +
         'Export it as safetensors or torchscript, or its backbone alone',
     );
   }
@@ -98,7 +99,7 @@ function checkWholeExportable(config: DetectorConfig, format: ExportFormat): voi
         'model. Export it as safetensors or torchscript, or its backbone alone',
     );
   }
-  if (format === 'pth' && loss?.classification === 'focal') {
+  if (format === 'pth' && scoresOf(config) === 'sigmoid') {
     throw new RangeError(
       "Expected a detector trained with the classification loss hard-negative for pth, found focal: the article's model would make " +
         'its scores by softmax. Export it as torchscript or safetensors',

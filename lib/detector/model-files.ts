@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
-import { checkDetectorConfig, type DetectorConfig } from '../model/config.ts';
+import { checkDetectorConfig, type DetectorConfig, readLearning } from '../model/config.ts';
+import { type LearningOptions, readRunLearning } from '../model/loss-options.ts';
 import type { CheckpointContent, CheckpointManifest } from './checkpoint.ts';
 import { internalsOf } from './detector-internals.ts';
 import { writeState } from './model-state.ts';
@@ -18,10 +19,14 @@ export function describeModel({ classes, config }: ModelDescription): Checkpoint
   return { createdBy: `dinov3-det ${version}`, classes: withBackground(classes), model: { ...config } };
 }
 
-/** The model that a manifest describes. @throws {DetectorError} `CHECKPOINT_CORRUPT` */
-export function readModel(dir: string, manifest: CheckpointManifest): ModelDescription {
+/** The model that a manifest describes, and what its training learned from. @throws {DetectorError} `CHECKPOINT_CORRUPT` */
+export function readModel(dir: string, manifest: CheckpointManifest): ModelDescription & { learning: LearningOptions } {
   try {
-    return { config: checkDetectorConfig(manifest.model), classes: checkClasses('classes', manifest.classes) };
+    return {
+      config: checkDetectorConfig(manifest.model),
+      classes: checkClasses('classes', manifest.classes),
+      learning: { ...readLearning(manifest.model), ...readRunLearning(manifest.training?.options) },
+    };
   } catch (error) {
     throw new DetectorError('CHECKPOINT_CORRUPT', `The manifest of ${dir} is not valid: ${messageOf(error)}`, {
       cause: error,

@@ -2,6 +2,7 @@ import { checkBoolean, checkKeys } from '../base/check.ts';
 import type { FeatureMap } from '../binding.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { boxesPerCell } from '../model/default-box-options.ts';
+import { headOf } from '../model/detection-head.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
 import type { ModelDescription } from './model-files.ts';
 
@@ -56,7 +57,7 @@ export function summarize(
   const neck = neckRows(tensors, maps, count);
 
   const head = 'head.';
-  const [name, headName] = config.head === 'retinanet' ? ['RetinaNet', 'RetinaNetHead'] : ['SSD', 'SSDHead'];
+  const { title: name, module: headName } = headOf(config.head);
   const rows: SummaryRow[] = [
     { depth: 0, name, inputShape: image, outputShape: [boxes, 4], parameters: count('') },
     {

@@ -2,19 +2,28 @@ import { basename, dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
+import type { Resolved } from '../base/option.ts';
 import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
-import { backboneNames, checkDetectorConfig, checkImageSize, presetConfig, presetNames } from '../model/config.ts';
+import { backboneNames, checkDetectorConfig, checkImageSize, checkPreset, presetConfig } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
 import { headNames } from '../model/detection-head.ts';
 import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
-import { assignerNames, checkLoss } from '../model/loss-options.ts';
+import {
+  assignerNames,
+  classLossOf,
+  type LearningOptions,
+  readEarlierLoss,
+  scoresNames,
+  scoresOfLoss,
+} from '../model/loss-options.ts';
 import { nmsNames } from '../model/postprocess-options.ts';
+import { scoresOf } from '../model/scores.ts';
 import { ARTICLE_SOURCE } from '../weights/key-maps.ts';
 import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { findManifest } from './checkpoint.ts';
-import type { DetectorOptions } from './detector-options.ts';
+import type { createTable } from './detector-options.ts';
 import type { ModelDescription } from './model-files.ts';
 
 const CREATED_BY = 'dinov3-det ';
@@ -24,7 +33,7 @@ const CREATED_BY = 'dinov3-det ';
  * lists and objects are JSON. `format: pt` is what Hugging Face's loaders look for. Default boxes are there if they are chosen ones.
  */
 export function describeWeights({ classes, config }: ModelDescription): Record<string, string> {
-  const { preset, backbone, imageSize, head, features, fusion, defaultBoxes, loss, assigner, postprocess } = config;
+  const { preset, backbone, imageSize, head, features, fusion, defaultBoxes, scores, postprocess } = config;
   const { defaultBoxes: usual } = presetConfig(preset, 'torchscript', imageSize, {
     ...(head && { head }),
     ...(features && { features }),
@@ -42,29 +51,47 @@ export function describeWeights({ classes, config }: ModelDescription): Record<s
     ...(features && { features }),
     ...(fusion && { fusion }),
     ...(!isDeepStrictEqual(defaultBoxes, usual) && { default_boxes: JSON.stringify(defaultBoxes) }),
-    ...(loss && { loss: JSON.stringify(loss) }),
-    ...(assigner && { assigner }),
+    ...(scores && { scores }),
     ...(nms && { nms }),
   };
 }
 
+/** The options of `create`, checked. */
+export type CreateOptions = Resolved<typeof createTable>;
+
 /** The detector that a file is of; the article's has no names for its classes. */
-type FileModel = Partial<
-  Omit<DetectorOptions, 'weights' | 'seed' | 'trustTorchScript' | 'device' | 'precision' | 'threads'>
-> & { classCount: number };
+type FileModel = Partial<Pick<CreateOptions, (typeof fileKeys)[number]>> & {
+  classCount: number;
+  /** What an earlier version said of its training. */
+  learning?: LearningOptions;
+};
+
+const fileKeys = [
+  ...(['classes', 'preset', 'backbone', 'imageSize', 'head', 'features', 'fusion'] as const),
+  ...(['defaultBoxes', 'scores', 'nms'] as const),
+] as const;
 
 /** How each option reads what the metadata has for it. */
 const readers: Record<string, [option: keyof FileModel, read: (name: string, text: string) => unknown]> = {
   image_size: ['imageSize', (name, text) => checkImageSize(name, JSON.parse(text))],
-  preset: ['preset', (name, text) => checkOneOf(name, text, presetNames)],
+  preset: ['preset', checkPreset],
   head: ['head', (name, text) => checkOneOf(name, text, headNames)],
   features: ['features', (name, text) => checkOneOf(name, text, featuresNames)],
   fusion: ['fusion', (name, text) => checkOneOf(name, text, fusionNames)],
   default_boxes: ['defaultBoxes', (name, text) => checkDefaultBoxes(name, JSON.parse(text))],
-  loss: ['loss', (name, text) => checkLoss(name, JSON.parse(text))],
-  assigner: ['assigner', (name, text) => checkOneOf(name, text, assignerNames)],
+  scores: ['scores', (name, text) => checkOneOf(name, text, scoresNames)],
   nms: ['nms', (name, text) => checkOneOf(name, text, nmsNames)],
 };
+
+/** The training of an earlier version's file, and what its loss says of the scores. */
+function readLearning({ loss, assigner }: Record<string, string>): Pick<FileModel, 'learning' | 'scores'> {
+  const learning = {
+    ...(loss !== undefined && readEarlierLoss('loss', JSON.parse(loss))),
+    ...(assigner !== undefined && { assigner: checkOneOf('assigner', assigner, assignerNames) }),
+  };
+  const { classification } = learning.loss ?? {};
+  return { learning, ...(classification && { scores: scoresOfLoss(classification) }) };
+}
 
 /** Undefined for a file that has no head or does not say what it is. That of a checkpoint is what the checkpoint says. */
 async function readFileModel(path: string): Promise<FileModel | undefined> {
@@ -100,6 +127,7 @@ async function readOwnModel(path: string): Promise<FileModel | undefined> {
       classes: names,
       classCount: names.length,
       ...(native && { backbone: native }),
+      ...readLearning(metadata),
       ...Object.fromEntries(options),
     };
   } catch (error) {
@@ -130,22 +158,19 @@ const usualShape = { preset: 'article', head: 'ssd', features: 'last', fusion: '
  * @throws DetectorError `WEIGHTS_MISMATCH` for options under which the file's head would mean something else; `WEIGHTS_NOT_FOUND`,
  * `WEIGHTS_INVALID`
  */
-export async function withFileModel(given: DetectorOptions): Promise<DetectorOptions> {
-  const { weights: path } = given;
-  const classes = checkClasses('classes', given.classes);
+export async function withFileModel(given: CreateOptions): Promise<CreateOptions & Pick<FileModel, 'learning'>> {
+  const { weights: path, classes } = given;
   const file = path === undefined ? undefined : await readFileModel(path);
   if (path === undefined || file?.classCount !== classes.length) return given;
   checkMeaning(path, { ...given, classes }, file);
   const isOther = shapeKeys.some((key) => given[key] !== undefined && given[key] !== (file[key] ?? usualShape[key]));
-  const { loss, assigner, nms } = file;
-  const scoring = { ...(loss && { loss }), ...(assigner && { assigner }), ...(nms && { nms }) };
-  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const { classCount: _, ...all } = file;
-  const merged = { ...(isOther ? scoring : all), ...own } as DetectorOptions;
-  return loss && given.loss ? { ...merged, loss: { ...loss, ...given.loss } } : merged;
+  const { scores, nms, learning } = file;
+  const scoring = { ...(scores && { scores }), ...(nms && { nms }), ...(learning && { learning }) };
+  return { ...(isOther ? scoring : all), ...given };
 }
 
-function checkMeaning(path: string, given: DetectorOptions, file: FileModel): void {
+function checkMeaning(path: string, given: CreateOptions, file: FileModel): void {
   const refuse = (key: string, found: string, expected: string, remedy: string) => {
     throw new DetectorError(
       'WEIGHTS_MISMATCH',
@@ -153,13 +178,16 @@ function checkMeaning(path: string, given: DetectorOptions, file: FileModel): vo
         '(dinov3-det export --part backbone)',
     );
   };
-  const { head = 'ssd', loss, classes } = file;
+  const { head = 'ssd', classes } = file;
   if (given.head !== undefined && given.head !== head) refuse('head', given.head, head, 'Leave head (--head) out');
-  const trained = loss?.classification ?? 'hard-negative';
-  const asked = given.loss?.classification ?? trained;
-  if (asked !== trained) {
+  const trained = scoresOf(file);
+  const classification = given.loss?.classification;
+  if (given.scores !== undefined && given.scores !== trained) {
+    refuse('scores', given.scores, trained, 'Leave scores (--scores) out');
+  }
+  if (classification !== undefined && scoresOfLoss(classification) !== trained) {
     const remedy = 'Leave loss.classification (--classification-loss) out';
-    refuse('loss.classification', asked, trained, remedy);
+    refuse('loss.classification', classification, classLossOf[trained], remedy);
   }
   if (classes === undefined) return;
   const [ours, theirs] = [given.classes, classes].map((names) => names.join(', ')) as [string, string];

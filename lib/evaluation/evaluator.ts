@@ -1,5 +1,6 @@
-import { checkFunction, checkInteger, checkKeys } from '../base/check.ts';
+import { checkFunction, checkKeys } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import { resolve } from '../base/option.ts';
 import { type CallOptions, checkSignal } from '../base/signal.ts';
 import { sideRanges } from '../boxes/relative-side.ts';
 import { checkDataset } from '../data/check-dataset.ts';
@@ -11,20 +12,7 @@ import { type DetectionRows, splitDetections } from '../detector/flat-detections
 import { averagePrecisionByArea, type CocoResult, type TorchmetricsResult } from './average-precision.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
-
-/** The options of an Evaluator. */
-export interface EvaluatorOptions {
-  /**
-   * Images that go through the model together, 1 to 1024.
-   * @default 8
-   */
-  batchSize?: number;
-  /**
-   * Images that are decoded at the same time, 1 to 256.
-   * @default 2
-   */
-  workers?: number;
-}
+import { type EvaluatorOptions, evaluatorTable } from './evaluator-options.ts';
 
 /** Progress and cancelling of an evaluation. */
 export interface EvaluationHooks extends CallOptions {
@@ -103,10 +91,10 @@ export class Evaluator {
   /** Reads no file. @throws {TypeError|RangeError} for a wrong option or data set, naming it */
   constructor(dataset: Dataset, options: EvaluatorOptions = {}) {
     checkDataset('dataset', dataset);
-    const { batchSize, workers } = checkKeys('options', options, ['batchSize', 'workers']) as EvaluatorOptions;
+    const { batchSize, decodeConcurrency } = resolve(evaluatorTable, options);
     this.#dataset = dataset;
-    this.#batchSize = checkInteger('batchSize', batchSize ?? 8, 1, 1024);
-    this.#workers = checkInteger('workers', workers ?? 2, 1, 256);
+    this.#batchSize = batchSize;
+    this.#workers = decodeConcurrency;
   }
 
   /**

@@ -1,19 +1,13 @@
 import { checkInteger, checkKeys, checkNumbers, checkOneOf, checkPositive, wrongArgument } from '../base/check.ts';
+import { choice } from '../base/kinds.ts';
 import type { Size } from '../boxes/box.ts';
 import type { BoxOptions, DefaultBoxOptions } from './default-box-options.ts';
 import { checkDefaultBoxes, checkOrderedBoxes, countMaps, isAnchors } from './default-box-options.ts';
-import { type HeadName, headNames, retinaNet } from './detection-head.ts';
-import {
-  type Features,
-  type Fusion,
-  featuresNames,
-  fusionNames,
-  pyramidDefaultBoxes,
-  pyramidMaps,
-  retinaNetMaps,
-} from './feature-pyramid.ts';
-import { type AssignerName, assignerNames, checkLoss, type LossOptions, ssdLoss } from './loss-options.ts';
+import { type HeadName, headNames, headOf, heads } from './detection-head.ts';
+import { type Features, type Fusion, featuresNames, fusionNames } from './feature-pyramid.ts';
+import { assignerNames, type LearningOptions, readEarlierLoss, type Scores, scoresOfLoss } from './loss-options.ts';
 import { checkPostprocess, type NmsName, nmsNames, type PostprocessOptions } from './postprocess-options.ts';
+import { checkScores, chosenScores, scoresOf } from './scores.ts';
 
 /** The native backbones: DINOv3's four ConvNeXt sizes, and a small one for tests and demos. */
 export const backboneNames = [
@@ -25,10 +19,15 @@ export const backboneNames = [
 ] as const;
 export type BackboneName = (typeof backboneNames)[number];
 
-/** The models that have a name: the article's, with one map of stride 32, and the same on a feature pyramid. */
-export const presetNames = ['article', 'best'] as const;
+/** The models that have a name: the article's, with one map of stride 32, and SSD on a feature pyramid. */
+export const presetNames = ['article', 'ssd'] as const;
 export type PresetName = (typeof presetNames)[number];
-export const defaultPreset: PresetName = 'best';
+/** Earlier names, which calls, command lines and files still have, and what they are called now. */
+export const presetAliases = { best: 'ssd' } as const satisfies Record<string, PresetName>;
+export const defaultPreset: PresetName = 'ssd';
+
+/** The preset of a name, or of an earlier one. @throws {TypeError|RangeError} */
+export const checkPreset = choice(presetNames, presetAliases).check;
 
 /** Everything that, with the weights, makes a model: plain JSON, kept in every checkpoint. */
 export interface DetectorConfig {
@@ -47,22 +46,10 @@ export interface DetectorConfig {
   fusion?: Fusion;
   /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. Of the head `retinanet`, its anchors. */
   defaultBoxes: BoxOptions;
-  /** What an evaluation uses; `detect` may ask for less. */
+  /** What an evaluation uses: a low `scoreThreshold`, because average precision weighs every detection. `detect` shows fewer. */
   postprocess: PostprocessOptions;
-  /** What it is trained on, and by `classification` how scores are made; left out: as torchvision's SSD. */
-  loss?: LossOptions;
-  /** Left out: SSD's matcher. */
-  assigner?: AssignerName;
-}
-
-/** What may be chosen instead of a preset's. */
-export interface PresetChoices {
-  /** What the detector is trained on; default: as torchvision's SSD (`best`: with `backgroundNegatives`), or its RetinaNet. */
-  loss?: Partial<LossOptions>;
-  /** What finds the default boxes of an object in training; default: the head's, `ssd` or `retinanet`. */
-  assigner?: AssignerName;
-  /** How detections that overlap become one; default `plain`. */
-  nms?: NmsName;
+  /** What scores mean; default: as the head makes them, `softmax` for `ssd` and `sigmoid` for `retinanet`. */
+  scores?: Scores;
 }
 
 /** DINOv3 works on patches of 32 pixels; above 4096 one image's activations pass any machine's memory. */
@@ -79,7 +66,7 @@ const article: Omit<DetectorConfig, 'backbone' | 'imageSize'> & { defaultBoxes: 
     steps: [],
     clip: true,
   },
-  postprocess: { scoreThreshold: 0.01, nmsThreshold: 0.45, topkCandidates: 400, maxDetections: 200 },
+  postprocess: heads.ssd.postprocess,
 };
 
 /**
@@ -93,63 +80,59 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
 }
 
 /** What may be chosen beside a preset. */
-export type ModelChoices = Partial<Pick<DetectorConfig, 'head' | 'defaultBoxes' | 'features' | 'fusion'>>;
+export interface ModelChoices {
+  head?: HeadName;
+  features?: Features;
+  fusion?: Fusion;
+  defaultBoxes?: BoxOptions;
+  scores?: Scores;
+  /** What a training is to learn from: its class loss says what scores mean. */
+  loss?: LearningOptions['loss'];
+  nms?: NmsName;
+}
 
 /**
- * The configuration of a preset, with what is chosen beside it. `best` is the article's model on a feature pyramid, and learns from
- * images without objects too. Default boxes are the article's, or a pyramid's for as many maps as a ConvNeXt's has. The head
- * `retinanet` brings torchvision's constants with it.
+ * The configuration of a preset, with what is chosen beside it. `ssd` is the article's model on a feature pyramid. Default boxes are the
+ * article's, or a pyramid's for as many maps as a ConvNeXt's has. A head brings its constants with it.
+ * @throws {TypeError|RangeError} naming the choice
  */
 export function presetConfig(
-  preset: PresetName,
+  presetName: PresetName | keyof typeof presetAliases,
   backbone: BackboneName | 'torchscript',
   imageSize: Size,
   choices: ModelChoices = {},
 ): DetectorConfig {
-  checkOneOf('preset', preset, presetNames);
+  const preset = checkPreset('preset', presetName);
   const size = checkImageSize('imageSize', imageSize);
   const head = checkOneOf('head', choices.head ?? 'ssd', headNames);
-  const { features, fusion, defaultBoxes, ...own } = ofHead(head, preset, size, choices);
+  const { needs, postprocess } = headOf(head);
+  const [ownFeatures, ownFusion] = needs ? [needs.features, needs.fusion] : [featuresOf(preset), 'none' as const];
+  const features = checkOneOf('features', choices.features ?? ownFeatures, featuresNames);
+  const fusion = checkOneOf('fusion', choices.fusion ?? ownFusion, fusionNames);
+  const [scores, nms] = [chosenScores(head, choices), choices.nms];
   const config = {
     ...structuredClone(article),
-    ...own,
     preset,
     backbone,
     imageSize: size,
+    ...(head !== 'ssd' && { head }),
     ...(features !== 'last' && { features }),
     ...(fusion !== 'none' && { fusion }),
-    defaultBoxes: checkOrderedBoxes('defaultBoxes', choices.defaultBoxes ?? defaultBoxes),
+    ...(scores !== undefined && { scores }),
+    defaultBoxes: checkOrderedBoxes('defaultBoxes', choices.defaultBoxes ?? boxesOf(head, features, size)),
+    postprocess: { ...postprocess, ...(nms !== undefined && { nms: checkOneOf('nms', nms, nmsNames) }) },
   };
   checkTogether('', config);
   return config;
 }
 
-/** What a head stands on and comes with. */
-function ofHead(head: HeadName, preset: PresetName, size: Size, choices: ModelChoices) {
-  const [usualFeatures, usualFusion] =
-    head === 'retinanet' ? ([retinaNet.features, retinaNet.fusion] as const) : ([usualOf(preset), 'none'] as const);
-  const features = checkOneOf('features', choices.features ?? usualFeatures, featuresNames);
-  const fusion = checkOneOf('fusion', choices.fusion ?? usualFusion, fusionNames);
-  if (head === 'retinanet') return { ...structuredClone(retinaNet), head, features, fusion };
-  const defaultBoxes = features === 'pyramid' ? pyramidDefaultBoxes(pyramidMaps(size)) : article.defaultBoxes;
-  const loss = { ...ssdLoss, backgroundNegatives: true };
-  return { features, fusion, defaultBoxes, ...(preset === 'best' && { loss }) };
+function featuresOf(preset: PresetName): Features {
+  return preset === 'ssd' ? 'pyramid' : 'last';
 }
 
-function usualOf(preset: PresetName): Features {
-  return preset === 'best' ? 'pyramid' : 'last';
-}
-
-/** The configuration with what is chosen instead of its own; throws `TypeError` or `RangeError` naming the key. */
-export function withChoices(config: DetectorConfig, { loss, assigner, nms }: PresetChoices): DetectorConfig {
-  const chosen = {
-    ...config,
-    ...(nms !== undefined && { postprocess: { ...config.postprocess, nms: checkOneOf('nms', nms, nmsNames) } }),
-    ...(loss !== undefined && { loss: checkLoss('loss', loss, config.loss) }),
-    ...(assigner !== undefined && { assigner: checkOneOf('assigner', assigner, assignerNames) }),
-  };
-  checkTogether('', chosen);
-  return chosen;
+function boxesOf(name: HeadName, features: Features, size: Size): BoxOptions {
+  const head = headOf(name);
+  return features === 'pyramid' || head.hasAnchors ? head.pyramidBoxes(head.pyramidMaps(size)) : article.defaultBoxes;
 }
 
 /** The feature maps, in cells, that the default boxes of a model lie on; those of a TorchScript backbone may be others. */
@@ -158,8 +141,7 @@ export function presetMaps({
   features,
   head,
 }: Pick<DetectorConfig, 'imageSize' | 'features' | 'head'>): Size[] {
-  if (head === 'retinanet') return retinaNetMaps(imageSize);
-  if (features === 'pyramid') return pyramidMaps(imageSize);
+  if (features === 'pyramid') return headOf(head).pyramidMaps(imageSize);
   return [{ width: imageSize.width / SIDE.multiple, height: imageSize.height / SIDE.multiple }];
 }
 
@@ -176,51 +158,67 @@ export function checkImageSize(name: string, value: unknown): Size {
   return { width: side('width'), height: side('height') };
 }
 
-/** Checks a configuration that was read from a file; throws `TypeError` or `RangeError` naming the key. */
+/**
+ * Checks a configuration that was read from a file, of an earlier version too: that had the loss and the assigner of its training in it.
+ * @throws {TypeError|RangeError} naming the key
+ */
 export function checkDetectorConfig(value: unknown): DetectorConfig {
-  const optional = ['head', 'features', 'fusion', 'loss', 'assigner'];
+  const optional = ['head', 'features', 'fusion', 'scores', 'loss', 'assigner'];
   const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess', ...optional];
   const config = checkKeys('model', value, keys);
+  const head = checkOneOf('model.head', config.head ?? 'ssd', headNames);
+  const { loss } = readLearning(config);
+  const scores = config.scores ?? (loss?.classification && scoresOfLoss(loss.classification));
   const checked: DetectorConfig = {
-    preset: checkOneOf('model.preset', config.preset, presetNames),
+    preset: checkPreset('model.preset', config.preset),
     backbone: checkOneOf('model.backbone', config.backbone, [...backboneNames, 'torchscript']),
     imageSize: checkImageSize('model.imageSize', config.imageSize),
     mean: checkNumbers('model.mean', config.mean, 3, 3),
     std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
-    ...(config.head !== undefined && { head: checkOneOf('model.head', config.head, headNames) }),
+    ...(head !== 'ssd' && { head }),
     ...(config.features !== undefined && {
       features: checkOneOf('model.features', config.features, featuresNames),
     }),
     ...(config.fusion !== undefined && { fusion: checkOneOf('model.fusion', config.fusion, fusionNames) }),
     defaultBoxes: checkDefaultBoxes('model.defaultBoxes', config.defaultBoxes),
     postprocess: checkPostprocess('model.postprocess', config.postprocess),
-    ...(config.loss !== undefined && { loss: checkLoss('model.loss', config.loss) }),
-    ...(config.assigner !== undefined && { assigner: checkOneOf('model.assigner', config.assigner, assignerNames) }),
   };
+  if (scores !== undefined && checkScores('model.scores', scores, head) !== scoresOf({ head }))
+    checked.scores = scores as Scores;
   checkTogether('model.', checked);
   return checked;
 }
 
+/**
+ * What the training of an earlier version learned from, which the configuration of its model says; nothing for those of today.
+ * @throws {TypeError|RangeError} naming the key
+ */
+export function readLearning(config: Record<string, unknown>): LearningOptions {
+  return {
+    ...(config.loss !== undefined && readEarlierLoss('model.loss', config.loss)),
+    ...(config.assigner !== undefined && { assigner: checkOneOf('model.assigner', config.assigner, assignerNames) }),
+  };
+}
+
 /** @throws RangeError for what does not go together, with a remedy */
 function checkTogether(prefix: string, config: DetectorConfig): void {
-  const { head = 'ssd', features = 'last', fusion = 'none', defaultBoxes, loss } = config;
-  const refuse = (key: string, expected: string, found: unknown, remedy: string) => {
-    throw new RangeError(`${wrongArgument(`${prefix}${key}`, expected, found)}. ${remedy}`);
-  };
-  if (head === 'retinanet') {
-    const why = 'with the head retinanet, which serves all maps of a fused pyramid alike,';
-    if (features !== 'pyramid') refuse('features', `pyramid ${why}`, features, 'Leave it out, or set head to ssd');
-    if (fusion !== 'fpn') refuse('fusion', `fpn ${why}`, fusion, 'Leave it out, or set head to ssd');
-    if (loss?.classification !== 'focal') {
-      const sigmoid = 'focal with the head retinanet, whose scores are sigmoids,';
-      refuse('loss.classification', sigmoid, loss?.classification, 'Leave it out, or set head to ssd');
+  const { head = 'ssd', features = 'last', fusion = 'none', defaultBoxes } = config;
+  const { needs, hasAnchors } = headOf(head);
+  if (needs) {
+    for (const [key, found] of [
+      ['features', features],
+      ['fusion', fusion],
+    ] as const) {
+      const expected = `${needs[key]} with the head ${head}, ${needs.why},`;
+      if (found === needs[key]) continue;
+      throw new RangeError(`${wrongArgument(`${prefix}${key}`, expected, found)}. Leave it out, or set head to ssd`);
     }
   } else if (features === 'last' && fusion !== 'none') {
     throw new RangeError(
       `Expected none for ${prefix}fusion but received "${fusion}": a single map has none to be fused with. Set ${prefix}features to pyramid`,
     );
   }
-  if (isAnchors(defaultBoxes) !== (head === 'retinanet')) {
+  if (isAnchors(defaultBoxes) !== hasAnchors) {
     const [expected, found] = isAnchors(defaultBoxes)
       ? ['aspectRatios and scales', 'sizes']
       : ['sizes and aspectRatios', 'scales'];
@@ -237,7 +235,7 @@ function checkMaps(prefix: string, config: DetectorConfig): void {
   const { backbone, imageSize, defaultBoxes, head = 'ssd' } = config;
   const [maps, lists] = [presetMaps(config).length, countMaps(defaultBoxes)];
   if (backbone === 'torchscript' || lists === maps) return; // of a program's maps only the addon can tell
-  const [key, flag] = isAnchors(defaultBoxes) ? ['sizes', `--head ${head}`] : ['aspectRatios', '--preset best'];
+  const [key, flag] = isAnchors(defaultBoxes) ? ['sizes', `--head ${head}`] : ['aspectRatios', '--preset ssd'];
   throw new RangeError(
     `Expected ${maps} lists for ${prefix}defaultBoxes.${key}, one for each map of the pyramid at ${imageSize.width}x${imageSize.height}, ` +
       `but received ${lists}. Leave them out (DEFAULT_BOXES of a data set file), or have them proposed for these maps: dinov3-det analyze ${flag}`,

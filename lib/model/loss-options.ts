@@ -1,4 +1,6 @@
-import { checkBoolean, checkKeys, checkOneOf, wrongArgument } from '../base/check.ts';
+import { wrongArgument } from '../base/check.ts';
+import { boolean, choice, object } from '../base/kinds.ts';
+import { type Given, option, type Resolved, resolve } from '../base/option.ts';
 
 /**
  * `hard-negative`: softmax cross entropy of the positives and, image by image, three times as many hardest negatives (SSD);
@@ -18,42 +20,135 @@ export type BoxLossName = (typeof boxLossNames)[number];
 export const assignerNames = ['ssd', 'retinanet', 'atss'] as const;
 export type AssignerName = (typeof assignerNames)[number];
 
-/** What a detector is trained on. */
+/** What scores mean: one class out of all and the background (`softmax`), or each class by itself (`sigmoid`). */
+export const scoresNames = ['softmax', 'sigmoid'] as const;
+export type Scores = (typeof scoresNames)[number];
+
+/** The class loss that teaches scores what they mean. */
+export const classLossOf = { softmax: 'hard-negative', sigmoid: 'focal' } as const satisfies Record<
+  Scores,
+  ClassLossName
+>;
+
+/** What the scores of a detector mean that was trained on a class loss. */
+export function scoresOfLoss(loss: ClassLossName): Scores {
+  return loss === 'focal' ? 'sigmoid' : 'softmax';
+}
+
+/** What a training learns from, complete. */
 export interface LossOptions {
-  /** Default `hard-negative`; of the head `retinanet`, and there without a choice, `focal`. */
   classification: ClassLossName;
-  /** Default `smooth-l1`; of the head `retinanet`, `l1`. */
   box: BoxLossName;
-  /**
-   * Whether an image without objects teaches, as much as the average image of its batch; default false, as
-   * torchvision; the preset `best`: true. For
-   * `hard-negative`: under `focal` it always does.
-   */
+  /** Whether an image without objects teaches, as much as the average image of its batch. Under `focal` it always does. */
   backgroundNegatives: boolean;
 }
 
-/** torchvision's. */
-export const ssdLoss: LossOptions = { classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: false };
+const group = 'Loss';
 
-/** Fills what is left out; throws `TypeError` or `RangeError` naming the key. */
-export function checkLoss(name: string, value: unknown, defaults = ssdLoss): LossOptions {
-  const given = checkKeys(name, value, ['classification', 'box', 'backgroundNegatives']);
-  const classification = checkOneOf(
-    `${name}.classification`,
-    given.classification ?? defaults.classification,
-    classLossNames,
-  );
-  const loss = {
-    classification,
-    box: checkOneOf(`${name}.box`, given.box ?? defaults.box, boxLossNames),
-    backgroundNegatives: checkBoolean(
-      `${name}.backgroundNegatives`,
-      given.backgroundNegatives ?? (classification === 'hard-negative' && defaults.backgroundNegatives),
-    ),
-  };
-  if (loss.classification === 'focal' && loss.backgroundNegatives) {
-    const expected = `false with the classification loss focal, which takes every default box of every image,`;
-    throw new RangeError(wrongArgument(`${name}.backgroundNegatives`, expected, true));
-  }
-  return loss;
+export const lossTable = {
+  /**
+   * The loss of the classes, which has to fit the detector's `scores`: `hard-negative` for `softmax`, `focal` for `sigmoid`.
+   * @default that of the scores
+   */
+  classification: option(choice(classLossNames), {
+    unset: 'that of the scores: hard-negative, or focal for sigmoids',
+    group,
+    flags: ['classification-loss'],
+    help: 'hard-negative: softmax; focal: a sigmoid for each class',
+  }),
+  /**
+   * The loss of the boxes: of their codes (`smooth-l1`, `l1`), or by their overlap.
+   * @default 'smooth-l1', with the head `retinanet` 'l1'
+   */
+  box: option(choice(boxLossNames), {
+    unset: 'smooth-l1; head retinanet: l1',
+    group,
+    flags: ['box-loss'],
+    help: 'loss of the boxes',
+  }),
+};
+
+/** The losses of a run, as far as they are chosen. */
+export interface LossChoice extends Given<typeof lossTable> {}
+/** The losses of a run, checked. */
+export interface ChosenLoss extends Resolved<typeof lossTable> {}
+
+/** The options of a run that say what it learns from. */
+export const learningTable = {
+  /**
+   * The losses of classes and boxes.
+   * @default those of scores and head
+   */
+  loss: option(object<LossChoice, ChosenLoss>(lossTable), { kept: true, group, help: 'losses of classes and boxes' }),
+  /**
+   * What finds the default boxes of an object: `ssd`, SSD's matcher; `retinanet`, which leaves out those between IoU 0.4 and 0.5; or `atss`,
+   * adaptive training sample selection (Zhang et al. 2020).
+   * @default that of the head
+   */
+  assigner: option(choice(assignerNames), {
+    unset: 'that of the head',
+    kept: true,
+    group,
+    help: 'what finds the default boxes of an object',
+  }),
+  /**
+   * Whether an image without objects teaches, as much as the average image of its batch. The loss `focal` has no use for it: there each
+   * image teaches.
+   * @default true with the loss `hard-negative`, with the preset `article` false, as torchvision
+   */
+  backgroundNegatives: option(boolean(), {
+    presets: {
+      ssd: {
+        words: 'true, but for the loss focal',
+        of: ({ scores }: { scores: Scores }) => (scores === 'softmax' ? true : undefined),
+      },
+    },
+    unset: 'false',
+    kept: true,
+    group,
+    help: 'learn from images without objects',
+  }),
+};
+
+/** What a run may be told of what it learns from. */
+export interface LearningChoice extends Given<typeof learningTable> {}
+
+/** What a run learns from, as far as it is chosen. */
+export interface LearningOptions extends Resolved<typeof learningTable> {}
+
+/** What the options of a run say of what it learned from. @throws {TypeError|RangeError} naming the key */
+export function readRunLearning(options: object = {}): LearningOptions {
+  const { loss, assigner, backgroundNegatives } = options as LearningOptions;
+  return resolve(learningTable, { loss, assigner, backgroundNegatives }, { name: 'training.options' });
+}
+
+/** The loss of `Detector.create`, where it was an option once. */
+const earlierLossTable = { ...lossTable, backgroundNegatives: learningTable.backgroundNegatives };
+
+/** @deprecated The losses of a run, where `Detector.create` took them. */
+export interface EarlierLoss extends LossChoice {
+  backgroundNegatives?: boolean | null | undefined;
+}
+
+/** The same, checked. */
+export interface CheckedEarlierLoss extends Resolved<typeof earlierLossTable> {}
+
+export const lossKind = object<EarlierLoss, CheckedEarlierLoss>(earlierLossTable);
+
+/** A loss as configurations had it once, as the options of a run. @throws {TypeError|RangeError} naming the key */
+export function readEarlierLoss(name: string, value: unknown): LearningOptions {
+  const { backgroundNegatives, ...loss } = lossKind.check(name, value);
+  refuseBackgroundNegatives(`${name}.backgroundNegatives`, loss.classification, backgroundNegatives);
+  return { loss, ...(backgroundNegatives !== undefined && { backgroundNegatives }) };
+}
+
+/** @throws {RangeError} for a loss that takes every image anyway */
+export function refuseBackgroundNegatives(
+  name: string,
+  loss: ClassLossName | undefined,
+  value: boolean | undefined,
+): void {
+  if (loss !== 'focal' || value !== true) return;
+  const expected = `false with the classification loss focal, which takes every default box of every image,`;
+  throw new RangeError(wrongArgument(name, expected, true));
 }

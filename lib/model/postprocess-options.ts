@@ -1,4 +1,6 @@
 import { checkInteger, checkKeys, checkNumber, checkOneOf } from '../base/check.ts';
+import { integer, number } from '../base/kinds.ts';
+import { type Given, option } from '../base/option.ts';
 
 /**
  * `plain`; `diou`: by distance IoU (Zheng et al. 2020); `weighted`: plain, and a kept box becomes the average, by score, of itself and
@@ -10,9 +12,13 @@ export type NmsName = (typeof nmsNames)[number];
 /** Whether the best boxes that go into NMS are chosen per class or per feature map. */
 export type TopkPer = 'class' | 'map';
 
-/** From scores to detections, as torchvision's SSD; its defaults are in the comments. */
+/** From scores to detections. The defaults are those of torchvision's SSD. */
 export interface PostprocessOptions {
-  /** To be exceeded, 0 to 1; 0.01. */
+  /**
+   * The score, 0 to 1, that a detection of an evaluation has to exceed. It is low, because average precision weighs every detection by its
+   * score: what is left out lowers it. `detect` shows those above `SHOWN_SCORE`.
+   * @default 0.01, with the head `retinanet` 0.05
+   */
   scoreThreshold: number;
   /** IoU above which NMS drops the lower of two boxes of a class; 0.45. */
   nmsThreshold: number;
@@ -39,3 +45,38 @@ export function checkPostprocess(name: string, value: unknown): PostprocessOptio
     ...(options.topkPer !== undefined && { topkPer: checkOneOf(`${name}.topkPer`, options.topkPer, ['class', 'map']) }),
   };
 }
+
+/**
+ * The score from which on a detection is shown, as in the article's inference: high, for people who look at images. An evaluation takes
+ * `PostprocessOptions.scoreThreshold` instead, 0.01 with SSD and 0.05 with RetinaNet: low, because average precision weighs every
+ * detection by its score, and what is left out lowers it.
+ */
+export const SHOWN_SCORE = 0.15;
+
+/** The options of a detection that images and videos share. */
+export const shownTable = {
+  /**
+   * The score, 0 to 1, that a detection has to exceed. It is higher than that of an evaluation, which needs the doubtful detections too:
+   * see `DetectorConfig.postprocess`.
+   * @default 0.15
+   */
+  scoreThreshold: option(number({ max: 1 }), {
+    default: SHOWN_SCORE,
+    group: 'Detection',
+    flags: ['threshold'],
+    placeholder: '<score>',
+    help: 'show detections above this score',
+  }),
+  /**
+   * The largest number of detections of an image or a frame: the best ones.
+   * @default 200
+   */
+  maxDetections: option(integer({ min: 1, max: 1e6 }), {
+    default: 200,
+    group: 'Detection',
+    help: 'the most detections of an image',
+  }),
+};
+
+/** What images and videos show of what is found. */
+export interface ShownOptions extends Given<typeof shownTable> {}

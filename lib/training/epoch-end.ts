@@ -16,9 +16,9 @@ export class EpochEnd {
   readonly #hooks: Hooks;
 
   constructor(run: TrainingRun, hooks: Hooks) {
-    const { valid, workers, run: options } = run.options;
+    const { valid, decodeConcurrency, run: options } = run.options;
     this.#run = run;
-    this.#evaluator = new Evaluator(valid, { batchSize: options.batchSize, workers });
+    this.#evaluator = new Evaluator(valid, { batchSize: options.batchSize, decodeConcurrency });
     this.#hooks = hooks;
   }
 

@@ -1,26 +1,31 @@
 import type { TrainingOptions } from '../binding.ts';
 import type { DetectorConfig } from '../model/config.ts';
+import { resolveLearning } from '../model/scores.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
 import { groupKeys, parameterOptions } from './parameter-groups.ts';
-import type { RunOptions } from './trainer-options.ts';
+import { type RunOptions, trainerTable } from './trainer-options.ts';
 
-/** The options of a run as the native side takes them; `tensors` are those of the model. */
+/** What the addon is told of a run: the options that the table marks as `native`, and what is made of the others. */
 export function nativeOptions(
   run: RunOptions,
-  { loss, assigner }: Pick<DetectorConfig, 'loss' | 'assigner'>,
+  model: Pick<DetectorConfig, 'head' | 'scores'>,
   tensors: readonly TensorInfo[],
 ): TrainingOptions {
-  const { optimizer, fineTune, clipGradNorm, accumulate = 1, ema, dropPath } = run;
-  const grouped = groupKeys.some((key) => run[key] !== undefined);
+  const { accumulate = 1, batchSize } = run;
   return {
-    optimizer,
-    fineTune,
-    ...(loss && { loss }),
-    ...(assigner && { assigner }),
-    ...(clipGradNorm !== null && { clipGradNorm }),
-    ...(grouped && { parameters: parameterOptions(tensors, run) }),
-    ...(accumulate > 1 && { microBatchSize: run.batchSize }),
-    ...(ema !== undefined && { emaDecay: ema }),
-    ...(dropPath !== undefined && { dropPath }),
-  };
+    ...resolveLearning(run, model),
+    ...passedOn(run),
+    ...(groupKeys.some((key) => run[key] !== undefined) && { parameters: parameterOptions(tensors, run) }),
+    ...(accumulate > 1 && { microBatchSize: batchSize }),
+  } as TrainingOptions;
+}
+
+/** Each option that has a value, under the addon's name for it. */
+function passedOn(run: RunOptions): Partial<TrainingOptions> {
+  const options = Object.entries(trainerTable).flatMap(([name, option]) => {
+    const native = 'native' in option ? option.native : undefined;
+    const value = run[name as keyof RunOptions] ?? undefined;
+    return native === undefined || value === undefined ? [] : [[native, value]];
+  });
+  return Object.fromEntries(options);
 }

@@ -1,129 +1,80 @@
+import { withoutUndefined } from '../base/check.ts';
+import { type OptionTable, resolve } from '../base/option.ts';
+import type { DetectorConfig, PresetName } from '../model/config.ts';
+import type { LearningOptions } from '../model/loss-options.ts';
+import { resolveLearning, scoresOf } from '../model/scores.ts';
+import type { LearningRateSchedule, ScheduleName } from './learning-rate.ts';
 import {
-  checkBoolean,
-  checkInteger,
-  checkKeys,
-  checkNumber,
-  checkOneOf,
-  checkPositive,
-  checkString,
-  withoutUndefined,
-  wrongArgument,
-} from '../base/check.ts';
-import { resolveAugmentation } from '../data/augment/options.ts';
-import { checkDataset } from '../data/check-dataset.ts';
-import { defaultPreset, type PresetName } from '../model/config.ts';
-import { type LearningRateSchedule, scheduleNames } from './learning-rate.ts';
-import { optimizerNames, type ResolvedTrainerOptions, type TrainerOptions } from './trainer-options.ts';
-import { trainingDefaults } from './training-defaults.ts';
+  type ResolvedTrainerOptions,
+  type TrainerOptions,
+  type TrainingSituation,
+  trainerTable,
+} from './trainer-options.ts';
 
-/** What checks each option that has no value of its own unless it is given. */
-const optional = {
-  schedule: (name, value) => checkOneOf(name, value, scheduleNames),
-  warmupSteps: (name, value) => checkInteger(name, value, 0, 1e9),
-  flatFraction: (name, value) => checkNumber(name, value, 0, 1),
-  finalLearningRateFactor: (name, value) => checkNumber(name, value, 0, 1),
-  weightDecay: (name, value) => checkNumber(name, value, 0, 1e6),
-  decayWeightsOnly: checkBoolean,
-  backboneLearningRateFactor: (name, value) => checkNumber(name, value, 0, 1e6),
-  layerDecay: (name, value) => checkNumber(name, value, 0, 1),
-  accumulate: (name, value) => checkInteger(name, value, 1, 1024),
-  ema: (name, value) => checkNumber(name, value, 0, 1 - 1e-9),
-  dropPath: (name, value) => checkNumber(name, value, 0, 0.99),
-} satisfies Record<string, (name: string, value: unknown) => unknown>;
+const { train: _, valid: __, outDir: ___, ...withoutData } = trainerTable;
 
-type Optional = keyof typeof optional;
-
-const optionalKeys = Object.keys(optional) as Optional[];
-
-const keys = [
-  ...[
-    'train',
-    'valid',
-    'outDir',
-    'epochs',
-    'batchSize',
-    'learningRate',
-    'milestones',
-    'gamma',
-    'optimizer',
-    'fineTune',
-  ],
-  ...['flipProbability', 'augmentation', 'clipGradNorm', 'workers', 'seed', 'resume', 'patience', 'overlapEvaluation'],
-  ...optionalKeys,
-];
+/** What a run is about. */
+export interface RunSubject {
+  preset: PresetName;
+  /** The backbone has weights from a file. */
+  pretrained?: boolean;
+  /** For training; default: many. */
+  images?: number | undefined;
+  /** What is known of the model's head and scores; default: SSD's. */
+  model?: Pick<DetectorConfig, 'head' | 'scores'>;
+  /** What the detector was trained on, which holds unless the options say otherwise. */
+  learning?: LearningOptions;
+}
 
 /**
  * Checks every option and fills in the defaults, the preset's among them; throws `TypeError` or `RangeError` naming the option, also
  * for one that makes no sense beside the others.
  */
-export function resolveTrainerOptions(
-  value: TrainerOptions,
-  preset: PresetName = defaultPreset,
-  pretrained = false,
-): ResolvedTrainerOptions {
-  const options = checkKeys('options', value, keys) as unknown as TrainerOptions;
-  const train = checkDataset('train', options.train);
-  const resolved: ResolvedTrainerOptions = {
-    train,
-    valid: checkDataset('valid', options.valid),
-    outDir: checkString('outDir', options.outDir),
-    ...resolveRun(options, { preset, pretrained, images: train.length }),
-  };
+export function resolveTrainerOptions(value: TrainerOptions, subject: RunSubject): ResolvedTrainerOptions {
+  const resolved = resolveTable(trainerTable, value, { ...subject, images: value?.train?.length });
   checkWithData(resolved);
   return resolved;
 }
 
 type WithoutData = Omit<TrainerOptions, 'train' | 'valid' | 'outDir'>;
 
-/** What a run is about. */
-interface RunSubject {
-  preset: PresetName;
-  /** The backbone has weights from a file. */
-  pretrained: boolean;
-  /** For training; default: many. */
-  images?: number;
-}
-
 /** The same of all that needs no data. */
 export function resolveRun(
-  given: WithoutData,
+  value: WithoutData,
   subject: RunSubject,
 ): Omit<ResolvedTrainerOptions, 'train' | 'valid' | 'outDir'> {
-  const options = { ...presetDefaults(given, subject), ...withoutUndefined(given) };
-  const augmentation = resolveAugmentation('augmentation', options.augmentation ?? 'none');
-  const own = optionalKeys.filter((key) => options[key] !== undefined);
-  const resolved = {
-    epochs: checkInteger('epochs', options.epochs ?? 20, 1),
-    workers: checkInteger('workers', options.workers ?? 2, 1, 256),
-    resume: checkBoolean('resume', options.resume ?? false),
-    ...(options.patience !== undefined && { patience: checkInteger('patience', options.patience, 1) }),
-    ...(options.overlapEvaluation !== undefined && {
-      overlapEvaluation: checkBoolean('overlapEvaluation', options.overlapEvaluation),
-    }),
-    run: {
-      batchSize: checkInteger('batchSize', options.batchSize ?? 8, 1, 1024),
-      learningRate: checkPositive('learningRate', options.learningRate),
-      milestones: checkMilestones(options.milestones),
-      gamma: checkPositive('gamma', options.gamma ?? 0.1),
-      optimizer: checkOneOf('optimizer', options.optimizer ?? 'adamw', optimizerNames),
-      fineTune: checkBoolean('fineTune', options.fineTune),
-      flipProbability: checkNumber('flipProbability', options.flipProbability ?? 0.5, 0, 1),
-      ...(augmentation && { augmentation }),
-      clipGradNorm: options.clipGradNorm === undefined ? null : checkPositive('clipGradNorm', options.clipGradNorm),
-      seed: checkInteger('seed', options.seed ?? 42, 0),
-      ...Object.fromEntries(own.map((key) => [key, optional[key](key, options[key])])),
-    },
-  };
-  if (!resolved.resume) checkTogether(resolved, given.milestones !== undefined); // else the run was checked when it began
+  return resolveTable(withoutData, value, subject);
+}
+
+function resolveTable(table: OptionTable, value: WithoutData, subject: RunSubject): ResolvedTrainerOptions {
+  const { preset, learning, model = {} } = subject;
+  const given = isObject(value) ? { ...learning, ...withoutUndefined(value) } : value;
+  const all = resolve(table, given, { preset, situation: (chosen) => situationOf(chosen, subject) });
+  const part = (kept: boolean) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => (table[name]!.kept ?? false) === kept));
+  const resolved = { ...part(false), run: part(true) } as unknown as ResolvedTrainerOptions;
+  if (!resolved.resume) checkTogether(resolved, (value.milestones ?? undefined) !== undefined); // else the run was checked when it began
+  resolveLearning(resolved.run, model);
   return resolved;
 }
 
-/** What the preset has for options that were not given. */
-function presetDefaults(given: WithoutData, { preset, pretrained, images = Number.POSITIVE_INFINITY }: RunSubject) {
-  const { epochs = 20, batchSize = 8, accumulate = 1, fineTune = trainingDefaults[preset].fineTune } = given;
-  const steps = epochs * stepsOfEpoch(images, batchSize * accumulate);
-  const { milestones, ...defaults } = trainingDefaults[preset].options({ epochs, steps, fineTune, pretrained });
-  return { fineTune, ...defaults, milestones: (given.schedule ?? 'multistep') === 'multistep' ? milestones : [] };
+function isObject(value: unknown): boolean {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** What the computed defaults depend on. Nothing is checked yet: what is wrong is refused under its own name afterwards. */
+function situationOf(chosen: (name: string) => unknown, subject: RunSubject): TrainingSituation {
+  const { pretrained = false, images = Number.POSITIVE_INFINITY, model = {} } = subject;
+  const number = (name: string) => (chosen(name) ?? 1) as number;
+  const epochs = number('epochs');
+  return {
+    epochs,
+    steps: epochs * stepsOfEpoch(images, number('batchSize') * number('accumulate')),
+    schedule: (chosen('schedule') as ScheduleName | undefined) ?? 'multistep',
+    fineTune: chosen('fineTune') === true,
+    pretrained,
+    scores: scoresOf(model),
+  };
 }
 
 function stepsOfEpoch(images: number, imagesOfStep: number): number {
@@ -188,9 +139,4 @@ function checkWithData(resolved: ResolvedTrainerOptions): void {
     patience !== undefined && !valid.samples.some(({ objects }) => objects.length > 0),
     'patience needs a score to wait for, but no image of valid has an object; give other validation data or leave patience out',
   );
-}
-
-function checkMilestones(value: unknown): number[] {
-  if (!Array.isArray(value)) throw new TypeError(wrongArgument('milestones', 'array of epochs', value));
-  return value.map((epoch, i) => checkInteger(`milestones[${i}]`, epoch, 1, 1e6));
 }

@@ -5,6 +5,7 @@ import { DetectorError, messageOf } from '../base/errors.ts';
 import { type Checkpoint, openCheckpoint } from '../detector/checkpoint.ts';
 import type { Detector } from '../detector/detector.ts';
 import { describeModel } from '../detector/model-files.ts';
+import { checkDetectorConfig, readLearning } from '../model/config.ts';
 import type { ResolvedTrainerOptions, TrainerOptions } from './trainer-options.ts';
 import { readTrainingState, type TrainingState } from './training-state.ts';
 
@@ -27,9 +28,11 @@ export async function openSavedRun(detector: Detector, outDir: string): Promise<
   const current = describeModel(detector);
   const load = () => `Load the detector with Detector.load(${JSON.stringify(path)}, { asTrained: true })`;
   checkSame(path, 'classes', classes, current.classes, load);
-  checkSame(path, 'model', model, current.model, load);
+  checkSame(path, 'model', checkDetectorConfig(model), current.model, load);
   if (!training) throw mismatch(path, 'it was not written by a training run', 'Start a new run');
-  const state = readTrainingState(path, training);
+  const saved = readTrainingState(path, training);
+  // A run of an earlier version has what it learned from in the configuration of its model.
+  const state = { ...saved, options: { ...readLearning(model), ...saved.options } };
   const { precision = detector.precision } = state.compute ?? {};
   if (precision !== detector.precision) {
     const what = `its run computes in ${precision}, and the detector in ${detector.precision}`;
@@ -49,8 +52,7 @@ export function resumedOptions(
   resolve: (options: TrainerOptions) => ResolvedTrainerOptions,
 ): ResolvedTrainerOptions {
   const { epochs: _, patience: __, ...run } = state.options;
-  const kept = Object.fromEntries(Object.entries(state.options).filter(([, value]) => value !== null));
-  const resolved = orMismatch(path, () => resolve({ ...kept, ...withoutUndefined(given) }));
+  const resolved = orMismatch(path, () => resolve({ ...state.options, ...withoutUndefined(given) }));
   checkSame(path, 'options', run, resolved.run, (key) => `Leave ${key} out, or start a new run in another directory`);
   return resolved;
 }

@@ -1,138 +1,377 @@
-import type { Augmentation, AugmentationName, AugmentationOptions } from '../data/augment/options.ts';
+import { boolean, choice, integer, kind, list, number, positive, text } from '../base/kinds.ts';
+import { type Computed, type Given, type Kept, option, type Resolved } from '../base/option.ts';
+import {
+  type Augmentation,
+  type AugmentationName,
+  type AugmentationOptions,
+  augmentationNames,
+  augmentationSchema,
+  resolveAugmentation,
+} from '../data/augment/options.ts';
+import { checkDataset } from '../data/check-dataset.ts';
 import type { Dataset } from '../data/dataset.ts';
-import type { ScheduleName } from './learning-rate.ts';
+import { type LearningChoice, type LearningOptions, learningTable, type Scores } from '../model/loss-options.ts';
+import { type ScheduleName, scheduleNames } from './learning-rate.ts';
 
 /** torch.optim's AdamW, and SGD with momentum 0.9 and Nesterov. */
 export const optimizerNames = ['adamw', 'sgd'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
+/** What the defaults of a run depend on, beside the preset. */
+export interface TrainingSituation {
+  epochs: number;
+  /** Of the optimizer, in the whole run. */
+  steps: number;
+  schedule: ScheduleName;
+  fineTune: boolean;
+  /** The backbone has weights from a file. */
+  pretrained: boolean;
+  scores: Scores;
+}
+
+function computed<T>(words: string, of: (situation: TrainingSituation) => T | undefined): Computed<T> {
+  return { words, of };
+}
+
+/** Milestones belong to one schedule: the others have none by default. */
+function milestones(words: string, of: (epochs: number) => number): Computed<readonly number[]> {
+  return computed(words, ({ schedule, epochs }) => (schedule === 'multistep' ? [of(epochs)] : []));
+}
+
+const [data, training, rate, augmenting, evaluating, output, compute] = [
+  ...['Data', 'Training', 'Learning rate', 'Augmentation', 'Evaluation', 'Output', 'Compute'],
+] as const;
+
+const datasetKind = kind<Dataset>(checkDataset, 'Dataset', { placeholder: '' });
+
 /**
- * Of a training. Defaults are the article's; those of the preset `best` are named where they differ (training-defaults.ts). What makes
- * no sense together is refused.
+ * The options of a `Trainer`, each declared here alone, but for those of the loss (model/loss-options.ts). A preset trains as it was measured to be best where the options say
+ * nothing: `article` as the article does, `ssd` as test/bench/ablation found.
  */
-export interface TrainerOptions {
-  /** What is learned from; its classes are the detector's. */
-  train: Dataset;
-  /** Evaluated after each epoch; its mAP@0.5:0.95 chooses the best checkpoint. */
-  valid: Dataset;
-  /** Where checkpoints, metrics and plots go; made if it is missing. */
-  outDir: string;
-  /** Times that every training image is shown; default 20. */
-  epochs?: number;
-  /** Images that go through the model together; default 8. */
-  batchSize?: number;
-  /** Of the head, and of all else that has no factor of its own; default 1e-4; `best`: 1e-3. */
-  learningRate?: number;
+const ownTable = {
+  /** The data set that is learned from; its classes are the detector's. */
+  train: option(datasetKind, { required: true, group: data, flag: false, help: 'data set to learn from' }),
+  /** The data set that is evaluated after each epoch; its mAP@0.5:0.95 chooses the best checkpoint. */
+  valid: option(datasetKind, {
+    required: true,
+    group: data,
+    flag: false,
+    help: 'data set that chooses the best checkpoint',
+  }),
+  /** The directory for checkpoints, metrics and plots. It is made if it is missing. */
+  outDir: option(text('<dir>'), { required: true, group: output, help: 'where results go' }),
   /**
-   * How the learning rate falls: `multistep` (default; at `milestones`), `cosine` (over all steps), or `flat-cosine` (from
-   * `flatFraction` of the steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
+   * How often every training image is shown.
+   * @default 20
    */
-  schedule?: ScheduleName;
+  epochs: option(integer({ min: 1 }), {
+    default: 20,
+    group: training,
+    help: 'how often every training image is shown',
+  }),
   /**
-   * Optimizer steps at the beginning in which the learning rate rises linearly from a thousandth; default 0; `best`: a twentieth of the run,
-   * 500 at most.
+   * The number of images that go through the model together.
+   * @default 8
    */
-  warmupSteps?: number;
-  /** Epochs after which the learning rate falls by `gamma`, for `multistep`; default [15]; `best`: three quarters of `epochs`. */
-  milestones?: readonly number[];
-  /** What `milestones` multiply the learning rate by; default 0.1. */
-  gamma?: number;
-  /** For `flat-cosine`: the share of the steps before the learning rate falls; default 0.5, as RTMDet (Lyu et al. 2022). */
-  flatFraction?: number;
-  /** Where a cosine ends, as a share of `learningRate`; default 0. */
-  finalLearningRateFactor?: number;
-  /** `adamw` (default) or `sgd` (momentum 0.9, Nesterov). */
-  optimizer?: OptimizerName;
-  /** Default 0.01 for `adamw` (decoupled), 0 for `sgd` (as a part of the gradient): torch.optim's. */
-  weightDecay?: number;
-  /** No weight decay of biases, norms and layer scales, as ConvNeXt (Liu et al. 2022); default false, it holds for all. */
-  decayWeightsOnly?: boolean;
-  /** Train the backbone too; default false, the head alone; `best`: true. */
-  fineTune?: boolean;
-  /** Of `learningRate`, for the backbone; default 1; `best`: 0.1 for a backbone with weights from a file. */
-  backboneLearningRateFactor?: number;
+  batchSize: option(integer({ min: 1, max: 1024 }), {
+    default: 8,
+    kept: true,
+    group: training,
+    flags: ['batch'],
+    help: 'images that go through the model together',
+  }),
   /**
-   * Of the learning rate, from each layer of a ConvNeXt to the one before it; default 1. ConvNeXt's detectors have 0.7 to 0.95, with
+   * The learning rate of the head, and of all else that has no factor of its own.
+   * @default 0.001, with the preset `article` 0.0001
+   */
+  learningRate: option(positive(), {
+    default: 1e-3,
+    presets: { article: 1e-4 },
+    kept: true,
+    group: rate,
+    flags: ['lr'],
+    help: 'learning rate of the head',
+  }),
+  /**
+   * How the learning rate falls: `multistep` (at `milestones`), `cosine` (over all steps), or `flat-cosine` (from `flatFraction` of the
+   * steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
+   * @default 'multistep'
+   */
+  schedule: option(choice(scheduleNames), {
+    unset: 'multistep',
+    kept: true,
+    group: rate,
+    help: 'how the learning rate falls',
+  }),
+  /**
+   * The number of optimizer steps at the beginning in which the learning rate rises linearly from a thousandth.
+   * @default a twentieth of the run, 500 at most; with the preset `article` 0
+   */
+  warmupSteps: option(integer({ max: 1e9 }), {
+    // The shorter of MMDetection's 500 steps and a twentieth of the run.
+    presets: {
+      ssd: computed('a twentieth of the run, 500 at most', ({ steps }) => Math.min(500, Math.round(steps / 20))),
+    },
+    unset: '0',
+    kept: true,
+    group: rate,
+    flags: ['warmup'],
+    placeholder: '<steps>',
+    help: 'steps in which the learning rate rises from a thousandth',
+  }),
+  /**
+   * The epochs after which the learning rate falls by `gamma`, for the schedule `multistep`.
+   * @default three quarters of `epochs`, with the preset `article` [15]
+   */
+  milestones: option(list(integer({ min: 1, max: 1e6 }), { of: 'epochs' }), {
+    default: [],
+    presets: {
+      ssd: milestones('three quarters of the epochs', (epochs) => Math.max(1, Math.round(0.75 * epochs))),
+      article: milestones('15', () => 15),
+    },
+    kept: true,
+    group: rate,
+    flags: ['scheduler-epochs'],
+    help: 'epochs after which the learning rate falls by gamma',
+  }),
+  /**
+   * What `milestones` multiply the learning rate by.
+   * @default 0.1
+   */
+  gamma: option(positive(), { default: 0.1, kept: true, group: rate, help: 'what a milestone multiplies the rate by' }),
+  /**
+   * For `flat-cosine`, the share of the steps before the learning rate falls; as RTMDet (Lyu et al. 2022).
+   * @default 0.5
+   */
+  flatFraction: option(number({ max: 1 }), {
+    unset: '0.5',
+    kept: true,
+    group: rate,
+    help: 'flat-cosine: share of the steps before the rate falls',
+  }),
+  /**
+   * Where a cosine ends, as a share of `learningRate`.
+   * @default 0
+   */
+  finalLearningRateFactor: option(number({ max: 1 }), {
+    unset: '0',
+    kept: true,
+    group: rate,
+    help: 'where a cosine ends, as a share of the learning rate',
+  }),
+  /**
+   * The optimizer: `adamw`, or `sgd` (momentum 0.9, Nesterov).
+   * @default 'adamw'
+   */
+  optimizer: option(choice(optimizerNames), {
+    default: 'adamw',
+    kept: true,
+    group: training,
+    native: 'optimizer',
+    help: 'adamw, or sgd with momentum 0.9',
+  }),
+  /**
+   * The weight decay: decoupled for `adamw`, a part of the gradient for `sgd`.
+   * @default 0.01 for `adamw`, 0 for `sgd`: torch.optim's
+   */
+  weightDecay: option(number({ max: 1e6 }), {
+    unset: '0.01 for adamw, 0 for sgd',
+    kept: true,
+    group: training,
+    help: 'how much of the weights a step takes away',
+  }),
+  /**
+   * Whether biases, norms and layer scales are left without weight decay, as ConvNeXt (Liu et al. 2022) leaves them.
+   * @default false
+   */
+  decayWeightsOnly: option(boolean(), {
+    unset: 'false',
+    kept: true,
+    group: training,
+    help: 'no weight decay of biases, norms and layer scales',
+  }),
+  /**
+   * Whether the backbone is trained too, not the head alone.
+   * @default true, with the preset `article` false
+   */
+  fineTune: option(boolean(), {
+    default: false,
+    presets: { ssd: true },
+    kept: true,
+    group: training,
+    native: 'fineTune',
+    help: 'train the backbone too, not the head alone',
+  }),
+  /**
+   * The backbone's factor of `learningRate`.
+   * @default 0.1 for a backbone with weights from a file, else 1; with the preset `article` 1
+   */
+  backboneLearningRateFactor: option(number({ max: 1e6 }), {
+    presets: {
+      ssd: computed('0.1 with weights from a file, else 1', ({ fineTune, pretrained }) =>
+        fineTune && pretrained ? 0.1 : undefined,
+      ),
+    },
+    unset: '1',
+    kept: true,
+    group: rate,
+    flags: ['backbone-lr-factor'],
+    help: "the backbone's share of the learning rate",
+  }),
+  /**
+   * The factor of the learning rate from each layer of a ConvNeXt to the one before it. ConvNeXt's detectors have 0.7 to 0.95, with
    * layers as there (three blocks of the third stage are one).
+   * @default 1
    */
-  layerDecay?: number;
+  layerDecay: option(number({ max: 1 }), {
+    unset: '1',
+    kept: true,
+    group: rate,
+    help: 'factor of the rate from a ConvNeXt layer to the one before',
+  }),
   /**
-   * Batches that go through the model one after the other for one optimizer step; default 1. A step then sees
+   * The number of batches that go through the model one after the other for one optimizer step. A step then sees
    * `accumulate * batchSize` images with the memory of `batchSize`. Its loss is that of one large batch: the SSD loss is a mean over
    * the matched default boxes, so each part counts as often as it has such boxes, and the sum is divided by those of all parts.
+   * @default 1
    */
-  accumulate?: number;
+  accumulate: option(integer({ min: 1, max: 1024 }), {
+    unset: '1',
+    kept: true,
+    group: training,
+    help: 'batches for one step of the optimizer',
+  }),
   /**
-   * Decay per step of a moving average of the weights, as timm's ModelEmaV2 (0.9998 is usual for long runs, 0.99 for a few hundred
-   * steps; it warms up as min(ema, (1 + n) / (10 + n))). The average is what is evaluated and saved, and in the detector; `last` has
-   * the trained weights beside it. Default: none.
+   * The decay per step of a moving average of the weights, as timm's ModelEmaV2: 0.9998 for long runs, 0.99 for a few hundred steps; it
+   * warms up as min(ema, (1 + n) / (10 + n)). The average is what is evaluated and saved, and in the detector; `last` has the trained
+   * weights beside it.
+   * @default none
    */
-  ema?: number;
+  ema: option(number({ max: 1 - 1e-9, words: 'number from 0 to below 1' }), {
+    unset: 'none',
+    kept: true,
+    group: training,
+    placeholder: '<decay>',
+    native: 'emaDecay',
+    help: 'keep, evaluate and save a moving average of the weights',
+  }),
   /**
-   * Stochastic depth (Huang et al. 2016): rate, below 1, at which the last block of a ConvNeXt is skipped for an image; it rises
-   * linearly from 0 in the first block. ConvNeXt-T has 0.1 for ImageNet and 0.4 for detection. Default 0.
+   * The rate of stochastic depth (Huang et al. 2016) at which the last block of a ConvNeXt is skipped for an image; it rises linearly
+   * from 0 in the first block. ConvNeXt-T has 0.1 for ImageNet and 0.4 for detection.
+   * @default 0
    */
-  dropPath?: number;
-  /** Stop after so many epochs without a better score on `valid`; default never. */
-  patience?: number;
-  /** Probability of a horizontal flip; default 0.5. */
-  flipProbability?: number;
-  /** What else is done to the training images; default `none`. `ssd` is torchvision's for SSD. */
-  augmentation?: AugmentationName | AugmentationOptions;
-  /** The largest L2 norm of all gradients together; default none; `best`: 10. */
-  clipGradNorm?: number;
-  /** Images decoded at the same time; default 2. */
-  workers?: number;
+  dropPath: option(number({ max: 0.99 }), {
+    unset: '0',
+    kept: true,
+    group: training,
+    placeholder: '<rate>',
+    native: 'dropPath',
+    help: 'stochastic depth: rate of the last ConvNeXt block',
+  }),
   /**
-   * Evaluate and save an epoch while the next one is trained, on a copy of the weights and of the optimizer's state that is freed
-   * afterwards. Results and files are the same. Default: on a GPU, which would wait for images, scores and files; not on a CPU, where
-   * both share the cores. An epoch whose evaluation may end the run (`patience`), and the last one, are evaluated alone, and so is
-   * every one when there is no memory for a copy.
+   * After how many epochs without a better score on `valid` the run stops.
+   * @default never
    */
-  overlapEvaluation?: boolean;
-  /** Of the order, the flips and all that is random in training; default 42. */
-  seed?: number;
-  /** Go on from `outDir/last`, as if never interrupted, with its options where none are given. Default false. */
-  resume?: boolean;
+  patience: option(integer({ min: 1 }), {
+    unset: 'never',
+    group: training,
+    placeholder: '<epochs>',
+    help: 'stop after so many without a better score',
+  }),
+  /**
+   * The probability of a horizontal flip.
+   * @default 0.5
+   */
+  flipProbability: option(number({ max: 1 }), {
+    default: 0.5,
+    kept: true,
+    group: augmenting,
+    help: 'probability of a horizontal flip',
+  }),
+  /**
+   * What else is done to the training images: a name, or transforms with their options. `ssd` is torchvision's for SSD.
+   * @default 'none'
+   */
+  augmentation: option(
+    kind<AugmentationName | AugmentationOptions, Augmentation | undefined>(
+      resolveAugmentation,
+      `one of ${augmentationNames.join(', ')}, or an object of transforms`,
+      { placeholder: '<name|file>', schema: augmentationSchema },
+    ),
+    {
+      default: 'none',
+      isFile: true,
+      kept: true,
+      group: augmenting,
+      help: 'transforms: a name, or a YAML file with "augmentation"',
+    },
+  ),
+  /**
+   * The largest L2 norm of all gradients together.
+   * @default 10, with the preset `article` none
+   */
+  clipGradNorm: option(positive(), {
+    default: null,
+    presets: { ssd: 10 },
+    kept: true,
+    group: training,
+    native: 'clipGradNorm',
+    help: 'largest norm of all gradients together',
+  }),
+  /**
+   * The number of images that are decoded at the same time.
+   * @default 2
+   */
+  decodeConcurrency: option(integer({ min: 1, max: 256 }), {
+    default: 2,
+    aliases: ['workers'],
+    flags: ['workers'],
+    group: compute,
+    help: 'images decoded at the same time',
+  }),
+  /**
+   * Whether an epoch is evaluated and saved while the next one is trained, on a copy of the weights and of the optimizer's state that is
+   * freed afterwards. Results and files are the same. A GPU would otherwise wait for images, scores and files; on a CPU both share the
+   * cores. An epoch whose evaluation may end the run (`patience`), and the last one, are evaluated alone, and so is every one when there
+   * is no memory for a copy.
+   * @default true on a GPU, false on a CPU
+   */
+  overlapEvaluation: option(boolean(), {
+    unset: 'on a GPU',
+    group: evaluating,
+    help: 'evaluate an epoch while the next one is trained',
+  }),
+  /**
+   * The seed of the order, the flips and all that is random in training.
+   * @default 42
+   */
+  seed: option(integer(), {
+    default: 42,
+    kept: true,
+    group: training,
+    help: 'of weights, order, flips and augmentation',
+  }),
+  /**
+   * Whether to go on from `outDir/last`, as if never interrupted, with its options where none are given.
+   * @default false
+   */
+  resume: option(boolean(), { default: false, group: output, flag: false, help: 'go on with the run in outDir' }),
+};
+
+/** Every option of a `Trainer`. */
+export const trainerTable = { ...ownTable, ...learningTable };
+
+/** The options of a `Trainer`. Options that contradict each other are rejected. */
+export interface TrainerOptions extends Given<typeof ownTable>, LearningChoice {
+  /** @deprecated The earlier name of `decodeConcurrency`. */
+  workers?: number | null | undefined;
 }
 
 /** The options that make a run what it is: kept in its checkpoints, and the same when it is resumed. */
-export interface RunOptions {
-  batchSize: number;
-  learningRate: number;
-  milestones: number[];
-  gamma: number;
-  optimizer: OptimizerName;
-  fineTune: boolean;
-  flipProbability: number;
-  /** Complete; not there in a run without. */
-  augmentation?: Augmentation;
-  clipGradNorm: number | null;
-  seed: number;
-  // These are there only when they were given.
-  schedule?: ScheduleName;
-  warmupSteps?: number;
-  flatFraction?: number;
-  finalLearningRateFactor?: number;
-  weightDecay?: number;
-  decayWeightsOnly?: boolean;
-  backboneLearningRateFactor?: number;
-  layerDecay?: number;
-  accumulate?: number;
-  ema?: number;
-  dropPath?: number;
-}
+export interface RunOptions extends Resolved<Kept<typeof ownTable>>, LearningOptions {}
 
-export interface ResolvedTrainerOptions {
-  train: Dataset;
-  valid: Dataset;
-  outDir: string;
-  epochs: number;
-  workers: number;
-  resume: boolean;
-  /** Absent: never stop early. */
-  patience?: number;
-  /** Absent: as the device has it. */
-  overlapEvaluation?: boolean;
+type Own = Omit<Resolved<typeof trainerTable>, keyof RunOptions>;
+
+export interface ResolvedTrainerOptions extends Own {
   run: RunOptions;
 }

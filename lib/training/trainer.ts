@@ -40,7 +40,7 @@ export class Trainer {
 
   /**
    * Trains the epochs that are left, and evaluates and saves each. Writes into `outDir`: `best/` and `last/` (checkpoints),
-   * `metrics.jsonl`, `results.csv`, `train_loss.png`, `map.png` and `config.json`. If a step fails during the evaluation of an epoch, the
+   * `metrics.jsonl`, `results.csv`, `train_loss.png`, `map.png`, `config.json` and `settings.yaml`. If a step fails during the evaluation of an epoch, the
    * evaluation is finished and the epoch is saved first.
    *
    * @throws What a hook throws, and the reason of the signal.
@@ -96,8 +96,8 @@ export class Trainer {
   }
 
   #resolve(options: TrainerOptions, preset = this.#detector.config.preset): ResolvedTrainerOptions {
-    const { pretrained } = internalsOf(this.#detector);
-    const resolved = resolveTrainerOptions(options, preset, pretrained);
+    const { pretrained, learning } = internalsOf(this.#detector);
+    const resolved = resolveTrainerOptions(options, { preset, pretrained, learning, model: this.#detector.config });
     checkBackboneOptions(this.#detector, resolved.run);
     return resolved;
   }

@@ -12,6 +12,7 @@ import { scheduleOf } from './resolve-options.ts';
 import { computeOf } from './run-compute.ts';
 import { RunDirectory } from './run-directory.ts';
 import type { SavedRun } from './saved-run.ts';
+import { writeSettings } from './settings.ts';
 import type { ResolvedTrainerOptions } from './trainer-options.ts';
 import type { TrainingResult } from './training-events.ts';
 import {
@@ -52,6 +53,7 @@ export class TrainingRun {
     const directory = await RunDirectory.open(options.outDir);
     const { device, precision } = detector;
     await directory.writeConfig({ ...describeModel(detector), training: keptOptions(options), device, precision });
+    await writeSettings(detector, options);
     const state = { ...freshState(keptOptions(options)), compute: await computeOf(detector) };
     return new TrainingRun(detector, options, state, directory);
   }
@@ -87,7 +89,7 @@ export class TrainingRun {
 
   /** The training images in batches of a step's size. */
   openLoader(): DataLoader {
-    const { train, epochs, workers, run } = this.options;
+    const { train, epochs, decodeConcurrency: workers, run } = this.options;
     const { imageSize: size, mean } = this.detector.config;
     const { batchSize, accumulate = 1, seed, flipProbability } = run;
     const augmentation = run.augmentation && { transforms: run.augmentation, epochs, fill: meanColour(mean) };

@@ -1,60 +1,107 @@
-import {
-  checkBoolean,
-  checkFunction,
-  checkInteger,
-  checkKeys,
-  checkNumber,
-  checkString,
-  wrongArgument,
-} from '../base/check.ts';
+import { checkString, wrongArgument } from '../base/check.ts';
+import { boolean, callback, instance, integer, kind, number, text } from '../base/kinds.ts';
+import { type Given, option, type Resolved, resolve } from '../base/option.ts';
 import type { RgbImage } from '../images/image.ts';
+import { type ShownOptions, shownTable } from '../model/postprocess-options.ts';
 import type { VideoInfo } from './probe.ts';
 import type { VideoDetection } from './tracker.ts';
 
-/** How a video is read, looked at and written; nothing is required. */
-export interface VideoOptions {
-  /** Detections score above this, 0 to 1; default 0.15. */
-  scoreThreshold?: number;
-  /** Of one frame, the best ones; default 200. */
-  maxDetections?: number;
+const [source, detection, output, hooks] = ['Source', 'Detection', 'Output', 'Hooks'] as const;
+
+const ownTable = {
   /**
-   * Frames that go through the model together; default 4. About five batches are in memory at a time. A live source does not wait
-   * for a batch to be full.
+   * The number of frames that go through the model together. About five batches are in memory at a time. A live source does not wait for
+   * a batch to be full.
+   * @default 4
    */
-  batchSize?: number;
-  /** Give each object an `id` that is the same in every frame; default false. Objects are followed by the IoU of their boxes. */
-  track?: boolean;
+  batchSize: option(integer({ min: 1, max: 1024 }), {
+    default: 4,
+    group: detection,
+    flags: ['batch'],
+    help: 'frames that go through the model together',
+  }),
   /**
-   * The past's share in boxes and scores, from 0 (default) to below 1: a moving average against flicker. An object that is not found
-   * in a frame fades out, and one that is new fades in; 0.5 is a good value for 25 frames per second.
+   * Whether each object gets an `id` that is the same in every frame. Objects are followed by the IoU of their boxes.
+   * @default false
    */
-  smooth?: number;
+  track: option(boolean(), { default: false, group: detection, help: 'give each object a number that it keeps' }),
   /**
-   * Write the video with its boxes to this file (mp4, m4v, mov, mkv, webm), instead of what has that name: with the frame times,
+   * The past's share in boxes and scores, below 1: a moving average against flicker. An object that is not found in a frame fades out, and
+   * one that is new fades in; 0.5 is a good value for 25 frames per second.
+   * @default 0
+   */
+  smooth: option(number({ max: 0.99 }), {
+    default: 0,
+    group: detection,
+    placeholder: '[share]',
+    withoutValue: 0.5,
+    help: "against flicker: the past's share in boxes and scores",
+  }),
+  /**
+   * The file (mp4, m4v, mov, mkv, webm) that the video is written to with its boxes, instead of what has that name: with the frame times,
    * upright, and with the audio of a file or of a URL that is not live. It is there when the iteration has ended.
+   * @default none
    */
-  output?: string;
-  /** Give the pixels of each frame, as they are in the source; default false. */
-  images?: boolean;
-  /** Of a camera: ffmpeg's name for the kind of input, such as `v4l2`, `avfoundation`, `dshow`. */
-  format?: string;
-  /** The path of the ffmpeg program, with ffprobe beside it; default: the environment's `DINOV3_DET_FFMPEG`, else the system's. */
-  ffmpeg?: string;
-  /** A source or an encoder that does nothing for so many seconds is given up; default 30. */
-  stallSeconds?: number;
+  output: option(text('<file>'), {
+    group: output,
+    help: 'write the video with its boxes: mp4, m4v, mov, mkv or webm',
+  }),
+  /**
+   * Whether each frame comes with its pixels, as they are in the source.
+   * @default false
+   */
+  images: option(boolean(), { default: false, group: output, flag: false, help: 'give the pixels of each frame' }),
+  /**
+   * For a camera, ffmpeg's name for the kind of input, such as `v4l2`, `avfoundation`, `dshow`.
+   * @default what ffmpeg finds out
+   */
+  format: option(kind<string>(checkFormat, "name of one of ffmpeg's input formats", { placeholder: '<name>' }), {
+    group: source,
+    help: "of a camera: ffmpeg's name for the kind of input (v4l2, avfoundation, dshow)",
+  }),
+  /**
+   * The path of the ffmpeg program, with ffprobe beside it.
+   * @default that of the environment's `DINOV3_DET_FFMPEG`, else the system's
+   */
+  ffmpeg: option(text('<path>'), {
+    unset: 'DINOV3_DET_FFMPEG, or that on PATH',
+    group: source,
+    help: 'the ffmpeg program',
+  }),
+  /**
+   * The seconds after which a source or an encoder that does nothing is given up.
+   * @default 30
+   */
+  stallSeconds: option(number({ min: 0.1, max: 86_400 }), {
+    default: 30,
+    group: source,
+    flags: ['stall-timeout'],
+    placeholder: '<s>',
+    help: 'give up when nothing comes for so many seconds',
+  }),
   /** Ends everything at once, with its reason; no output file is left. So does leaving the loop. */
-  signal?: AbortSignal;
+  signal: option(instance(AbortSignal), { group: hooks, flag: false, help: 'ends everything at once' }),
   /** Ends the source where it is, as if it were no longer: the output file is finished. For cameras, and Ctrl-C. */
-  stop?: AbortSignal;
+  stop: option(instance(AbortSignal), { group: hooks, flag: false, help: 'ends the source where it is' }),
   /** Called once, when it is known what the source is. */
-  onStart?: (info: VideoInfo) => void;
+  onStart: option(callback<(info: VideoInfo) => void>(), {
+    group: hooks,
+    flag: false,
+    help: 'told what the source is',
+  }),
   /** Called with each frame, before the loop gets it. */
-  onFrame?: (frame: VideoFrame) => void;
-  /** What is wrong with the source, but did not hinder: it is shorter than it says, or its audio cannot be had. */
-  onWarning?: (message: string) => void;
+  onFrame: option(callback<(frame: VideoFrame) => void>(), { group: hooks, flag: false, help: 'given each frame' }),
+  /** Called with what is wrong with the source, but did not hinder: it is shorter than it says, or its audio cannot be had. */
+  onWarning: option(callback<(message: string) => void>(), { group: hooks, flag: false, help: 'told what is wrong' }),
   /** Called once, when the output file is there; not when the loop was left or an error came. */
-  onEnd?: (summary: VideoSummary) => void;
-}
+  onEnd: option(callback<(summary: VideoSummary) => void>(), { group: hooks, flag: false, help: 'told the result' }),
+};
+
+/** Every option of `detectVideo`. */
+export const videoTable = { ...shownTable, ...ownTable };
+
+/** How a video is read, looked at and written; nothing is required. */
+export interface VideoOptions extends ShownOptions, Given<typeof ownTable> {}
 
 /** One frame of a video and what was found in it. */
 export interface VideoFrame {
@@ -82,38 +129,15 @@ export interface VideoSummary {
   fps: number;
 }
 
-type Hooks = 'onStart' | 'onFrame' | 'onWarning' | 'onEnd';
-type Optional = 'output' | 'format' | 'ffmpeg' | 'signal' | 'stop';
-export type VideoSettings = Required<Omit<VideoOptions, Hooks | Optional>> & Pick<VideoOptions, Hooks | Optional>;
-
-const keys = [
-  ...['scoreThreshold', 'maxDetections', 'batchSize', 'track', 'smooth', 'output', 'images', 'format', 'ffmpeg'],
-  ...['stallSeconds', 'signal', 'stop', 'onStart', 'onFrame', 'onWarning', 'onEnd'],
-];
+export type VideoSettings = Resolved<typeof videoTable>;
 
 /** @throws TypeError or RangeError */
 export function checkVideoOptions(value: VideoOptions): VideoSettings {
-  const options = checkKeys('options', value, keys) as VideoOptions;
-  for (const name of ['output', 'ffmpeg'] as const) if (options[name] !== undefined) checkString(name, options[name]);
-  for (const name of ['onStart', 'onFrame', 'onWarning', 'onEnd'] as const)
-    if (options[name] !== undefined) checkFunction(name, options[name]);
-  for (const name of ['signal', 'stop'] as const) checkSignal(name, options[name]);
-  // A name, so that it cannot be taken for one of ffmpeg's options.
-  if (options.format !== undefined && !/^[a-z0-9][a-z0-9_]*$/i.test(checkString('format', options.format)))
-    throw new RangeError(wrongArgument('format', "name of one of ffmpeg's input formats", options.format));
-  return {
-    ...options,
-    scoreThreshold: checkNumber('scoreThreshold', options.scoreThreshold ?? 0.15, 0, 1),
-    maxDetections: checkInteger('maxDetections', options.maxDetections ?? 200, 1, 1e6),
-    batchSize: checkInteger('batchSize', options.batchSize ?? 4, 1, 1024),
-    track: checkBoolean('track', options.track ?? false),
-    smooth: checkNumber('smooth', options.smooth ?? 0, 0, 0.99),
-    images: checkBoolean('images', options.images ?? false),
-    stallSeconds: checkNumber('stallSeconds', options.stallSeconds ?? 30, 0.1, 86_400),
-  };
+  return resolve(videoTable, value);
 }
 
-function checkSignal(name: string, signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new TypeError(wrongArgument(name, 'AbortSignal', signal));
+/** A name, so that it cannot be taken for one of ffmpeg's options. */
+function checkFormat(name: string, value: unknown): string {
+  if (/^[a-z0-9][a-z0-9_]*$/i.test(checkString(name, value))) return value as string;
+  throw new RangeError(wrongArgument(name, "name of one of ffmpeg's input formats", value));
 }

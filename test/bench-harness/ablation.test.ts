@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { presetConfig, withChoices } from '../../lib/model/config.ts';
+import { text } from '../../lib/base/kinds.ts';
+import { option, resolve } from '../../lib/base/option.ts';
+import { createTable } from '../../lib/detector/detector-options.ts';
+import { presetConfig } from '../../lib/model/config.ts';
 import { resolveRun } from '../../lib/training/resolve-options.ts';
 import { recipes } from '../bench/ablation/recipes.ts';
 import { formatResults } from '../bench/ablation/table.ts';
@@ -31,11 +34,9 @@ it('has a line for each recipe, with mean and standard deviation over its seeds,
 });
 
 it.each(Object.entries(recipes))('can be run: %s', (_, { model, training }) => {
-  const { preset = 'best', loss, assigner, nms, ...shape } = model;
-  const config = presetConfig(preset, 'convnext_test', { width: 64, height: 64 }, shape);
-  const choices = { ...(loss && { loss }), ...(assigner && { assigner }), ...(nms && { nms }) };
-  expect(withChoices(config, choices).preset).toBe(preset);
-  expect(resolveRun(training, { preset, pretrained: false }).epochs).toBe(20);
+  const choices = resolve({ ...createTable, classes: option(text(), { help: '' }) }, model);
+  const config = presetConfig(choices.preset ?? 'ssd', 'convnext_test', { width: 64, height: 64 }, choices);
+  expect(resolveRun(training, { preset: config.preset, model: config }).epochs).toBe(20);
 });
 
 it('takes what was run before with the same settings, and with no others', async () => {

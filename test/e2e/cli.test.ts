@@ -50,7 +50,16 @@ describe('train', () => {
 
   it('leaves checkpoints, metrics, plots and the configuration', async () => {
     expect((await readdir(run)).sort()).toEqual(
-      ['best', 'config.json', 'last', 'map.png', 'metrics.jsonl', 'results.csv', 'train_loss.png'].sort(),
+      [
+        'best',
+        'config.json',
+        'last',
+        'map.png',
+        'metrics.jsonl',
+        'results.csv',
+        'settings.yaml',
+        'train_loss.png',
+      ].sort(),
     );
     expect(lines(await readFile(join(run, 'results.csv'), 'utf8'))).toHaveLength(3);
     const records = events(await readFile(join(run, 'metrics.jsonl'), 'utf8'));

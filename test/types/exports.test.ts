@@ -12,6 +12,9 @@ const doors = ['index', 'electron/index', 'electron/window'];
 /** Where a name is declared: `file#name`. */
 type Origin = string;
 
+/** What makes a type of a table of options: an editor shows the type that comes of it. */
+const machinery = /\b(Given|Resolved|Kept)</g;
+
 interface Module {
   /** Exported names of this module and of others, and where they come from. */
   exports: Map<string, Origin>;
@@ -83,7 +86,12 @@ async function publicNames(door: string): Promise<Map<Origin, string>> {
 async function namedBy(origin: Origin): Promise<Origin[]> {
   const [file, name] = origin.split('#') as [string, string];
   const { scope, declarations } = await moduleOf(file);
-  const words = new Set(declarations.get(name)!.match(/\b[A-Z]\w*/g));
+  const words = new Set(
+    declarations
+      .get(name)!
+      .replace(machinery, '')
+      .match(/\b[A-Z]\w*/g),
+  );
   return Promise.all([...words].flatMap((word) => (scope.has(word) ? [resolve(scope.get(word)!)] : [])));
 }
 

@@ -6,14 +6,15 @@ import { analyzeDataset } from '../../analysis/analyze-dataset.ts';
 import type { DatasetAnalysis } from '../../analysis/dataset-analysis.ts';
 import { REPORT_PAGE, writeAnalysisReport } from '../../analysis/report/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../../analysis/report/tables.ts';
+import { pick } from '../../base/option.ts';
 import type { Size } from '../../boxes/box.ts';
 import { loadDatasetConfig, withDefaultBoxes } from '../../data/dataset-config.ts';
+import { createTable } from '../../detector/detector-options.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
-import { defaultPreset, type PresetName, presetNames } from '../../model/config.ts';
 import { isAnchors } from '../../model/default-box-options.ts';
-import { type HeadName, headNames } from '../../model/detection-head.ts';
 import { interruptible } from '../interruption.ts';
-import { imageSize, presetHelp } from '../options/model-options.ts';
+import { imageSize } from '../options/model-options.ts';
+import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { integer, integers } from '../options/option-values.ts';
 import { sourceOf, splits } from '../options/split.ts';
 import { openDataset } from '../output/open-dataset.ts';
@@ -24,12 +25,10 @@ import { UsageError } from '../usage-error.ts';
 interface Flags {
   config: string;
   split: (typeof splits)[number];
-  preset: PresetName;
-  head: HeadName;
-  imgsz?: number[];
+  imageSize?: number[];
   strides?: number[];
   ratios?: number;
-  seed: number;
+  seed?: number;
   output?: string;
   json?: string;
   writeConfig?: string;
@@ -45,42 +44,42 @@ Examples:
 Needs no weights and no LibTorch. --write-config copies the data set file and adds the proposed default boxes as DEFAULT_BOXES, which
 train, analyze and the others then take instead of the preset's.`;
 
+// biome-ignore lint/suspicious/noExplicitAny: as the parser types it
+type Parse = (text: string, previous: any) => any;
+
 /** `dinov3-det analyze`: what is in a data set, what looks wrong, and whether the default boxes fit. */
 export function analyzeCommand(): Command {
-  return new Command('analyze')
-    .description('look at a data set before training: counts, suspicious boxes, and whether the default boxes fit')
-    .requiredOption('--config <yaml>', 'required: the data set file')
-    .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('train'))
-    .addOption(new Option('--preset <name>', presetHelp).choices(presetNames).default(defaultPreset))
-    .addOption(new Option('--head <name>', 'the detection head').choices(headNames).default('ssd'))
-    .option('--imgsz <size...>', 'width and height that images are resized to (default: 640 640)', integers(1))
-    .option(
-      '--strides <n...>',
-      "pixels per cell of the model's feature maps, ascending (default: the preset's)",
-      integers(1),
-    )
-    .option('--ratios <n>', 'aspect ratios of each map in the proposal (default: as many as now)', integer(0))
-    .option('--seed <n>', 'of the clustering', integer(0), 0)
-    .option('--output <dir>', `write charts as PNG and a page, ${REPORT_PAGE}, into this directory`)
-    .option('--json <file>', 'write everything that was found as JSON')
-    .option('--write-config <file>', 'write a data set file with the proposed default boxes')
-    .option('--force', 'replace the files if they are there')
+  const command = new Command('analyze').description(
+    'look at a data set before training: counts, suspicious boxes, and whether the default boxes fit',
+  );
+  addRequired(command, '--config <yaml>', 'the data set file');
+  addOwn(command, 'Data', new Option('--split <name>', 'the part of the data set').choices(splits).default('train'));
+  addOptions(command, pick(createTable, ['preset', 'head', 'imageSize']));
+  const own = (group: string, flags: string, help: string, parse?: Parse) =>
+    addOwn(command, group, parse ? new Option(flags, help).argParser(parse) : new Option(flags, help));
+  const strides = "pixels per cell of the model's feature maps, ascending (default: the preset's)";
+  own('Model', '--strides <n...>', strides, integers(1));
+  own('Proposal', '--ratios <n>', 'aspect ratios of each map in the proposal (default: as many as now)', integer(0));
+  own('Proposal', '--seed <n>', 'of the clustering (default: 0)', integer(0));
+  own('Output', '--output <dir>', `write charts as PNG and a page, ${REPORT_PAGE}, into this directory`);
+  own('Output', '--json <file>', 'write everything that was found as JSON');
+  own('Output', '--write-config <file>', 'write a data set file with the proposed default boxes');
+  return own('Output', '--force', 'replace the files if they are there')
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Stopping', (signal) => analyze(flags, signal)));
 }
 
 async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
-  const { split, preset, head, ratios, seed, output, json, writeConfig } = flags;
+  const { split, ratios, seed = 0, output, json, writeConfig } = flags;
   await checkOutputs(flags);
   const config = await loadDatasetConfig(flags.config);
   const source = sourceOf(config, split);
-  const size = flags.imgsz === undefined ? { width: 640, height: 640 } : imageSize(flags.imgsz);
+  const size = flags.imageSize === undefined ? { width: 640, height: 640 } : imageSize(flags.imageSize);
   const dataset = await openDataset(split, { ...source, classes: config.classes, verifyImages: false, signal });
   const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing images' });
   const onProgress = (done: number) => progress.update(done);
   const options = {
-    preset,
-    head,
+    ...givenOptions(pick(createTable, ['preset', 'head']), flags),
     imageSize: size,
     seed,
     ...(config.defaultBoxes && { defaultBoxes: config.defaultBoxes }),

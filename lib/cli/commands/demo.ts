@@ -81,7 +81,7 @@ async function emptyDirectory(path: string): Promise<string> {
 async function trainDetector(train: VocDataset, valid: VocDataset, outDir: string, seed: number, signal: AbortSignal) {
   const { classes } = train;
   const detector = await Detector.create({
-    ...{ classes, preset: 'best', backbone: 'convnext_test', imageSize: IMAGE_SIZE, seed },
+    ...{ classes, preset: 'ssd', backbone: 'convnext_test', imageSize: IMAGE_SIZE, seed },
   });
   const log = textLog();
   try {

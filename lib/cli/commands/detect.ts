@@ -8,9 +8,10 @@ import type { Detector } from '../../detector/detector.ts';
 import { ensureWritableDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
 import { annotateImage } from '../../images/draw.ts';
 import { decodeImage } from '../../images/image.ts';
+import { shownTable } from '../../model/postprocess-options.ts';
 import { interruptible } from '../interruption.ts';
 import { listImages, type OutputName, outputNames } from '../options/image-files.ts';
-import { fraction, integer } from '../options/option-values.ts';
+import { addOptions, addOwn, givenOptions } from '../options/option-flags.ts';
 import { freshDirectory } from '../options/out-dir.ts';
 import {
   addTrainedDetectorOptions,
@@ -21,8 +22,6 @@ import {
 import { UsageError } from '../usage-error.ts';
 
 interface Flags extends TrainedDetectorFlags {
-  threshold: number;
-  maxDetections: number;
   outDir?: string;
   recursive?: true;
   json?: true;
@@ -50,14 +49,15 @@ Writes each image with its boxes, and ${RESULTS}. What cannot be read is reporte
 
 /** `dinov3-det detect`: boxes on images. */
 export function detectCommand(): Command {
-  return addTrainedDetectorOptions(new Command('detect').description('find objects in images, and draw their boxes'))
-    .argument('<inputs...>', 'images (JPEG, PNG, WebP), and folders of them')
-    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
-    .addOption(new Option('--threshold <score>', 'show detections above this').argParser(fraction).default(0.15))
-    .addOption(new Option('--max-detections <n>', 'of one image').argParser(integer(1)).default(200))
-    .option('--recursive', 'look into the folders of folders too')
-    .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
-    .option('--json', `print ${RESULTS} instead of text`)
+  const command = new Command('detect').description('find objects in images, and draw their boxes');
+  command.argument('<inputs...>', 'images (JPEG, PNG, WebP), and folders of them');
+  addTrainedDetectorOptions(command);
+  addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
+  addOptions(command, shownTable);
+  addOwn(command, 'Detection', new Option('--recursive', 'look into the folders of folders too'));
+  const places = `${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on`;
+  addOwn(command, 'Output', new Option('--out-dir <dir>', `where results go (default: ${places})`));
+  return addOwn(command, 'Output', new Option('--json', `print ${RESULTS} instead of text`))
     .addHelpText('after', examples)
     .action((inputs: string[], flags: Flags) =>
       interruptible('Stopping after this image', (signal) => detect(inputs, flags, signal)),
@@ -100,7 +100,7 @@ async function detectFile(
   file: string,
   outDir: string,
   nameOf: (path: string) => OutputName,
-  { threshold, maxDetections }: Flags,
+  flags: Flags,
 ): Promise<{ entry: FileDetections; seconds: number } | undefined> {
   const image = await decodeImage(file, { autoOrient: true }).catch((error: unknown) => {
     if (!(error instanceof DetectorError)) throw error;
@@ -108,7 +108,7 @@ async function detectFile(
   });
   if (!image) return undefined;
   const began = performance.now();
-  const detections = await detector.detect(image, { scoreThreshold: threshold, maxDetections });
+  const detections = await detector.detect(image, givenOptions(shownTable, flags));
   const seconds = (performance.now() - began) / 1000;
   const { name, format } = nameOf(file);
   await writeFileAtomic(join(outDir, name), await annotateImage(image, detections, { format }));

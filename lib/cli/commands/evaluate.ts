@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
 import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { type EvaluationResult, Evaluator } from '../../evaluation/evaluator.ts';
+import { evaluatorTable } from '../../evaluation/evaluator-options.ts';
 import { interruptible } from '../interruption.ts';
-import { integer } from '../options/option-values.ts';
+import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { sourceOf, splits } from '../options/split.ts';
 import {
   addTrainedDetectorOptions,
@@ -17,8 +18,6 @@ import { createProgress } from '../output/progress.ts';
 interface Flags extends TrainedDetectorFlags {
   config: string;
   split: (typeof splits)[number];
-  batch?: number;
-  workers?: number;
   json?: true;
 }
 
@@ -30,12 +29,11 @@ Examples:
 
 /** `dinov3-det evaluate`: COCO's, VOC's and the article's numbers of a checkpoint. */
 export function evaluateCommand(): Command {
-  return addTrainedDetectorOptions(new Command('evaluate').description('measure a trained detector on a data set'))
-    .requiredOption('--config <yaml>', 'required: the data set file')
-    .addOption(new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'))
-    .option('--batch <n>', 'images that go through the model together (default: 8)', integer(1))
-    .option('--workers <n>', 'images decoded at the same time (default: 2)', integer(1))
-    .option('--json', 'print the result as JSON')
+  const command = new Command('evaluate').description('measure a trained detector on a data set');
+  addRequired(command, '--config <yaml>', 'the data set file');
+  addOwn(command, 'Data', new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'));
+  addOptions(addTrainedDetectorOptions(command), evaluatorTable);
+  return addOwn(command, 'Output', new Option('--json', 'print the result as JSON'))
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
       const result = await interruptible('Stopping', (signal) => evaluate(flags, signal));
@@ -45,16 +43,13 @@ export function evaluateCommand(): Command {
 
 async function evaluate(flags: Flags, signal: AbortSignal): Promise<EvaluationResult> {
   checkTrainedDetectorFlags(flags);
-  const { config: path, split, batch, workers } = flags;
+  const { config: path, split } = flags;
   const config = await loadDatasetConfig(path);
   const source = sourceOf(config, split);
   const detector = await openTrainedDetector(flags);
   try {
     const dataset = await openDataset(split, { ...source, classes: config.classes, signal });
-    const evaluator = new Evaluator(dataset, {
-      ...(batch !== undefined && { batchSize: batch }),
-      ...(workers !== undefined && { workers }),
-    });
+    const evaluator = new Evaluator(dataset, givenOptions(evaluatorTable, flags));
     const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Evaluating' });
     const onWarning = (message: string) => console.error(`Warning: ${message}`);
     try {

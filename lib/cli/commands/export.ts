@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type ExportFormat, type ExportPart, exportFormats, exportParts } from '../../detector/export-options.ts';
+import { addOwn, addRequired } from '../options/option-flags.ts';
 import { checkOutFile } from '../options/out-file.ts';
 import {
   addTrainedDetectorOptions,
@@ -31,25 +32,16 @@ of the images [N,3,H,W], 0 to 1, its boxes, scores and labels.`;
 
 /** `dinov3-det export`: the weights of a trained detector in one file for other programs. */
 export function exportCommand(): Command {
-  return addTrainedDetectorOptions(
-    new Command('export').description('write the weights to one file that PyTorch and other programs read'),
-  )
-    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
-    .addOption(
-      new Option(
-        '--format <name>',
-        "required: pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
-      )
-        .choices(exportFormats)
-        .makeOptionMandatory(),
-    )
-    .addOption(
-      new Option('--part <name>', "the whole model, or the backbone by the names of DINOv3's release")
-        .choices(exportParts)
-        .default('model'),
-    )
-    .requiredOption('--out <file>', 'required: the file to write')
-    .option('--force', 'replace the file if it is there')
+  const command = new Command('export');
+  command.description('write the weights to one file that PyTorch and other programs read');
+  const format = "pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program";
+  addOwn(command, 'Required', new Option('--format <name>', format).choices(exportFormats).makeOptionMandatory());
+  addRequired(command, '--out <file>', 'the file to write');
+  addTrainedDetectorOptions(command);
+  addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
+  const part = "the whole model, or the backbone by the names of DINOv3's release";
+  addOwn(command, 'Output', new Option('--part <name>', part).choices(exportParts).default('model'));
+  return addOwn(command, 'Output', new Option('--force', 'replace the file if it is there'))
     .addHelpText('after', examples)
     .action(exportFile);
 }

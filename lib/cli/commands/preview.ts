@@ -1,11 +1,14 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { pick } from '../../base/option.ts';
 import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { previewAugmentation } from '../../data/preview.ts';
+import { createTable } from '../../detector/detector-options.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
 import { interruptible } from '../interruption.ts';
 import { augmentationHelp, readAugmentation } from '../options/augmentation-option.ts';
 import { imageSize } from '../options/model-options.ts';
-import { integer, integers } from '../options/option-values.ts';
+import { addOptions, addOwn, addRequired } from '../options/option-flags.ts';
+import { integer } from '../options/option-values.ts';
 import { checkOutFile } from '../options/out-file.ts';
 import { openDataset } from '../output/open-dataset.ts';
 import { UsageError } from '../usage-error.ts';
@@ -13,7 +16,7 @@ import { UsageError } from '../usage-error.ts';
 interface Flags {
   config: string;
   augmentation: string;
-  imgsz?: number[];
+  imageSize?: number[];
   epoch: number;
   epochs: number;
   count: number;
@@ -29,17 +32,20 @@ Examples:
 
 /** `dinov3-det preview`: training images as the model gets them. */
 export function previewCommand(): Command {
-  return new Command('preview')
-    .description('show training images as the model gets them, with their boxes, on one sheet')
-    .requiredOption('--config <yaml>', 'required: the data set file')
-    .requiredOption('--output <png>', 'required: the file to write')
-    .option('--augmentation <name|file>', augmentationHelp, 'ssd')
-    .option('--imgsz <size...>', 'width and height that images are resized to (default: 640 640)', integers(1))
-    .option('--epoch <n>', 'the epoch to show', integer(1), 1)
-    .option('--epochs <n>', 'epochs of the run, of which the last are without augmentation', integer(1), 20)
-    .option('--count <n>', 'images on the sheet, 1 to 100', integer(1), 8)
-    .option('--seed <n>', 'of order, flips and augmentation', integer(0), 42)
-    .option('--force', 'replace the file if it is there')
+  const command = new Command('preview').description(
+    'show training images as the model gets them, with their boxes, on one sheet',
+  );
+  addRequired(command, '--config <yaml>', 'the data set file');
+  addRequired(command, '--output <png>', 'the file to write');
+  addOwn(command, 'Augmentation', new Option('--augmentation <name|file>', augmentationHelp).default('ssd'));
+  addOptions(command, pick(createTable, ['imageSize']));
+  const own = (flags: string, help: string, min: number, value: number) =>
+    addOwn(command, 'Images', new Option(flags, help).argParser(integer(min)).default(value));
+  own('--epoch <n>', 'the epoch to show', 1, 1);
+  own('--epochs <n>', 'epochs of the run, of which the last are without augmentation', 1, 20);
+  own('--count <n>', 'images on the sheet, 1 to 100', 1, 8);
+  own('--seed <n>', 'of order, flips and augmentation', 0, 42);
+  return addOwn(command, 'Output', new Option('--force', 'replace the file if it is there'))
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Stopping', (signal) => preview(flags, signal)));
 }
@@ -49,7 +55,7 @@ async function preview(flags: Flags, signal: AbortSignal): Promise<void> {
   await checkOutFile('--output', output, force ?? false);
   if (epoch > epochs) throw new UsageError(`--epoch ${epoch}: the run has ${epochs} epochs. See --epochs`);
   if (count > 100) throw new UsageError(`--count ${count}: a sheet has 100 images at most`);
-  const size = imageSize(flags.imgsz ?? [640, 640]);
+  const size = imageSize(flags.imageSize ?? [640, 640]);
   const augmentation = await readAugmentation(flags.augmentation);
   const { train, classes } = await loadDatasetConfig(flags.config);
   const dataset = await openDataset('training', { ...train, classes, verifyImages: false, signal });

@@ -1,8 +1,9 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { Detector } from '../../detector/detector.ts';
 import type { ModelSummary } from '../../detector/summary.ts';
 import { addModelOptions, type ModelFlags, modelOptions } from '../options/model-options.ts';
+import { addOwn, addRequired } from '../options/option-flags.ts';
 import { alignColumns, formatTotals, thousands } from '../output/text.ts';
 
 type Flags = ModelFlags & { config: string; fineTune?: true; json?: true };
@@ -15,10 +16,10 @@ Of the configuration only CLASSES and DEFAULT_BOXES count: the images need not b
 
 /** `dinov3-det summary`: the layer table of a model. */
 export function summaryCommand(): Command {
-  return addModelOptions(new Command('summary').description('print the layers and parameters of a detector'))
-    .requiredOption('--config <yaml>', 'required: the data set file, for its classes')
-    .option('--fine-tune', 'count the backbone as trainable')
-    .option('--json', 'print the summary as JSON')
+  const command = new Command('summary').description('print the layers and parameters of a detector');
+  addModelOptions(addRequired(command, '--config <yaml>', 'the data set file, for its classes'));
+  addOwn(command, 'Output', new Option('--fine-tune', 'count the backbone as trainable'));
+  return addOwn(command, 'Output', new Option('--json', 'print the summary as JSON'))
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
       const options = await modelOptions(flags);

@@ -2,49 +2,42 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { loadDatasetConfig } from '../../data/dataset-config.ts';
+import { computeTable } from '../../detector/compute-options.ts';
 import { Detector } from '../../detector/detector.ts';
-import { defaultPreset } from '../../model/config.ts';
-import { resolveRun } from '../../training/resolve-options.ts';
+import { createTable, loadTable } from '../../detector/detector-options.ts';
+import { defaultPreset, presetConfig } from '../../model/config.ts';
+import { type RunSubject, resolveRun } from '../../training/resolve-options.ts';
+import { readSettings, SETTINGS, type Settings } from '../../training/settings.ts';
 import { Trainer } from '../../training/trainer.ts';
-import type { OptimizerName, TrainerOptions } from '../../training/trainer-options.ts';
+import { trainerTable } from '../../training/trainer-options.ts';
 import type { StartEvent } from '../../training/training-events.ts';
 import { Interrupted, interruptible } from '../interruption.ts';
-import { augmentationHelp, readAugmentation } from '../options/augmentation-option.ts';
-import { addComputeOptions, type ComputeFlags, computeOptions } from '../options/compute-flags.ts';
+import { readAugmentation } from '../options/augmentation-option.ts';
 import {
-  addLossOptions,
   addModelOptions,
   checkSameModel,
   type ModelFlags,
   type ModelOptions,
   modelOptions,
-  trustTorchScript,
 } from '../options/model-options.ts';
-import { addOptimisationOptions, type OptimisationFlags, optimisationOptions } from '../options/optimisation-flags.ts';
-import { integer, integers, oneOf, positiveNumber } from '../options/option-values.ts';
+import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { freshDirectory, resumableRun } from '../options/out-dir.ts';
 import { openDataset } from '../output/open-dataset.ts';
 import { jsonLog, textLog } from '../output/training-log.ts';
 import { writeTransformedImages } from '../output/transformed-images.ts';
 import { UsageError } from '../usage-error.ts';
 
-interface Flags extends ModelFlags, ComputeFlags, OptimisationFlags {
+interface Flags extends ModelFlags {
   config: string;
-  lr?: number;
-  fineTune?: boolean;
-  epochs?: number;
-  schedulerEpochs?: number[];
-  workers?: number;
-  overlapEvaluation?: boolean;
-  batch?: number;
-  optimizer?: OptimizerName;
-  augmentation?: string;
+  augmentation?: string | null;
   outDir?: string;
   resume?: true;
+  settings?: string;
   seed?: number;
   json?: true;
 }
 
+const { outDir: _, ...trainingTable } = trainerTable;
 const DEFAULT_OUT_DIR = join('runs', 'train');
 
 const examples = `
@@ -58,55 +51,44 @@ Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
   const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
-  return addOptimisationOptions(addComputeOptions(addLossOptions(addModelOptions(command))))
-    .requiredOption('--config <yaml>', 'required: the data set file')
-    .option('--lr <number>', 'learning rate (default: 0.001; preset article: 0.0001)', positiveNumber)
-    .option('--fine-tune', 'train the backbone too, not the head alone (default, but for the preset article)')
-    .option('--no-fine-tune', 'train the head alone')
-    .option('--epochs <n>', 'how often to go through the training data (default: 20)', integer(1))
-    .option(
-      '--scheduler-epochs <n...>',
-      'epochs after which the learning rate falls to a tenth (default: three quarters of them; preset article: 15)',
-      integers(1),
-    )
-    .option('--workers <n>', 'images decoded at the same time (default: 2)', integer(1))
-    .option('--overlap-evaluation', 'evaluate an epoch while the next one is trained (default on a GPU)')
-    .option('--no-overlap-evaluation', 'evaluate each epoch before the next one is trained (default on a CPU)')
-    .option('--batch <n>', 'images in a step (default: 8)', integer(1))
-    .addOption(
-      new Option('--optimizer <name>', 'SGD or AdamW (default: AdamW)').argParser((name) =>
-        oneOf(['SGD', 'AdamW'])(name).toLowerCase(),
-      ),
-    )
-    .option('--augmentation <name|file>', `${augmentationHelp} (default: none)`)
-    .option('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`)
-    .option('--resume', 'go on with the run in --out-dir, or with the newest one')
-    .option('--seed <n>', 'of weights, order and flips (default: 42)', integer(0))
-    .option('--json', 'print one JSON object a line instead of text')
+  addRequired(command, '--config <yaml>', 'the data set file');
+  const own = (flags: string, help: string) => addOwn(command, 'Run', new Option(flags, help));
+  own('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`);
+  own('--resume', 'go on with the run in --out-dir, or with the newest one');
+  const settings = new Option(
+    '--settings <file>',
+    `options in YAML, as each run writes its own into ${SETTINGS}; flags override them`,
+  );
+  addOwn(command, 'Run', settings.conflicts('resume'));
+  own('--json', 'print one JSON object a line instead of text');
+  addOptions(addModelOptions(command), trainingTable);
+  return addOptions(command, computeTable)
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Finishing the step and saving', (signal) => train(flags, signal)));
 }
 
 async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const outDir = await chooseOutDir(flags);
-  const model = await modelOptions(flags);
+  const { resume = false } = flags;
+  const settings = flags.settings === undefined ? { detector: {}, training: {} } : await readSettings(flags.settings);
+  const model = { ...settings.detector, ...(await modelOptions(flags)) };
   const config = await loadDatasetConfig(flags.config);
   const { classes } = config;
-  const options = await runOptions(flags);
-  const subject = { preset: model.preset ?? defaultPreset, pretrained: flags.weights !== undefined };
-  resolveRun({ ...options, resume: flags.resume ?? false }, subject); // what is wrong is told before an image is read
+  const given = await runOptions(flags);
+  const options = { ...settings.training, ...given, ...mergedLoss(settings.training.loss, given.loss) };
+  resolveRun({ ...options, resume }, subjectOf(model)); // what is wrong is told before an image is read
 
-  const own = { ...pick(config.defaultBoxes, 'defaultBoxes'), ...pick(flags.seed, 'seed') };
-  const create = () => Detector.create({ ...model, classes, ...computeOptions(flags), ...own });
-  const asTrained = { asTrained: true, ...computeOptions(flags), ...trustTorchScript(flags) };
-  const load = () => Detector.load(join(outDir, 'last'), asTrained);
+  const boxes = config.defaultBoxes && { defaultBoxes: config.defaultBoxes };
+  const compute = givenOptions({ ...computeTable, seed: createTable.seed }, flags);
+  const create = () => Detector.create({ ...model, ...compute, ...boxes, classes });
+  const load = () => Detector.load(join(outDir, 'last'), { asTrained: true, ...givenOptions(loadTable, flags) });
   const detector = await (flags.resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();
   try {
     if (flags.resume) checkSameModel(model, detector.config);
     const train = await openDataset('training', { ...config.train, classes, signal });
     const valid = await openDataset('validation', { ...config.valid, classes, signal });
-    const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume: flags.resume ?? false });
+    const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume });
     const onStart = async ({ options }: StartEvent) => {
       const summary = await detector.summary({ fineTune: options.fineTune });
       const origin = describeOrigin(flags, outDir, model.backbone);
@@ -126,9 +108,23 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** A flag for one of the losses leaves the other as the settings have it. */
+function mergedLoss(...losses: Settings['training']['loss'][]): Pick<Settings['training'], 'loss'> {
+  const loss = Object.assign({}, ...losses);
+  return Object.keys(loss).length === 0 ? {} : { loss };
+}
+
+/** What is known of the model before it is there. @throws {TypeError|RangeError} for a model that cannot be */
+function subjectOf({ preset, head, scores, weights }: ModelOptions): RunSubject {
+  const choices = { ...(head && { head }), ...(scores && { scores }) };
+  const model = presetConfig(preset ?? defaultPreset, 'torchscript', { width: 640, height: 640 }, choices);
+  return { preset: model.preset, pretrained: weights !== undefined && weights !== null, model };
+}
+
 function describeOrigin({ resume }: Flags, outDir: string, backbone: ModelOptions['backbone']): string {
   if (resume) return `Going on with ${join(outDir, 'last')}`;
-  if (typeof backbone === 'object') return `Backbone: the TorchScript file ${backbone.torchscript}`;
+  if (backbone !== null && typeof backbone === 'object')
+    return `Backbone: the TorchScript file ${backbone.torchscript}`;
   return 'No pretrained weights path given. Loading with random weights.';
 }
 
@@ -143,26 +139,9 @@ async function chooseOutDir({ outDir, resume }: Flags): Promise<string> {
   return outDir;
 }
 
-type RunFlags = Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'>;
-
 /** The flags that were given, under the names of the library: it has the defaults, or a resumed run its own options. */
-async function runOptions(flags: Flags): Promise<RunFlags> {
-  return {
-    ...pick(flags.lr, 'learningRate'),
-    ...pick(flags.fineTune, 'fineTune'),
-    ...pick(flags.epochs, 'epochs'),
-    ...pick(flags.schedulerEpochs, 'milestones'),
-    ...pick(flags.workers, 'workers'),
-    ...pick(flags.overlapEvaluation, 'overlapEvaluation'),
-    ...pick(flags.batch, 'batchSize'),
-    ...pick(flags.optimizer, 'optimizer'),
-    ...pick(flags.augmentation === undefined ? undefined : await readAugmentation(flags.augmentation), 'augmentation'),
-    ...pick(flags.seed, 'seed'),
-    ...optimisationOptions(flags),
-  };
-}
-
-/** `{ [name]: value }`, or nothing where there is no value. */
-function pick<K extends string, T>(value: T | undefined, name: K): { [key in K]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [key in K]: T });
+async function runOptions(flags: Flags): Promise<Settings['training']> {
+  const { augmentation, ...given } = givenOptions(trainingTable, flags);
+  if (augmentation === undefined) return given;
+  return { ...given, augmentation: augmentation === null ? null : await readAugmentation(augmentation as string) };
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { VideoOptions, VideoSummary } from '../../video/options.ts';
+import { Command, Option } from 'commander';
+import { type VideoOptions, type VideoSummary, videoTable } from '../../video/options.ts';
 import type { VideoInfo } from '../../video/probe.ts';
 import { Interrupted, interruptible } from '../interruption.ts';
-import { fraction, integer, positiveNumber } from '../options/option-values.ts';
+import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { checkOutFile } from '../options/out-file.ts';
 import {
   addTrainedDetectorOptions,
@@ -18,19 +18,8 @@ interface Flags extends TrainedDetectorFlags {
   input: string;
   output?: string;
   force?: true;
-  threshold: number;
-  maxDetections: number;
-  batch: number;
-  track?: true;
-  smooth?: number;
-  format?: string;
-  ffmpeg?: string;
-  stallTimeout: number;
   json?: true;
 }
-
-/** `--smooth` without a number. */
-const SMOOTH = 0.5;
 
 const examples = `
 Examples:
@@ -45,26 +34,17 @@ that there is no time for are left out. FPS is that of resize, model and NMS, an
 
 /** `dinov3-det video`: boxes on a video, a stream or a camera. */
 export function videoCommand(): Command {
-  return addTrainedDetectorOptions(new Command('video').description('find objects in a video, and draw their boxes'))
-    .requiredOption('--input <source>', 'a video file, a URL (http, rtsp and others), or a camera')
-    .option('--output <file>', 'write the video with its boxes: mp4, m4v, mov, mkv or webm')
-    .option('--force', 'replace the output file if it is there')
-    .option('--config <yaml>', 'with --weights: the data set file, for its classes')
-    .addOption(new Option('--threshold <score>', 'show detections above this').argParser(fraction).default(0.15))
-    .addOption(new Option('--max-detections <n>', 'of one frame').argParser(integer(1)).default(200))
-    .addOption(new Option('--batch <n>', 'frames that go through the model together').argParser(integer(1)).default(4))
-    .option('--track', 'give each object a number that it keeps')
-    .addOption(
-      new Option('--smooth [share]', "against flicker: the past's share in boxes and scores, 0 to 0.99")
-        .argParser(share)
-        .preset(String(SMOOTH)),
-    )
-    .option('--format <name>', "of a camera: ffmpeg's name for the kind of input (v4l2, avfoundation, dshow)")
-    .option('--ffmpeg <path>', 'the ffmpeg program (default: DINOV3_DET_FFMPEG, or that on PATH)')
-    .addOption(
-      new Option('--stall-timeout <s>', 'give up when nothing comes for so long').argParser(positiveNumber).default(30),
-    )
-    .option('--json', 'print an object for each frame, a line each, and one for the result, instead of text')
+  const command = new Command('video').description('find objects in a video, and draw their boxes');
+  addRequired(command, '--input <source>', 'a video file, a URL (http, rtsp and others), or a camera');
+  addTrainedDetectorOptions(command);
+  addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
+  addOptions(command, videoTable);
+  addOwn(command, 'Output', new Option('--force', 'replace the output file if it is there'));
+  return addOwn(
+    command,
+    'Output',
+    new Option('--json', 'print an object for each frame and one for the result, a line each'),
+  )
     .addHelpText('after', examples)
     .action((flags: Flags) =>
       interruptible(flags.output ? 'Finishing the output file' : 'Stopping', (stop) => video(flags, stop)),
@@ -79,7 +59,7 @@ async function video(flags: Flags, stop: AbortSignal): Promise<void> {
   const display = flags.json ? jsonDisplay() : textDisplay(output);
   let [frames, timestamp] = [0, 0];
   try {
-    const options = { ...videoOptions(flags), ...display.hooks, onWarning, stop };
+    const options = { ...givenOptions(videoTable, flags), ...display.hooks, onWarning, stop };
     for await (const frame of detector.detectVideo(input, options)) {
       frames++;
       timestamp = frame.timestamp;
@@ -97,21 +77,6 @@ async function video(flags: Flags, stop: AbortSignal): Promise<void> {
 async function checkOutput(output: string, input: string, { force }: Flags): Promise<void> {
   if (resolve(output) === resolve(input)) throw new UsageError(`--output: ${output} is the input. Name another file`);
   await checkOutFile('--output', output, force ?? false);
-}
-
-function videoOptions(flags: Flags): VideoOptions {
-  const { output, format, ffmpeg, smooth } = flags;
-  return {
-    scoreThreshold: flags.threshold,
-    maxDetections: flags.maxDetections,
-    batchSize: flags.batch,
-    track: flags.track ?? false,
-    stallSeconds: flags.stallTimeout,
-    ...(smooth !== undefined && { smooth }),
-    ...(output !== undefined && { output }),
-    ...(format !== undefined && { format }),
-    ...(ffmpeg !== undefined && { ffmpeg }),
-  };
 }
 
 /** How a run is shown to the one who started it. */
@@ -188,12 +153,6 @@ function clock(seconds: number): string {
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const parts = hours > 0 ? [hours, String(minutes).padStart(2, '0')] : [minutes];
   return [...parts, String(whole % 60).padStart(2, '0')].join(':');
-}
-
-function share(text: string): number {
-  const value = fraction(text);
-  if (value <= 0.99) return value;
-  throw new InvalidArgumentError('Expected a number from 0 to 0.99.');
 }
 
 function onWarning(message: string): void {

@@ -1,131 +1,77 @@
 import { stat } from 'node:fs/promises';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { suggestion } from '../../base/check.ts';
 import { messageOf } from '../../base/errors.ts';
-import type { DetectorOptions, LoadOptions } from '../../detector/detector-options.ts';
+import { type Given, pick } from '../../base/option.ts';
+import { kebabCase } from '../../base/option-words.ts';
+import { createTable, type DetectorOptions } from '../../detector/detector-options.ts';
 import {
   type BackboneName,
   backboneNames,
   checkImageSize,
+  checkPreset,
   type DetectorConfig,
-  type PresetName,
-  presetNames,
 } from '../../model/config.ts';
-import { type HeadName, headNames } from '../../model/detection-head.ts';
-import { type Fusion, fusionNames } from '../../model/feature-pyramid.ts';
-import {
-  type AssignerName,
-  assignerNames,
-  type BoxLossName,
-  boxLossNames,
-  type ClassLossName,
-  checkLoss,
-  classLossNames,
-} from '../../model/loss-options.ts';
-import { type NmsName, nmsNames } from '../../model/postprocess-options.ts';
+import { type ClassLossName, lossTable, scoresOfLoss } from '../../model/loss-options.ts';
+import { scoresOf } from '../../model/scores.ts';
 import { UsageError } from '../usage-error.ts';
-import { integers, oneOf } from './option-values.ts';
+import { addOptions, addOwn, givenOptions } from './option-flags.ts';
 import { findWeights } from './weights-file.ts';
 
-/** What the options of the model parse to. */
-export interface ModelFlags {
-  weights?: string;
+/** The options of a model that a checkpoint has an answer to. */
+const ownTable = pick(createTable, [
+  ...(['weights', 'preset', 'backbone', 'imageSize', 'head', 'features', 'fusion', 'scores', 'nms'] as const),
+]);
+const modelTable = { ...ownTable, ...pick(createTable, ['trustTorchScript']) };
+
+/** What the flags of a model parse to. */
+export interface ModelFlags extends Omit<Given<typeof modelTable>, 'imageSize' | 'backbone'> {
   modelName?: string;
   backbone?: string;
-  imgsz?: number[];
-  preset?: PresetName;
-  head?: HeadName;
-  fusion?: Fusion;
-  classificationLoss?: ClassLossName;
-  boxLoss?: BoxLossName;
-  backgroundNegatives?: boolean;
-  assigner?: AssignerName;
-  nms?: NmsName;
-  trustTorchscript?: true;
+  imageSize?: number[];
+  /** The class loss, which says what scores mean. */
+  lossClassification?: ClassLossName;
 }
 
-type ShapeOptions = Pick<DetectorOptions, 'preset' | 'head' | 'fusion' | 'loss' | 'assigner' | 'nms'>;
-export type ModelOptions = ShapeOptions &
-  Pick<DetectorOptions, 'backbone' | 'imageSize' | 'weights' | 'trustTorchScript'>;
+export type ModelOptions = Pick<DetectorOptions, keyof typeof modelTable>;
 
-/** Those that a checkpoint has an answer to. */
-export const modelFlagNames = [
-  ...['weights', 'modelName', 'backbone', 'imgsz', 'preset', 'head', 'fusion'],
-  ...['classificationLoss', 'nms'],
-];
+/** The flags that a checkpoint has an answer to. */
+export const modelFlagNames = [...Object.keys(ownTable), 'modelName', 'lossClassification'];
 
 /** The article's names, as the DINOv3 repository has them. */
 const modelNames = backboneNames.filter((name) => name !== 'convnext_test').map((name) => `dinov3_${name}`);
 
-/** What the presets are, for every command that has them. */
-export const presetHelp =
-  'best: a feature pyramid, for objects of every size; article: one feature map, trained as the article does';
-
 /** Adds the options that choose a model, the article's among them. */
-export function addModelOptions(command: Command): Command {
-  return command
-    .option(
-      '--weight, --weights <file>',
-      'weights (.pth or safetensors), or a TorchScript file that is the backbone; a bare name is looked up in the folder DINOv3_WEIGHTS',
-    )
-    .addOption(
-      new Option('--model-name <name>', `the article's name of the backbone: ${modelNames.join(', ')}`).argParser(
-        oneOf(modelNames),
-      ),
-    )
-    .addOption(
-      new Option(
-        '--backbone <name|file>',
-        `${backboneNames.join(', ')}, or a TorchScript file (default: convnext_tiny)`,
-      ).conflicts('modelName'),
-    )
-    .option('--imgsz <size...>', 'width and height that images are resized to (default: 640 640)', integers(1))
-    .addOption(new Option('--preset <name>', `${presetHelp} (default: best)`).choices(presetNames))
-    .addOption(
-      new Option(
-        '--fusion <name>',
-        'of a feature pyramid (--preset best): fpn adds a path from the top down (default: none)',
-      ).choices(fusionNames),
-    )
-    .addOption(
-      new Option('--head <name>', "the detection head; retinanet: torchvision's RetinaNet (default: ssd)").choices(
-        headNames,
-      ),
-    )
-    .addOption(
-      new Option(
-        '--classification-loss <name>',
-        'hard-negative: softmax; focal: a sigmoid for each class (default: that of the head)',
-      ).choices(classLossNames),
-    )
-    .addOption(new Option('--nms <name>', 'how overlapping boxes become one (default: plain)').choices(nmsNames))
-    .option(
-      '--trust-torchscript',
-      'load a TorchScript file without looking into it: it is a program, and can write files while it is loaded',
-    );
+export function addModelOptions<C extends Command>(command: C): C {
+  const { group } = createTable.backbone;
+  const article = new Option('--model-name <name>', `the article's name of the backbone: ${modelNames.join(', ')}`);
+  addOptions(command, modelTable);
+  addOwn(command, group ?? '', article.argParser(modelName).conflicts('backbone'));
+  // The class loss says what scores mean: a flag of every command once.
+  addOptions(command, {
+    loss: { ...createTable.loss, kind: { ...createTable.loss.kind, fields: pick(lossTable, ['classification']) } },
+  });
+  return command;
 }
 
-/** Adds those that training alone has a use for. */
-export function addLossOptions(command: Command): Command {
-  return command
-    .addOption(new Option('--box-loss <name>', 'default: smooth-l1, with --head retinanet l1').choices(boxLossNames))
-    .option('--background-negatives', 'learn from images without objects (default, but for the preset article)')
-    .option('--no-background-negatives', 'learn nothing from them, with --classification-loss hard-negative')
-    .addOption(
-      new Option('--assigner <name>', 'what finds the default boxes of an object (default: that of the head)').choices(
-        assignerNames,
-      ),
-    );
+function modelName(text: string): string {
+  const chosen = modelNames.find((name) => name === text.toLowerCase());
+  if (chosen !== undefined) return chosen;
+  throw new InvalidArgumentError(`Expected one of ${modelNames.join(', ')}${suggestion(text, modelNames) || '.'}`);
 }
 
 /** What the flags say about the model. @throws UsageError, or DetectorError for the weights file */
 export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
-  const { imgsz, weights } = flags;
-  const size = imgsz === undefined ? {} : { imageSize: imageSize(imgsz) };
+  const { weights: _, backbone: __, imageSize: size, ...own } = givenOptions(modelTable, flags);
   const backbone = await backboneOf(flags);
-  const trust = trustTorchScript(flags);
-  const options = { ...shapeOptions(flags), ...size, ...(backbone && { backbone }), ...trust };
-  if (weights === undefined) return options;
+  const options: ModelOptions = {
+    ...own,
+    ...scoresOfFlags(flags),
+    ...(size !== undefined && { imageSize: size === null ? null : imageSize(size as number[]) }),
+    ...(backbone && { backbone }),
+  };
+  const { weights } = flags;
+  if (weights === undefined || weights === null) return options;
   const { path, kind } = await findWeights(weights);
   if (kind !== 'torchscript') {
     if (typeof backbone === 'object') throw new UsageError('--weights: a TorchScript backbone has its weights in it');
@@ -136,31 +82,14 @@ export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
   return { ...options, backbone: { torchscript: path } };
 }
 
-/** The option of `Detector.create` and `Detector.load`, when the flag is given. */
-export function trustTorchScript({ trustTorchscript }: ModelFlags): Pick<LoadOptions, 'trustTorchScript'> {
-  return trustTorchscript ? { trustTorchScript: true } : {};
-}
-
-function shapeOptions(flags: ModelFlags): ShapeOptions {
-  const { preset, head, fusion, assigner, nms, classificationLoss, boxLoss, backgroundNegatives } = flags;
-  const loss = {
-    ...(classificationLoss && { classification: classificationLoss }),
-    ...(boxLoss && { box: boxLoss }),
-    ...(backgroundNegatives !== undefined && { backgroundNegatives }),
-  };
-  return {
-    ...(preset && { preset }),
-    ...(head && { head }),
-    ...(fusion && { fusion }),
-    ...(assigner && { assigner }),
-    ...(nms && { nms }),
-    ...(Object.keys(loss).length > 0 && { loss }),
-  };
+/** Scores are what the class loss makes them, where they are not said. */
+function scoresOfFlags({ scores, lossClassification: loss }: ModelFlags): Pick<ModelOptions, 'scores'> {
+  return loss === undefined || scores !== undefined ? {} : { scores: scoresOfLoss(loss) };
 }
 
 /** Refuses flags that contradict the model of a run that goes on. */
 export function checkSameModel(options: ModelOptions, config: DetectorConfig): void {
-  const { imageSize: size = config.imageSize, backbone = config.backbone, loss = {} } = options;
+  const { imageSize: size, backbone } = { ...config, ...withoutNull(options) };
   const shown = ({ width, height }: { width: number; height: number }) => `${width} ${height}`;
   if (shown(size) !== shown(config.imageSize)) {
     throw new UsageError(`--imgsz ${shown(size)}: the run to resume has ${shown(config.imageSize)}`);
@@ -168,26 +97,24 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
   if (name !== config.backbone)
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
-  const { head = 'ssd', fusion = 'none', assigner = 'ssd', postprocess, loss: own = checkLoss('loss', {}) } = config;
-  const rows: [flag: string, what: string, given: string | boolean | undefined, found: string | boolean][] = [
-    ['--preset', 'preset', options.preset, config.preset],
-    ['--head', 'head', options.head, head],
-    ['--fusion', 'fusion', options.fusion, fusion],
-    ['--classification-loss', 'classification loss', loss.classification, own.classification],
-    ['--box-loss', 'box loss', loss.box, own.box],
-    ['--background-negatives', 'background negatives', loss.backgroundNegatives, own.backgroundNegatives],
-    ['--assigner', 'assigner', options.assigner, assigner],
-    ['--nms', 'NMS', options.nms, postprocess.nms ?? 'plain'],
-  ];
-  for (const [flag, what, given, found] of rows) {
-    if (given === undefined || given === found) continue;
-    if (given === true) throw new UsageError(`${flag}: the run to resume has no ${what}`);
-    if (given === false) throw new UsageError(`${flag.replace('--', '--no-')}: the run to resume has ${what}`);
-    throw new UsageError(`${flag} ${given}: the run to resume has the ${what} ${found}`);
+  const { preset, head = 'ssd', features = 'last', fusion = 'none', postprocess } = config;
+  const found = { preset, head, features, fusion, scores: scoresOf(config), nms: postprocess.nms ?? 'plain' };
+  for (const [key, value] of Object.entries(found)) {
+    const given = options[key as keyof typeof found] ?? value;
+    if ((key === 'preset' ? checkPreset('preset', given) : given) === value) continue;
+    throw new UsageError(
+      `--${kebabCase(key)} ${given}: the run to resume has the ${key === 'nms' ? 'NMS' : key} ${value}`,
+    );
   }
 }
 
-/** Width and height of `--imgsz`. @throws UsageError */
+function withoutNull<T extends object>(options: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== null && value !== undefined),
+  ) as never;
+}
+
+/** Width and height of `--image-size`. @throws UsageError */
 export function imageSize(imgsz: number[]): { width: number; height: number } {
   const [width, height, ...more] = imgsz;
   if (width === undefined || height === undefined || more.length > 0) {
@@ -200,7 +127,7 @@ export function imageSize(imgsz: number[]): { width: number; height: number } {
   }
 }
 
-async function backboneOf({ backbone, modelName }: ModelFlags): Promise<DetectorOptions['backbone']> {
+async function backboneOf({ backbone, modelName }: ModelFlags): Promise<ModelOptions['backbone']> {
   const name = backbone ?? modelName?.replace(/^dinov3_/, '');
   if (name === undefined || isBackboneName(name)) return name;
   const looksLikeFile = /[\\/.]/.test(name) || (await stat(name).catch(() => undefined)) !== undefined;

@@ -1,24 +1,26 @@
 import { type Command, Option } from 'commander';
 import { DetectorError } from '../../base/errors.ts';
 import { loadDatasetConfig } from '../../data/dataset-config.ts';
+import { computeTable } from '../../detector/compute-options.ts';
 import { Detector } from '../../detector/detector.ts';
+import { loadTable } from '../../detector/detector-options.ts';
 import { UsageError } from '../usage-error.ts';
-import { addComputeOptions, type ComputeFlags, computeOptions } from './compute-flags.ts';
-import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions, trustTorchScript } from './model-options.ts';
+import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions } from './model-options.ts';
+import { addOptions, addOwn, givenOptions } from './option-flags.ts';
 
-export interface TrainedDetectorFlags extends ModelFlags, ComputeFlags {
+export interface TrainedDetectorFlags extends ModelFlags {
   checkpoint?: string;
   config?: string;
 }
 
 /** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
-export function addTrainedDetectorOptions(command: Command): Command {
+export function addTrainedDetectorOptions<C extends Command>(command: C): C {
   const checkpoint = new Option(
     '--checkpoint <dir>',
     'the directory of a checkpoint, for example runs/train/best; or else --weights, with --config and the options of its model',
   );
-  command.addOption(checkpoint.conflicts(modelFlagNames));
-  return addComputeOptions(addModelOptions(command));
+  addOwn(command, 'Detector', checkpoint.conflicts(modelFlagNames));
+  return addOptions(addModelOptions(command), computeTable);
 }
 
 /** Refuses flags that name no detector, before anything is read. @throws UsageError */
@@ -36,8 +38,8 @@ export function checkTrainedDetectorFlags({ checkpoint, config, weights }: Train
 export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
   checkTrainedDetectorFlags(flags);
   const { checkpoint, config = '', weights } = flags;
-  const compute = computeOptions(flags);
-  if (checkpoint !== undefined) return await Detector.load(checkpoint, { ...compute, ...trustTorchScript(flags) });
+  if (checkpoint !== undefined) return await Detector.load(checkpoint, givenOptions(loadTable, flags));
+  const compute = givenOptions(computeTable, flags);
   const options = await modelOptions(flags);
   const { classes, defaultBoxes } = await loadDatasetConfig(config);
   const detector = await Detector.create({ ...options, classes, ...compute, ...(defaultBoxes && { defaultBoxes }) });

@@ -1,41 +1,67 @@
+import { integer, list, number } from '../../base/kinds.ts';
+import { type Given, option, type Resolved } from '../../base/option.ts';
 import type { Draw } from '../../base/random.ts';
 import type { Rectangle } from '../../binding.ts';
 import type { Box } from '../../boxes/box.ts';
 import { clipBox, crop, hasCentreOf, type View, within } from './view.ts';
 
-/** A random crop that keeps objects in view, as torchvision's RandomIoUCrop. */
-export interface IouCrop {
+/** The options of torchvision's RandomIoUCrop. */
+export const iouCropTable = {
   /**
-   * The smallest side of the crop over that of the image; each side is drawn alone.
+   * The shortest side of the crop over that of the image, drawn for each side alone.
    * @default 0.3
    */
-  minScale: number;
+  minScale: option(number({ min: 0.01, max: 1 }), {
+    default: 0.3,
+    help: 'shortest side of the crop over that of the image',
+  }),
   /**
-   * The largest side of the crop over that of the image.
+   * The longest side of the crop over that of the image.
    * @default 1
    */
-  maxScale: number;
+  maxScale: option(number({ min: 0.01, max: 1 }), {
+    default: 1,
+    help: 'longest side of the crop over that of the image',
+  }),
   /**
-   * The smallest width over height of the crop, in pixels.
+   * The least width over height of the crop, in pixels.
    * @default 0.5
    */
-  minAspectRatio: number;
+  minAspectRatio: option(number({ min: 0.01, max: 100 }), {
+    default: 0.5,
+    help: 'least width over height of the crop',
+  }),
   /**
    * The largest width over height of the crop, in pixels.
    * @default 2
    */
-  maxAspectRatio: number;
+  maxAspectRatio: option(number({ min: 0.01, max: 100 }), {
+    default: 2,
+    help: 'largest width over height of the crop',
+  }),
   /**
-   * The least IoU of the crop with the object that fits it best. One of the list is drawn, and 1 stands for no crop at all.
-   * @default 0, 0.1, 0.3, 0.5, 0.7, 0.9, 1
+   * The least IoU of the crop with the object that fits it best; one is drawn, and 1 stands for no crop at all.
+   * @default [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]
    */
-  samplerOptions: readonly number[];
+  samplerOptions: option(list(number({ max: 1 }), { min: 1, max: 100, of: 'numbers from 0 to 1' }), {
+    default: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1],
+    help: 'least IoU of the crop with an object, of which one is drawn',
+  }),
   /**
-   * Crops that are tried for an option before another one is drawn.
+   * The number of crops that are tried for an option before another one is drawn.
    * @default 40
    */
-  trials: number;
-}
+  trials: option(integer({ min: 1, max: 1000 }), {
+    default: 40,
+    help: 'crops that are tried before another IoU is drawn',
+  }),
+};
+
+/** Torchvision's RandomIoUCrop, with defaults. */
+export interface IouCropOptions extends Given<typeof iouCropTable> {}
+
+/** Torchvision's RandomIoUCrop, with all its options. */
+export interface IouCrop extends Resolved<typeof iouCropTable> {}
 
 /** torchvision draws options until one can be met, for ever if none can be. With option 1 among the usual ones, 50 are as good. */
 const MAX_OPTIONS = 50;

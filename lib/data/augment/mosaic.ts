@@ -1,21 +1,29 @@
+import { type Given, option, type Resolved } from '../../base/option.ts';
 import type { Draw } from '../../base/random.ts';
 import type { Rectangle } from '../../binding.ts';
 import type { Size } from '../../boxes/box.ts';
+import { probability, range } from './kinds.ts';
 import { crop, type View, within } from './view.ts';
 
-/** Four images that make up one, with the objects of all. */
-export interface Mosaic {
+/** The options of a mosaic of four images. */
+export const mosaicTable = {
   /**
-   * The probability, 0 to 1.
+   * The probability.
    * @default 0.5
    */
-  p: number;
+  p: option(probability(), { default: 0.5, help: 'probability' }),
   /**
-   * Where the four images meet, as a share of the sides of the result.
-   * @default 0.25 to 0.75
+   * Where the four images meet, over the sides of the result.
+   * @default [0.25, 0.75]
    */
-  centerRange: readonly [number, number];
-}
+  centerRange: option(range(0, 1), { default: [0.25, 0.75], help: 'where the four images meet, over the sides' }),
+};
+
+/** A mosaic of four images, with defaults. */
+export interface MosaicOptions extends Given<typeof mosaicTable> {}
+
+/** A mosaic of four images, with all its options. */
+export interface Mosaic extends Resolved<typeof mosaicTable> {}
 
 /** Four areas of whole pixels that make up an image of `size`: left and right above, left and right below. */
 export function mosaicAreas({ width, height }: Size, { centerRange }: Mosaic, draw: Draw): Rectangle[] {

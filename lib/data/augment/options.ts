@@ -1,27 +1,47 @@
-import { checkInteger, checkKeys, checkNumber, checkOneOf, wrongArgument } from '../../base/check.ts';
-import type { IouCrop } from './iou-crop.ts';
-import type { Mixup } from './mixup.ts';
-import type { Mosaic } from './mosaic.ts';
-import type { PhotometricDistort } from './photometric-distort.ts';
-import type { ScaleJitter } from './scale-jitter.ts';
-import type { ZoomOut } from './zoom-out.ts';
+import { checkOneOf, wrongArgument } from '../../base/check.ts';
+import { number, object, tableSchema } from '../../base/kinds.ts';
+import { type Given, option, type Resolved, resolve } from '../../base/option.ts';
+import { type IouCrop, type IouCropOptions, iouCropTable } from './iou-crop.ts';
+import { type Mixup, type MixupOptions, mixupTable } from './mixup.ts';
+import { type Mosaic, type MosaicOptions, mosaicTable } from './mosaic.ts';
+import {
+  type PhotometricDistort,
+  type PhotometricDistortOptions,
+  photometricDistortTable,
+} from './photometric-distort.ts';
+import { type ScaleJitter, type ScaleJitterOptions, scaleJitterTable } from './scale-jitter.ts';
+import { type ZoomOut, type ZoomOutOptions, zoomOutTable } from './zoom-out.ts';
 
 /** The transforms of training images, in the order in which they are applied; one that is left out is not applied. */
-export interface Augmentation {
-  photometricDistort?: PhotometricDistort;
-  zoomOut?: ZoomOut;
-  scaleJitter?: ScaleJitter;
-  iouCrop?: IouCrop;
-  mosaic?: Mosaic;
-  mixup?: Mixup;
-  /** Share of the epochs, at the end, that show the images as they are, but for flips. Default 0.1. */
-  offForLast: number;
-}
+export const augmentationTable = {
+  /** Changes brightness, contrast, saturation and hue at random, as torchvision's RandomPhotometricDistort. */
+  photometricDistort: option(object<PhotometricDistortOptions, PhotometricDistort>(photometricDistortTable), {
+    help: 'brightness, contrast, saturation and hue',
+  }),
+  /** Puts the image on a larger canvas, as torchvision's RandomZoomOut. */
+  zoomOut: option(object<ZoomOutOptions, ZoomOut>(zoomOutTable), { help: 'the image on a larger canvas' }),
+  /** Enlarges a part of the image, or makes the image smaller. */
+  scaleJitter: option(object<ScaleJitterOptions, ScaleJitter>(scaleJitterTable), {
+    help: 'a part of the image larger, or all of it smaller',
+  }),
+  /** Cuts out a part that overlaps an object by a drawn IoU, as torchvision's RandomIoUCrop. */
+  iouCrop: option(object<IouCropOptions, IouCrop>(iouCropTable), { help: 'a part that overlaps an object' }),
+  /** Puts four images together. */
+  mosaic: option(object<MosaicOptions, Mosaic>(mosaicTable), { help: 'four images in one' }),
+  /** Lays a second image over the image, with its objects. */
+  mixup: option(object<MixupOptions, Mixup>(mixupTable), { help: 'a second image over the first' }),
+  /**
+   * The share of the epochs, at the end, that show the images as they are, but for flips.
+   * @default 0.1
+   */
+  offForLast: option(number({ max: 1 }), { default: 0.1, help: 'share of the epochs, at the end, without transforms' }),
+};
+
+/** The transforms of training images, complete; one that is left out is not applied. */
+export interface Augmentation extends Resolved<typeof augmentationTable> {}
 
 /** `Augmentation` with defaults, which are torchvision's where it has the transform: `{ zoomOut: {} }` is RandomZoomOut() alone. */
-export type AugmentationOptions = {
-  [Key in keyof Augmentation]?: Augmentation[Key] extends number ? number : Partial<NonNullable<Augmentation[Key]>>;
-};
+export interface AugmentationOptions extends Given<typeof augmentationTable> {}
 
 /** What torchvision trains its SSD with (references/detection, preset "ssd"). Flips are an option of the Trainer. */
 export const ssdAugmentation: AugmentationOptions = { photometricDistort: {}, zoomOut: {}, iouCrop: {} };
@@ -30,62 +50,8 @@ export const ssdAugmentation: AugmentationOptions = { photometricDistort: {}, zo
 export const augmentationNames = ['none', 'ssd'] as const;
 export type AugmentationName = (typeof augmentationNames)[number];
 
-type Fields = Record<string, unknown>;
-type Range = readonly [number, number];
-
-const FACTORS = { min: 0, max: 100 };
-
-const transforms = {
-  photometricDistort: (name: string, value: unknown): PhotometricDistort => {
-    const fields = checkKeys(name, value, ['p', 'brightness', 'contrast', 'saturation', 'hue']);
-    return {
-      p: checkProbability(name, fields, 0.5),
-      brightness: checkRange(name, fields, 'brightness', [0.875, 1.125], FACTORS),
-      contrast: checkRange(name, fields, 'contrast', [0.5, 1.5], FACTORS),
-      saturation: checkRange(name, fields, 'saturation', [0.5, 1.5], FACTORS),
-      hue: checkRange(name, fields, 'hue', [-0.05, 0.05], { min: -0.5, max: 0.5 }),
-    };
-  },
-  zoomOut: (name: string, value: unknown): ZoomOut => {
-    const fields = checkKeys(name, value, ['p', 'sideRange']);
-    return {
-      p: checkProbability(name, fields, 0.5),
-      sideRange: checkRange(name, fields, 'sideRange', [1, 4], { min: 1, max: 100 }),
-    };
-  },
-  scaleJitter: (name: string, value: unknown): ScaleJitter => {
-    const fields = checkKeys(name, value, ['p', 'scaleRange']);
-    return {
-      p: checkProbability(name, fields, 1),
-      scaleRange: checkRange(name, fields, 'scaleRange', [0.1, 2], { min: 0.01, max: 100 }),
-    };
-  },
-  iouCrop: (name: string, value: unknown): IouCrop => {
-    const keys = ['minScale', 'maxScale', 'minAspectRatio', 'maxAspectRatio', 'samplerOptions', 'trials'];
-    const fields = checkKeys(name, value, keys);
-    const scale = checkEnds(name, fields, ['minScale', 'maxScale'], [0.3, 1], { min: 0.01, max: 1 });
-    const aspect = checkEnds(name, fields, ['minAspectRatio', 'maxAspectRatio'], [0.5, 2], { min: 0.01, max: 100 });
-    return {
-      ...{ minScale: scale[0], maxScale: scale[1], minAspectRatio: aspect[0], maxAspectRatio: aspect[1] },
-      samplerOptions: checkSamplerOptions(`${name}.samplerOptions`, fields.samplerOptions),
-      trials: checkInteger(`${name}.trials`, fields.trials ?? 40, 1, 1000),
-    };
-  },
-  mosaic: (name: string, value: unknown): Mosaic => {
-    const fields = checkKeys(name, value, ['p', 'centerRange']);
-    return {
-      p: checkProbability(name, fields, 0.5),
-      centerRange: checkRange(name, fields, 'centerRange', [0.25, 0.75], { min: 0, max: 1 }),
-    };
-  },
-  mixup: (name: string, value: unknown): Mixup => {
-    const fields = checkKeys(name, value, ['p', 'weightRange']);
-    return {
-      p: checkProbability(name, fields, 0.5),
-      weightRange: checkRange(name, fields, 'weightRange', [0.4, 0.6], { min: 0, max: 1 }),
-    };
-  },
-};
+/** The JSON Schema of either. */
+export const augmentationSchema = { anyOf: [{ enum: augmentationNames }, tableSchema(augmentationTable)] };
 
 /**
  * A profile's name, or transforms with their options, complete; undefined for "none". Throws `TypeError` or `RangeError` naming the
@@ -96,12 +62,9 @@ export function resolveAugmentation(name: string, value: unknown): Augmentation 
     const profile = checkOneOf(name, value, augmentationNames);
     return profile === 'none' ? undefined : resolveAugmentation(name, ssdAugmentation);
   }
-  const keys = Object.keys(transforms) as (keyof typeof transforms)[];
-  const fields = checkKeys(name, value, [...keys, 'offForLast']);
-  const chosen = keys.filter((key) => fields[key] !== undefined);
-  const resolved = chosen.map((key) => [key, transforms[key](`${name}.${key}`, fields[key])]);
-  const offForLast = checkNumber(`${name}.offForLast`, fields.offForLast ?? 0.1, 0, 1);
-  return { ...Object.fromEntries(resolved), offForLast };
+  const augmentation = resolve(augmentationTable, value, { name });
+  if (augmentation.iouCrop) checkEnds(`${name}.iouCrop`, augmentation.iouCrop);
+  return augmentation;
 }
 
 /** How many of a run's epochs are augmented: the first ones. */
@@ -109,37 +72,13 @@ export function augmentedEpochs({ offForLast }: Augmentation, epochs: number): n
   return epochs - Math.round(epochs * offForLast);
 }
 
-function checkProbability(name: string, { p }: Fields, fallback: number): number {
-  return checkNumber(`${name}.p`, p ?? fallback, 0, 1);
-}
-
-interface Limits {
-  min: number;
-  max: number;
-}
-
-/** A pair [from, to]. */
-function checkRange(name: string, fields: Fields, key: string, fallback: Range, { min, max }: Limits): Range {
-  const value = fields[key] ?? fallback;
-  const expected = `a pair [from, to] of increasing numbers from ${min} to ${max}`;
-  if (!Array.isArray(value)) throw new TypeError(wrongArgument(`${name}.${key}`, expected, value));
-  const [from, to] = value.map((end, i) => checkNumber(`${name}.${key}[${i}]`, end, min, max));
-  if (value.length === 2 && from! <= to!) return [from!, to!];
-  throw new RangeError(wrongArgument(`${name}.${key}`, expected, JSON.stringify(value)));
-}
-
-/** The two ends of a range under keys of their own. */
-function checkEnds(name: string, fields: Fields, keys: [string, string], fallback: Range, limits: Limits): Range {
-  const [from, to] = keys.map((key, i) =>
-    checkNumber(`${name}.${key}`, fields[key] ?? fallback[i], limits.min, limits.max),
-  );
-  if (from! <= to!) return [from!, to!];
-  throw new RangeError(wrongArgument(`${name}.${keys[0]}`, `number <= ${keys[1]} (${to})`, from));
-}
-
-function checkSamplerOptions(name: string, value: unknown): number[] {
-  if (value === undefined) return [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1];
-  if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, 'array of numbers from 0 to 1', value));
-  checkInteger(`${name}.length`, value.length, 1, 100);
-  return value.map((option, i) => checkNumber(`${name}[${i}]`, option, 0, 1));
+/** @throws {RangeError} for a range that ends before it begins */
+function checkEnds(name: string, crop: IouCrop): void {
+  for (const [from, to] of [
+    ['minScale', 'maxScale'],
+    ['minAspectRatio', 'maxAspectRatio'],
+  ] as const) {
+    if (crop[from] <= crop[to]) continue;
+    throw new RangeError(wrongArgument(`${name}.${from}`, `number <= ${to} (${crop[to]})`, crop[from]));
+  }
 }

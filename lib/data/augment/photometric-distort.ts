@@ -1,35 +1,43 @@
+import { type Given, option, type Resolved } from '../../base/option.ts';
 import type { Draw } from '../../base/random.ts';
 import type { Photometric } from '../../binding.ts';
+import { probability, range } from './kinds.ts';
 import { within } from './view.ts';
 
-/** Random changes of brightness, contrast, saturation, hue and the order of channels, as torchvision's RandomPhotometricDistort. */
-export interface PhotometricDistort {
+/** The options of torchvision's RandomPhotometricDistort. */
+export const photometricDistortTable = {
   /**
-   * The probability of each change, 0 to 1; each is drawn alone.
+   * The probability of each operation, drawn for each alone.
    * @default 0.5
    */
-  p: number;
+  p: option(probability(), { default: 0.5, help: 'probability of each operation' }),
   /**
    * The range of the factor of brightness.
-   * @default 0.875 to 1.125
+   * @default [0.875, 1.125]
    */
-  brightness: readonly [number, number];
+  brightness: option(range(0, 100), { default: [0.875, 1.125], help: 'factors of brightness' }),
   /**
    * The range of the factor of contrast.
-   * @default 0.5 to 1.5
+   * @default [0.5, 1.5]
    */
-  contrast: readonly [number, number];
+  contrast: option(range(0, 100), { default: [0.5, 1.5], help: 'factors of contrast' }),
   /**
    * The range of the factor of saturation.
-   * @default 0.5 to 1.5
+   * @default [0.5, 1.5]
    */
-  saturation: readonly [number, number];
+  saturation: option(range(0, 100), { default: [0.5, 1.5], help: 'factors of saturation' }),
   /**
-   * The range of the shift of hue, in turns of the colour circle.
-   * @default -0.05 to 0.05
+   * The range of the change of hue, in turns of the colour circle.
+   * @default [-0.05, 0.05]
    */
-  hue: readonly [number, number];
-}
+  hue: option(range(-0.5, 0.5), { default: [-0.05, 0.05], help: 'turns of the colour circle' }),
+};
+
+/** Torchvision's RandomPhotometricDistort, with defaults. */
+export interface PhotometricDistortOptions extends Given<typeof photometricDistortTable> {}
+
+/** Torchvision's RandomPhotometricDistort, with all its options. */
+export interface PhotometricDistort extends Resolved<typeof photometricDistortTable> {}
 
 const PERMUTATIONS = [
   [0, 1, 2],

@@ -1,19 +1,27 @@
+import { type Given, option, type Resolved } from '../../base/option.ts';
 import type { Draw } from '../../base/random.ts';
+import { probability, range } from './kinds.ts';
 import { crop, type View, within } from './view.ts';
 
-/** A random change of the scale, with a crop or a border of the fill colour: torchvision's ScaleJitter and FixedSizeCrop. */
-export interface ScaleJitter {
+/** The options of torchvision's ScaleJitter. */
+export const scaleJitterTable = {
   /**
-   * The probability, 0 to 1.
+   * The probability.
    * @default 1
    */
-  p: number;
+  p: option(probability(), { default: 1, help: 'probability' }),
   /**
-   * The range of the factor by which objects become larger. Below 1 the image lies on a canvas of the fill colour.
-   * @default 0.1 to 2
+   * How much larger things become; below 1 the image lies on a canvas of the fill colour.
+   * @default [0.1, 2]
    */
-  scaleRange: readonly [number, number];
-}
+  scaleRange: option(range(0.01, 100), { default: [0.1, 2], help: 'how much larger things become' }),
+};
+
+/** Torchvision's ScaleJitter, with defaults. */
+export interface ScaleJitterOptions extends Given<typeof scaleJitterTable> {}
+
+/** Torchvision's ScaleJitter, with all its options. */
+export interface ScaleJitter extends Resolved<typeof scaleJitterTable> {}
 
 /**
  * torchvision's ScaleJitter with the FixedSizeCrop after it (large scale jitter, https://arxiv.org/abs/2012.07177): the image

@@ -1,19 +1,27 @@
+import { type Given, option, type Resolved } from '../../base/option.ts';
 import type { Draw } from '../../base/random.ts';
+import { probability, range } from './kinds.ts';
 import { type View, within } from './view.ts';
 
-/** A larger canvas of the fill colour with the image somewhere on it, as torchvision's RandomZoomOut. */
-export interface ZoomOut {
+/** The options of torchvision's RandomZoomOut. */
+export const zoomOutTable = {
   /**
-   * The probability, 0 to 1.
+   * The probability.
    * @default 0.5
    */
-  p: number;
+  p: option(probability(), { default: 0.5, help: 'probability' }),
   /**
-   * The range of the new side over the old one; it is the same for both sides.
-   * @default 1 to 4
+   * The new side over the old one, the same for both sides.
+   * @default [1, 4]
    */
-  sideRange: readonly [number, number];
-}
+  sideRange: option(range(1, 100), { default: [1, 4], help: 'new side over the old one' }),
+};
+
+/** Torchvision's RandomZoomOut, with defaults. */
+export interface ZoomOutOptions extends Given<typeof zoomOutTable> {}
+
+/** Torchvision's RandomZoomOut, with all its options. */
+export interface ZoomOut extends Resolved<typeof zoomOutTable> {}
 
 /** torchvision's RandomZoomOut (SSD's "expand"): the image somewhere on a larger canvas of the fill colour. */
 export function zoomOut(view: View, { p, sideRange }: ZoomOut, draw: Draw): View {

@@ -28,7 +28,7 @@ describe('Detector.create', () => {
     [{ backbone: 'convnext_tinny' }, 'did you mean "convnext_tiny"'],
     [{ device: 'gpu' }, '"cpu", "cuda" or "cuda:N"'],
     [{ seed: -1 }, 'seed'],
-    [{ preset: 'bets' }, 'one of article, best for preset'],
+    [{ preset: 'bets' }, 'one of article, ssd for preset'],
     [{ preset: 'article', fusion: 'fpn' }, 'a single map has none to be fused with'],
     [{ preset: 'best', fusion: 'pan' }, 'one of none, fpn for fusion'],
     [
@@ -55,14 +55,14 @@ describe('Detector.create', () => {
     expect(loaded.config.defaultBoxes).toEqual(defaultBoxes);
   });
 
-  it('keeps loss, assigner and NMS in its checkpoint', async () => {
+  it('keeps what scores mean and NMS in its checkpoint', async () => {
     const trainedOn = { loss: { classification: 'focal', box: 'ciou' }, assigner: 'atss' } as const;
     await using detector = await Detector.create({ ...small, ...trainedOn, nms: 'diou' });
     const folder = join(await temporaryFolder(), 'saved');
     await detector.save(folder);
     await using loaded = await Detector.load(folder);
     expect(loaded.config).toStrictEqual(detector.config);
-    expect(loaded.config).toMatchObject({ ...trainedOn, postprocess: { nms: 'diou' } });
+    expect(loaded.config).toMatchObject({ scores: 'sigmoid', postprocess: { nms: 'diou' } });
     const image = { data: await noise(80, 60).raw().toBuffer(), width: 80, height: 60 };
     const found = await detector.detect(image, all);
     expect(found.length).toBeGreaterThan(0);
@@ -85,7 +85,7 @@ describe('Detector.create', () => {
     await detector.save(folder);
     await using loaded = await Detector.load(folder);
     expect(loaded.config).toEqual(detector.config);
-    expect(loaded.config).toMatchObject({ preset: 'best', features: 'pyramid', ...(fusion === 'fpn' && { fusion }) });
+    expect(loaded.config).toMatchObject({ preset: 'ssd', features: 'pyramid', ...(fusion === 'fpn' && { fusion }) });
     const found = await loaded.detect(image, all);
     expect(found.length).toBeGreaterThan(0);
     expect(found).toEqual(await detector.detect(image, all));

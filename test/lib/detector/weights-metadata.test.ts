@@ -53,7 +53,7 @@ describe('a file of a detector as weights', () => {
     expect(detector.weightReport?.head).toBe(true);
     expect(detector.config).toMatchObject({
       imageSize: own.imageSize,
-      loss: { classification: 'focal', box: 'ciou' },
+      scores: 'sigmoid',
       postprocess: { nms: 'weighted' },
     });
   });
@@ -63,7 +63,7 @@ describe('a file of a detector as weights', () => {
     const others = { ...small, classes: [...classes, 'bird'], weights };
     await using fewer = await Detector.create(others);
     expect(fewer.config.fusion).toBeUndefined();
-    expect(fewer.config.loss).toMatchObject({ classification: 'hard-negative' });
+    expect(fewer.config).not.toHaveProperty('scores');
     expect(fewer.weightReport?.head).toBe(false);
     await using article = await Detector.create({ ...small, preset: 'article', weights });
     expect(article.config.features).toBeUndefined();
@@ -130,12 +130,11 @@ describe('a file of a detector as weights', () => {
 describe('describeWeights', () => {
   it('says what was chosen, and default boxes that are not the usual ones', async () => {
     await using detector = await Detector.create({ ...small, head: 'retinanet', nms: 'weighted' });
-    const loss = '{"classification":"focal","box":"l1","backgroundNegatives":false}';
     const said = describeWeights(detector);
     expect(said).toEqual({
       ...{ format: 'pt', created_by: `dinov3-det ${version}`, classes: '["__background__","cat","dog"]' },
-      ...{ image_size: '{"width":64,"height":64}', preset: 'best', backbone: 'convnext_test' },
-      ...{ head: 'retinanet', features: 'pyramid', fusion: 'fpn', loss, assigner: 'retinanet', nms: 'weighted' },
+      ...{ image_size: '{"width":64,"height":64}', preset: 'ssd', backbone: 'convnext_test' },
+      ...{ head: 'retinanet', features: 'pyramid', fusion: 'fpn', nms: 'weighted' },
     });
     const boxes = { sizes: [[8], [16], [32], [64], [128]], aspectRatios: [1] };
     await using own = await Detector.create({ ...small, head: 'retinanet', defaultBoxes: boxes });

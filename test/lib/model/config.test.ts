@@ -6,7 +6,7 @@ import {
   type ModelChoices,
   presetConfig,
   presetMaps,
-  withChoices,
+  readLearning,
 } from '../../../lib/model/config.ts';
 import type { DefaultBoxOptions } from '../../../lib/model/default-box-options.ts';
 import { golden } from '../../support/shared.ts';
@@ -36,42 +36,43 @@ describe('presetConfig', () => {
   });
 });
 
-describe('withChoices', () => {
+describe('choices beside a preset', () => {
   const config = presetConfig('article', 'convnext_tiny', size);
+  const chosen = (choices: ModelChoices) => presetConfig('article', 'convnext_tiny', size, choices);
 
   it('leaves out what is not chosen, so that it is the configuration of earlier checkpoints', () => {
-    expect(withChoices(config, {})).toStrictEqual(config);
-    expect(JSON.stringify(config)).not.toMatch(/loss|assigner|"nms"/);
+    expect(chosen({})).toStrictEqual(config);
+    expect(JSON.stringify(config)).not.toMatch(/loss|assigner|scores|"nms"/);
+    expect(chosen({ scores: 'softmax' })).toStrictEqual(config);
   });
 
-  it('puts choices instead of the own ones, the loss whole', () => {
-    const chosen = withChoices(config, { loss: { classification: 'focal' }, assigner: 'atss', nms: 'diou' });
-    expect(chosen).toStrictEqual({
+  it('keeps of a loss what it makes of scores', () => {
+    expect(chosen({ loss: { classification: 'focal' }, nms: 'diou' })).toStrictEqual({
       ...config,
-      loss: { classification: 'focal', box: 'smooth-l1', backgroundNegatives: false },
-      assigner: 'atss',
+      scores: 'sigmoid',
       postprocess: { ...config.postprocess, nms: 'diou' },
     });
+    expect(chosen({ loss: { box: 'giou' } })).toStrictEqual(config);
     expect(config.postprocess).not.toHaveProperty('nms');
   });
 
   it.each([
-    [{ loss: { box: 'l2' } }, 'loss.box'],
-    [{ assigner: 'ats' }, 'did you mean "atss"?'],
+    [{ scores: 'softmx' }, 'did you mean "softmax"?'],
     [{ nms: 'soft' }, 'one of plain, diou, weighted for nms'],
+    [{ scores: 'softmax', loss: { classification: 'focal' } }, "create the detector with scores: 'sigmoid'"],
   ])('refuses %o', (choices, word) => {
-    expect(() => withChoices(config, choices as never)).toThrow(word);
+    expect(() => chosen(choices as never)).toThrow(word);
   });
 });
 
-describe('the preset best', () => {
-  const best = presetConfig('best', 'convnext_tiny', { width: 640, height: 480 });
+describe('the preset ssd', () => {
+  const best = presetConfig('ssd', 'convnext_tiny', { width: 640, height: 480 });
 
-  it("is the article's model on a pyramid, and learns from images without objects", () => {
-    const { preset, features, defaultBoxes, loss, ...rest } = best;
-    expect(loss).toEqual({ classification: 'hard-negative', box: 'smooth-l1', backgroundNegatives: true });
+  it("is the article's model on a pyramid, under its earlier name too", () => {
+    const { preset, features, defaultBoxes, ...rest } = best;
+    expect(presetConfig('best', 'convnext_tiny', best.imageSize)).toEqual(best);
     const { preset: _, defaultBoxes: __, ...article } = presetConfig('article', 'convnext_tiny', best.imageSize);
-    expect([preset, features]).toEqual(['best', 'pyramid']);
+    expect([preset, features]).toEqual(['ssd', 'pyramid']);
     expect(rest).toEqual(article);
     expect(defaultBoxes.aspectRatios).toHaveLength(presetMaps(best).length);
     expect(checkDetectorConfig(JSON.parse(JSON.stringify(best)))).toEqual(best);
@@ -80,25 +81,16 @@ describe('the preset best', () => {
   it('leaves the article as it is stored', () => {
     const article = presetConfig('article', 'convnext_tiny', size);
     expect(Object.keys(article)).not.toContain('features');
-    expect(Object.keys(article)).not.toContain('loss');
-    const { loss, ...pyramid } = best;
-    const single = presetConfig('best', 'convnext_tiny', size, { features: 'last' });
-    expect(single).toEqual({ ...article, preset: 'best', loss });
+    const single = presetConfig('ssd', 'convnext_tiny', size, { features: 'last' });
+    expect(single).toEqual({ ...article, preset: 'ssd' });
     const raised = presetConfig('article', 'convnext_tiny', best.imageSize, { features: 'pyramid' });
-    expect(raised).toEqual({ ...pyramid, preset: 'article' });
-  });
-
-  it('keeps what is left out of a choice of losses, but for background negatives, which focal loss has no use for', () => {
-    expect(withChoices(best, { loss: { box: 'giou' } }).loss).toEqual({ ...best.loss, box: 'giou' });
-    const focal = withChoices(best, { loss: { classification: 'focal' } }).loss;
-    expect(focal).toEqual({ ...best.loss, classification: 'focal', backgroundNegatives: false });
-    expect(withChoices(best, { loss: { backgroundNegatives: false } }).loss?.backgroundNegatives).toBe(false);
+    expect(raised).toEqual({ ...best, preset: 'article' });
   });
 
   it('takes a fusion, and default boxes for its maps', () => {
     const usual = best.defaultBoxes as DefaultBoxOptions;
     const defaultBoxes = { ...usual, scales: [0.03, ...usual.scales.slice(1)] };
-    const config = presetConfig('best', 'convnext_tiny', best.imageSize, { fusion: 'fpn', defaultBoxes });
+    const config = presetConfig('ssd', 'convnext_tiny', best.imageSize, { fusion: 'fpn', defaultBoxes });
     expect(config).toEqual({ ...best, fusion: 'fpn', defaultBoxes });
     expect(checkDetectorConfig(config)).toEqual(config);
   });
@@ -110,12 +102,12 @@ describe('the preset best', () => {
     [{ features: 'last', fusion: 'fpn' }, 'a single map has none to be fused with. Set '],
     [{ defaultBoxes: one }, 'one for each map of the pyramid at 640x480, but received 1. Leave them out'],
   ])('refuses %o, also from a checkpoint', (choices, message) => {
-    expect(() => presetConfig('best', 'convnext_tiny', best.imageSize, choices)).toThrow(message);
+    expect(() => presetConfig('ssd', 'convnext_tiny', best.imageSize, choices)).toThrow(message);
     expect(() => checkDetectorConfig({ ...best, ...choices })).toThrow(message);
   });
 
   it('leaves the maps of a TorchScript backbone to the addon', () => {
-    expect(presetConfig('best', 'torchscript', size, { defaultBoxes: one }).defaultBoxes).toEqual(one);
+    expect(presetConfig('ssd', 'torchscript', size, { defaultBoxes: one }).defaultBoxes).toEqual(one);
   });
 });
 
@@ -128,25 +120,15 @@ describe('the head retinanet', () => {
     const { sizes, aspectRatios } = anchors[0];
     expect(config.defaultBoxes).toEqual({ sizes, aspectRatios });
     expect(config).toMatchObject({
-      ...{ head: 'retinanet', features: 'pyramid', fusion: 'fpn', assigner: 'retinanet' },
-      loss: { classification: 'focal', box: 'l1', backgroundNegatives: false },
+      ...{ head: 'retinanet', features: 'pyramid', fusion: 'fpn' },
     });
   });
 
   it('is as a checkpoint stores it, and gives every caller a copy', () => {
     expect(checkDetectorConfig(JSON.parse(JSON.stringify(config)))).toStrictEqual(config);
-    presetConfig('article', 'convnext_tiny', size, { head: 'retinanet' }).loss!.box = 'ciou';
+    presetConfig('article', 'convnext_tiny', size, { head: 'retinanet' }).postprocess.nms = 'diou';
     expect(presetConfig('article', 'convnext_tiny', size, { head: 'retinanet' })).toEqual(config);
-    expect(presetConfig('best', 'convnext_tiny', size, { head: 'retinanet' })).toEqual({ ...config, preset: 'best' });
-  });
-
-  it('keeps its own where a loss is chosen in part', () => {
-    const loss = { classification: 'focal', box: 'giou', backgroundNegatives: false };
-    expect(withChoices(config, { loss: { box: 'giou' }, assigner: 'atss' })).toEqual({
-      ...config,
-      loss,
-      assigner: 'atss',
-    });
+    expect(presetConfig('ssd', 'convnext_tiny', size, { head: 'retinanet' })).toEqual({ ...config, preset: 'ssd' });
   });
 
   it('has five maps', () => {
@@ -154,7 +136,7 @@ describe('the head retinanet', () => {
     expect(maps.map(({ width, height }) => `${width}x${height}`)).toEqual(['80x52', '40x26', '20x13', '10x7', '5x4']);
   });
 
-  const ssd = presetConfig('best', 'convnext_tiny', size).defaultBoxes;
+  const ssd = presetConfig('ssd', 'convnext_tiny', size).defaultBoxes;
   const four = { sizes: [[32], [64], [128], [256]], aspectRatios: [1] };
   it.each<[object, ...string[]]>([
     [{ fusion: 'none' }, 'Expected fpn with the head retinanet', 'fusion but received "none"', 'Leave it out'],
@@ -174,11 +156,14 @@ describe('the head retinanet', () => {
   });
 
   it('refuses a softmax, and anchors for the head ssd', () => {
-    for (const refused of [
-      () => withChoices(config, { loss: { classification: 'hard-negative' } }),
-      () => checkDetectorConfig({ ...config, loss: undefined }),
-    ]) {
-      expect(refused).toThrow(/Expected focal with the head retinanet, .*loss.classification.*set head to ssd/);
+    const softmax = { head: 'retinanet', loss: { classification: 'hard-negative' } } as const;
+    expect(() => presetConfig('article', 'convnext_tiny', size, softmax)).toThrow(
+      /Expected sigmoid with the head retinanet, .*scores.*set head to ssd/,
+    );
+    for (const refused of [{ loss: softmax.loss }, { scores: 'softmax' }]) {
+      expect(() => checkDetectorConfig({ ...config, ...refused })).toThrow(
+        /Expected sigmoid with the head retinanet, whose scores are sigmoids, for model.scores .*set head to ssd/,
+      );
     }
     const anchors = { defaultBoxes: config.defaultBoxes };
     const remedy =
@@ -220,8 +205,8 @@ describe('presetMaps', () => {
     const config = presetConfig('article', 'convnext_tiny', { width: 640, height: 320 });
     expect(presetMaps(config)).toEqual([{ width: 20, height: 10 }]);
   });
-  it('is a pyramid for best', () => {
-    const maps = presetMaps(presetConfig('best', 'convnext_tiny', { width: 128, height: 64 }));
+  it('is a pyramid for ssd', () => {
+    const maps = presetMaps(presetConfig('ssd', 'convnext_tiny', { width: 128, height: 64 }));
     expect(maps.map(({ width, height }) => [width, height])).toEqual([[16, 8], [8, 4], [4, 2], [2, 1]]); // biome-ignore format: one line
   });
 });
@@ -231,9 +216,18 @@ describe('checkDetectorConfig', () => {
 
   it('takes what a checkpoint holds', () => expect(checkDetectorConfig(valid())).toStrictEqual(valid()));
 
-  it('takes a loss, an assigner and a kind of NMS', () => {
-    const config = withChoices(valid(), { loss: { box: 'giou' }, assigner: 'ssd', nms: 'weighted' });
-    expect(checkDetectorConfig(JSON.parse(JSON.stringify(config)))).toStrictEqual(config);
+  it('reads the earlier name of a preset, and what the loss of its training made of scores', () => {
+    const loss = { classification: 'focal', box: 'giou', backgroundNegatives: false };
+    const earlier = { ...valid(), preset: 'best', loss, assigner: 'atss' };
+    expect(checkDetectorConfig(earlier)).toStrictEqual({ ...valid(), preset: 'ssd', scores: 'sigmoid' });
+    expect(readLearning(earlier)).toEqual({
+      loss: { classification: 'focal', box: 'giou' },
+      backgroundNegatives: false,
+      assigner: 'atss',
+    });
+    const softmax = { ...earlier, loss: { ...loss, classification: 'hard-negative', backgroundNegatives: true } };
+    expect(checkDetectorConfig(softmax)).toStrictEqual({ ...valid(), preset: 'ssd' });
+    expect(readLearning(valid())).toEqual({});
   });
 
   it.each([
@@ -245,6 +239,7 @@ describe('checkDetectorConfig', () => {
     ['defaultBoxes', { aspectRatios: [[2], [2]], scales: [0.1, 0.2, 1], steps: [8], clip: true }, 'steps'],
     ['defaultBoxes', { aspectRatios: [[-2]], scales: [0.1, 1], steps: [], clip: true }, 'aspectRatios[0][0]'],
     ['postprocess', { scoreThreshold: 2, nmsThreshold: 0.5, topkCandidates: 1, maxDetections: 1 }, 'scoreThreshold'],
+    ['scores', 'softmx', 'model.scores'],
     ['loss', { classification: 'focal', backgroundNegatives: true }, 'model.loss.backgroundNegatives'],
     ['assigner', 'nearest', 'model.assigner'],
     ['postprocess', { ...valid().postprocess, nms: 'none' }, 'model.postprocess.nms'],

@@ -21,12 +21,12 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const open = (folder: string) =>
   VocDataset.open({ images: `${folder}/images`, annotations: `${folder}/labels`, classes: squareClasses });
 const resolve = (given: Partial<TrainerOptions>) =>
-  resolveTrainerOptions({ train, valid: train, outDir: 'run', batchSize: 4, ...given }, 'article');
+  resolveTrainerOptions({ train, valid: train, outDir: 'run', batchSize: 4, ...given }, { preset: 'article' });
 
 describe('resolveTrainerOptions', () => {
   it("has the article's defaults, and no key of an option that was not given", () => {
-    expect(resolveTrainerOptions({ train, valid: train, outDir: 'run' }, 'article')).toEqual({
-      ...{ train, valid: train, outDir: 'run', epochs: 20, workers: 2, resume: false },
+    expect(resolveTrainerOptions({ train, valid: train, outDir: 'run' }, { preset: 'article' })).toEqual({
+      ...{ train, valid: train, outDir: 'run', epochs: 20, decodeConcurrency: 2, resume: false },
       run: {
         ...{ batchSize: 8, learningRate: 1e-4, milestones: [15], gamma: 0.1, optimizer: 'adamw', fineTune: false },
         ...{ flipProbability: 0.5, clipGradNorm: null, seed: 42 },
@@ -34,10 +34,10 @@ describe('resolveTrainerOptions', () => {
     });
   });
 
-  it('has the defaults of the preset best, which give way to what is given', () => {
+  it('has the defaults of the preset ssd, which give way to what is given', () => {
     const given = { train, valid: train, outDir: 'run', batchSize: 1, epochs: 10 };
     const best = (more: Partial<TrainerOptions>, pretrained = false) =>
-      resolveTrainerOptions({ ...given, ...more }, 'best', pretrained).run;
+      resolveTrainerOptions({ ...given, ...more }, { preset: 'ssd', pretrained }).run;
     expect(best({})).toMatchObject({ fineTune: true, warmupSteps: 5, milestones: [8] });
     expect(best({}, true)).toMatchObject({ backboneLearningRateFactor: 0.1 });
     expect(best({ fineTune: false }, true)).not.toHaveProperty('backboneLearningRateFactor');

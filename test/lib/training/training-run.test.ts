@@ -13,7 +13,10 @@ it('saves no weights with a state that they are not of', async () => {
   const outDir = join(folder, 'run');
   const imageSize = { width: 96, height: 64 };
   await using detector = await Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize });
-  const run = await TrainingRun.begin(detector, resolveTrainerOptions({ train, valid: train, outDir }));
+  const run = await TrainingRun.begin(
+    detector,
+    resolveTrainerOptions({ train, valid: train, outDir }, { preset: 'ssd' }),
+  );
   run.state.sums.steps = run.state.step = 1;
   const { state: trained } = run.endEpoch(0);
   await run.save('last', detector, trained); // no step was taken since

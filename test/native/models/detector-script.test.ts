@@ -141,9 +141,9 @@ describe('a detector as TorchScript', () => {
     ['one TorchScript map', 'one_map'],
     ['several TorchScript maps', 'tuple_of_maps'],
   ])('has the head of RetinaNet over %s in it', async (_, name) => {
-    const { head, features, fusion, defaultBoxes, loss, assigner, postprocess } = retinaNet;
+    const { head, features, fusion, defaultBoxes, postprocess } = retinaNet;
     const detector = await create({
-      ...{ head, features, fusion, defaultBoxes, loss, assigner },
+      ...{ head, features, fusion, defaultBoxes, scores: 'sigmoid' },
       ...(name === undefined ? {} : await scripted(name)),
     } as Partial<NativeDetectorOptions>);
     // What is equally good would be told apart by rounding: few, and of scores that are apart.
@@ -230,9 +230,9 @@ describe('its postprocessing', async () => {
 
 describe("its postprocessing of RetinaNet's numbers", async () => {
   const input = { width: 128, height: 96 };
-  const { head, features, fusion, defaultBoxes, loss, assigner } = retinaNet;
+  const { head, features, fusion, defaultBoxes } = retinaNet;
   const detector = await addon.createDetector({
-    ...{ ...options, head, features, fusion, defaultBoxes, loss, assigner },
+    ...{ ...options, head, features, fusion, defaultBoxes, scores: 'sigmoid' },
     imageSize: input,
   } as NativeDetectorOptions);
   const boxes = await addon.defaultBoxes(detector);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { NativeDetectorOptions } from '../../../lib/binding.ts';
 import { presetConfig } from '../../../lib/model/config.ts';
 import { retinaNetMaps } from '../../../lib/model/feature-pyramid.ts';
+import { resolveLearning } from '../../../lib/model/scores.ts';
 import { fixture, golden } from '../../support/shared.ts';
 import { expectError } from '../../support/voc.ts';
 import { addon, batchOf, changed, gradientsOf, oneStep, readBytes, weighted } from '../detectors.ts';
@@ -38,8 +39,6 @@ function retinaNet(more: Partial<NativeDetectorOptions> = {}, imageSize = { widt
   const {
     preset: _,
     postprocess: __,
-    loss: ___,
-    assigner: ____,
     ...config
   } = presetConfig('article', 'convnext_test', imageSize, { head: 'retinanet' });
   return {
@@ -55,9 +54,9 @@ function retinaNet(more: Partial<NativeDetectorOptions> = {}, imageSize = { widt
 
 const { postprocess } = presetConfig('article', 'convnext_test', { width: 128, height: 96 }, { head: 'retinanet' });
 const everything = { ...postprocess, scoreThreshold: 0 };
-const { loss, assigner } = presetConfig('article', 'convnext_test', { width: 128, height: 96 }, { head: 'retinanet' });
+const { loss, assigner } = resolveLearning({}, { head: 'retinanet' });
 /** As torchvision trains it. */
-const its = { optimizer: 'sgd', loss: loss!, assigner: assigner! };
+const its = { optimizer: 'sgd', loss, assigner };
 const scripted = async (name: string) => ({
   backbone: 'torchscript',
   torchscript: await readFile(fixture(`native/torchscript/${name}.pt`)),

@@ -3,13 +3,13 @@ import { proposeAnchors } from '../../../../lib/analysis/default-boxes/anchor-pr
 import { measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
 import type { AnchorOptions } from '../../../../lib/model/default-box-options.ts';
 import { checkOrderedBoxes } from '../../../../lib/model/default-box-options.ts';
-import { retinaNet } from '../../../../lib/model/detection-head.ts';
+import { retinaNetAnchors } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
 import { finish, randomBox, vocLikeImages } from '../../../support/images.ts';
 
 const imageSize = { width: 256, height: 192 };
 const layout = { imageSize, maps: retinaNetMaps(imageSize) };
-const configured = retinaNet.defaultBoxes;
+const configured = retinaNetAnchors();
 
 const covered = (images: ReturnType<typeof vocLikeImages>, options: AnchorOptions) =>
   finish(measureCoverage(images, ['a'], options, layout)).all.covered;

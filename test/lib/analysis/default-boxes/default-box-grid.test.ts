@@ -9,7 +9,7 @@ import {
 import type { Size } from '../../../../lib/boxes/box.ts';
 import type { BoxOptions } from '../../../../lib/model/default-box-options.ts';
 import { isAnchors } from '../../../../lib/model/default-box-options.ts';
-import { retinaNet } from '../../../../lib/model/detection-head.ts';
+import { retinaNetAnchors } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
 import { expectClose, loadTestAddon, matrix, rowsOf } from '../../../native/support.ts';
 import { randomBox } from '../../../support/images.ts';
@@ -38,12 +38,7 @@ const layouts: [name: string, options: BoxOptions, maps: Size[], image: Size][] 
     ],
     { width: 80, height: 90 },
   ],
-  [
-    "RetinaNet's anchors",
-    retinaNet.defaultBoxes,
-    retinaNetMaps({ width: 320, height: 224 }),
-    { width: 320, height: 224 },
-  ],
+  ["RetinaNet's anchors", retinaNetAnchors(), retinaNetMaps({ width: 320, height: 224 }), { width: 320, height: 224 }],
   [
     'anchors of odd sizes on cells that do not divide the image',
     { sizes: [[11, 33.5], [60, 61]], aspectRatios: [0.4, 1, 3] }, // biome-ignore format: one line

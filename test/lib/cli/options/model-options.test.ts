@@ -1,13 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import {
-  addLossOptions,
-  addModelOptions,
-  checkSameModel,
-  modelOptions,
-  trustTorchScript,
-} from '../../../../lib/cli/options/model-options.ts';
+import { addModelOptions, checkSameModel, modelOptions } from '../../../../lib/cli/options/model-options.ts';
 import { UsageError } from '../../../../lib/cli/usage-error.ts';
 import { presetConfig } from '../../../../lib/model/config.ts';
 import { layoutSafetensors } from '../../../../lib/weights/safetensors.ts';
@@ -33,8 +27,8 @@ describe('modelOptions', () => {
   });
 
   it("maps the article's options", async () => {
-    const flags = { weights, modelName: 'dinov3_convnext_small', imgsz: [640, 480], preset: 'article' } as const;
-    expect(await modelOptions({ ...flags, imgsz: [...flags.imgsz] })).toEqual({
+    const flags = { weights, modelName: 'dinov3_convnext_small', imageSize: [640, 480], preset: 'article' } as const;
+    expect(await modelOptions({ ...flags, imageSize: [...flags.imageSize] })).toEqual({
       preset: 'article',
       backbone: 'convnext_small',
       imageSize: { width: 640, height: 480 },
@@ -43,13 +37,19 @@ describe('modelOptions', () => {
   });
 
   it('takes what Detector.create takes instead of the preset', async () => {
-    const args = '--head retinanet --classification-loss focal --box-loss giou --assigner atss --nms diou';
-    const command = addLossOptions(addModelOptions(new Command()));
-    expect(await modelOptions(command.parse(args.split(' '), { from: 'user' }).opts())).toEqual({
-      ...{ head: 'retinanet', assigner: 'atss', nms: 'diou' },
-      loss: { classification: 'focal', box: 'giou' },
+    const read = (args: string) =>
+      modelOptions(addModelOptions(new Command()).parse(args.split(' '), { from: 'user' }).opts());
+    const args = '--head retinanet --classification-loss focal --nms diou --imgsz 640 480 --preset BEST';
+    expect(await read(args)).toEqual({
+      ...{ preset: 'best', head: 'retinanet', nms: 'diou', scores: 'sigmoid' },
+      imageSize: { width: 640, height: 480 },
     });
-    expect(await modelOptions({ backgroundNegatives: true })).toEqual({ loss: { backgroundNegatives: true } });
+    expect(await read('--scores softmax --loss-classification focal')).toEqual({ scores: 'softmax' });
+    expect(await read('--fusion none --features last --nms none')).toEqual({
+      fusion: 'none',
+      features: 'last',
+      nms: null,
+    });
   });
 
   it('takes a TorchScript file for the backbone, by either option', async () => {
@@ -60,13 +60,14 @@ describe('modelOptions', () => {
   });
 
   it('trusts a TorchScript file only when told to', async () => {
-    expect(await modelOptions({ backbone: program, trustTorchscript: true })).toEqual({
+    expect(await modelOptions({ backbone: program, trustTorchScript: true })).toEqual({
       backbone: { torchscript: program },
       trustTorchScript: true,
     });
-    const parsed = addModelOptions(new Command()).parse(['--trust-torchscript'], { from: 'user' });
-    expect(trustTorchScript(parsed.opts())).toEqual({ trustTorchScript: true });
-    expect(trustTorchScript(addModelOptions(new Command()).parse([], { from: 'user' }).opts())).toEqual({});
+    for (const flag of ['--trust-torchscript', '--trust-torch-script']) {
+      const parsed = addModelOptions(new Command()).parse([flag], { from: 'user' }).opts();
+      expect(await modelOptions(parsed)).toEqual({ trustTorchScript: true });
+    }
   });
 
   it.each([
@@ -96,7 +97,7 @@ describe('checkSameModel', () => {
     expect(() => checkSameModel(turned, config)).toThrow('--imgsz 480 640: the run to resume has 640 480');
     expect(() => checkSameModel({ backbone: 'convnext_base' }, config)).toThrow('convnext_tiny, not convnext_base');
     expect(() => checkSameModel({ backbone: { torchscript: 'a.pt' } }, config)).toThrow('not torchscript');
-    expect(() => checkSameModel({ preset: 'best' }, config)).toThrow('--preset best: the run to resume has the preset');
+    expect(() => checkSameModel({ preset: 'ssd' }, config)).toThrow('--preset ssd: the run to resume has the preset');
     expect(() => checkSameModel({ fusion: 'fpn' }, config)).toThrow(
       '--fusion fpn: the run to resume has the fusion none',
     );
@@ -104,30 +105,17 @@ describe('checkSameModel', () => {
 
   it.each([
     [{ head: 'retinanet' }, '--head retinanet: the run to resume has the head ssd'],
-    [
-      { loss: { classification: 'focal' } },
-      '--classification-loss focal: the run to resume has the classification loss hard-negative',
-    ],
-    [{ loss: { box: 'giou' } }, '--box-loss giou: the run to resume has the box loss smooth-l1'],
-    [{ loss: { backgroundNegatives: true } }, '--background-negatives: the run to resume has no background negatives'],
-    [{ assigner: 'atss' }, '--assigner atss: the run to resume has the assigner ssd'],
+    [{ scores: 'sigmoid' }, '--scores sigmoid: the run to resume has the scores softmax'],
     [{ nms: 'diou' }, '--nms diou: the run to resume has the NMS plain'],
   ] as const)('refuses %j', (options, message) => {
     expect(() => checkSameModel(options, config)).toThrow(UsageError);
     expect(() => checkSameModel(options, config)).toThrow(message);
   });
 
-  it('names the flag that was given to leave background negatives out', () => {
-    const best = presetConfig('best', 'convnext_tiny', config.imageSize);
-    expect(() => checkSameModel({ loss: { backgroundNegatives: false } }, best)).toThrow(
-      '--no-background-negatives: the run to resume has background negatives',
-    );
-  });
-
   it("takes a run's own choices", () => {
     const retinaNet = presetConfig('article', 'convnext_tiny', config.imageSize, { head: 'retinanet' });
-    const loss = { classification: 'focal', box: 'l1' } as const;
-    checkSameModel({ head: 'retinanet', fusion: 'fpn', loss, assigner: 'retinanet', nms: 'plain' }, retinaNet);
+    checkSameModel({ head: 'retinanet', fusion: 'fpn', scores: 'sigmoid', nms: 'plain' }, retinaNet);
+    checkSameModel({ preset: 'best' }, presetConfig('ssd', 'convnext_tiny', config.imageSize));
     expect(() => checkSameModel({ head: 'ssd' }, retinaNet)).toThrow('--head ssd: the run to resume has the head retinanet'); // biome-ignore format: one line
   });
 });

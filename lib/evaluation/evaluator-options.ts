@@ -1,0 +1,33 @@
+import { integer } from '../base/kinds.ts';
+import { type Given, option } from '../base/option.ts';
+
+/** Every option of an `Evaluator`: the one place where it is declared. */
+export const evaluatorTable = {
+  /**
+   * The number of images that go through the model together.
+   * @default 8
+   */
+  batchSize: option(integer({ min: 1, max: 1024 }), {
+    default: 8,
+    group: 'Evaluation',
+    flags: ['batch'],
+    help: 'images that go through the model together',
+  }),
+  /**
+   * The number of images that are decoded at the same time.
+   * @default 2
+   */
+  decodeConcurrency: option(integer({ min: 1, max: 256 }), {
+    default: 2,
+    aliases: ['workers'],
+    flags: ['workers'],
+    group: 'Evaluation',
+    help: 'images decoded at the same time',
+  }),
+};
+
+/** How much an evaluation does at a time. */
+export interface EvaluatorOptions extends Given<typeof evaluatorTable> {
+  /** @deprecated The earlier name of `decodeConcurrency`. */
+  workers?: number | null | undefined;
+}
