@@ -100,7 +100,9 @@ describe('an archive with an operator that is not on the list', () => {
 describe('what the addon is given', () => {
   const spied = vi.spyOn(addon, 'createDetector');
   const given = () => spied.mock.lastCall![0];
-  beforeEach(() => spied.mockClear());
+  beforeEach(() => {
+    spied.mockClear(); // what a hook returns would be called afterwards
+  });
   afterEach(() => {
     onVetted = async () => {};
   });
