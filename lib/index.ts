@@ -16,9 +16,10 @@ export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { CallOptions } from './base/signal.ts';
 export type { Box, Size } from './boxes/box.ts';
 export type { Detection, GroundTruth } from './boxes/detection.ts';
-export type { IouCrop } from './data/augment/iou-crop.ts';
-export type { Mixup } from './data/augment/mixup.ts';
-export type { Mosaic } from './data/augment/mosaic.ts';
+export type { IouCrop, IouCropOptions } from './data/augment/iou-crop.ts';
+export type { Range } from './data/augment/kinds.ts';
+export type { Mixup, MixupOptions } from './data/augment/mixup.ts';
+export type { Mosaic, MosaicOptions } from './data/augment/mosaic.ts';
 export {
   type Augmentation,
   type AugmentationName,
@@ -26,9 +27,9 @@ export {
   augmentationNames,
   ssdAugmentation,
 } from './data/augment/options.ts';
-export type { PhotometricDistort } from './data/augment/photometric-distort.ts';
-export type { ScaleJitter } from './data/augment/scale-jitter.ts';
-export type { ZoomOut } from './data/augment/zoom-out.ts';
+export type { PhotometricDistort, PhotometricDistortOptions } from './data/augment/photometric-distort.ts';
+export type { ScaleJitter, ScaleJitterOptions } from './data/augment/scale-jitter.ts';
+export type { ZoomOut, ZoomOutOptions } from './data/augment/zoom-out.ts';
 export { Dataset, type ObjectInput, type Sample, type SampleInput } from './data/dataset.ts';
 export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts';
 export { type DatasetIssue, type DatasetIssueKind, formatIssues } from './data/dataset-issue.ts';
@@ -93,6 +94,7 @@ export type {
   LearningChoice,
   LearningOptions,
   LossChoice,
+  LossOptions,
   Scores,
 } from './model/loss-options.ts';
 export type { NmsName, PostprocessOptions, ShownOptions, TopkPer } from './model/postprocess-options.ts';

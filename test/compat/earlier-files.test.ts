@@ -1,7 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import type { VocDataset } from '../../lib/data/voc-dataset.ts';
+import { describe, expect, it } from 'vitest';
 import { Detector } from '../../lib/detector/detector.ts';
 import { internalsOf } from '../../lib/detector/detector-internals.ts';
 import type { DetectorOptions } from '../../lib/detector/detector-options.ts';
@@ -60,10 +59,7 @@ describe.each(names)('a configuration of the earlier version: %s', (name) => {
 });
 
 describe('a checkpoint of the earlier version', () => {
-  let data: VocDataset;
-  beforeAll(async () => {
-    data = await openSquares(await temporaryFolder(), 8);
-  });
+  const openData = async () => openSquares(join(await temporaryFolder(), 'data'), 8);
 
   /** Gives a checkpoint the manifest that the earlier version wrote for such a model. */
   async function age(dir: string, { model, training }: Earlier['checkpoint'], options: object = training.options) {
@@ -74,7 +70,7 @@ describe('a checkpoint of the earlier version', () => {
   }
 
   it.each(names)('detects the same, and is trained on with the same loss: %s', async (name) => {
-    const dir = join(await temporaryFolder(), 'best');
+    const [data, dir] = [await openData(), join(await temporaryFolder(), 'best')];
     await using detector = await Detector.create({ ...shape, ...today[name], seed: 1 });
     await detector.save(dir);
     const expected = await detector.detect(data.samples[0]!.imagePath, all);
@@ -91,7 +87,7 @@ describe('a checkpoint of the earlier version', () => {
   });
 
   it.each(['giou', 'chosen'] as const)('goes on as if never interrupted: %s', async (name) => {
-    const folder = await temporaryFolder();
+    const [data, folder] = [await openData(), await temporaryFolder()];
     const { loss, assigner } = learned(earlier[name].checkpoint) as never as Pick<DetectorOptions, 'loss' | 'assigner'>;
     const { classification, box, backgroundNegatives } = loss!;
     const given = { train: data, valid: data, epochs: 2, batchSize: 4 };
