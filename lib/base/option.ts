@@ -131,7 +131,7 @@ export interface Resolution {
  */
 export function resolve<T extends OptionTable>(table: T, value: unknown, resolution: Resolution = {}): Resolved<T> {
   const { name: object = 'options', preset, situation } = resolution;
-  const given = byTheirNames(table, object, value);
+  const { given, written } = byTheirNames(table, object, value);
   const chosen = (name: string, situation?: unknown) =>
     (given[name] === undefined ? presetValue(table[name]!, preset, situation) : given[name]) ?? table[name]!.default;
   const circumstances = situation?.(chosen);
@@ -140,7 +140,7 @@ export function resolve<T extends OptionTable>(table: T, value: unknown, resolut
     const value = chosen(name, circumstances);
     if (value === null) return [[name, null]];
     if (value === undefined && !required) return [];
-    const checked = kind.check(prefix + name, value === undefined ? given[name] : value);
+    const checked = kind.check(prefix + (written.get(name) ?? name), value === undefined ? given[name] : value);
     return checked === undefined ? [] : [[name, checked]];
   });
   return Object.fromEntries(entries) as Resolved<T>;
@@ -148,9 +148,9 @@ export function resolve<T extends OptionTable>(table: T, value: unknown, resolut
 
 /** What is given, with the names of today, and nothing filled in. @throws {TypeError|RangeError} naming the option */
 export function checkGiven(table: OptionTable, name: string, value: unknown): Record<string, unknown> {
-  const given = byTheirNames(table, name, value);
+  const { given, written } = byTheirNames(table, name, value);
   for (const [key, each] of Object.entries(given)) {
-    if (each !== null && each !== undefined) table[key]!.kind.check(`${name}.${key}`, each);
+    if (each !== null && each !== undefined) table[key]!.kind.check(`${name}.${written.get(key) ?? key}`, each);
   }
   return given;
 }
@@ -166,17 +166,25 @@ export function isComputed(value: unknown): value is Computed<unknown> {
   return value !== null && typeof value === 'object' && 'of' in value && typeof value.of === 'function';
 }
 
+interface Named {
+  given: Record<string, unknown>;
+  /** What the caller called an option that has another name today: messages show that. */
+  written: ReadonlyMap<string, string>;
+}
+
 /** The options with the names of today. @throws {TypeError} for unknown keys, and for an option under two names */
-function byTheirNames(table: OptionTable, object: string, value: unknown): Record<string, unknown> {
+function byTheirNames(table: OptionTable, object: string, value: unknown): Named {
   const earlier = Object.entries(table).flatMap(([name, { aliases = [] }]) => aliases.map((alias) => [alias, name]));
   const given = { ...checkKeys(object, value, [...Object.keys(table), ...earlier.map(([alias]) => alias!)]) };
+  const written = new Map<string, string>();
   for (const [alias, name] of earlier as [string, string][]) {
     if (given[alias] === undefined) continue;
     if (given[name] !== undefined) throw new TypeError(`${alias} is an earlier name of ${name}. Give ${name} alone`);
     given[name] = given[alias];
+    written.set(name, alias);
     delete given[alias];
   }
-  return given;
+  return { given, written };
 }
 
 /** Part of a table. */
