@@ -1,6 +1,8 @@
 import { extname } from 'node:path';
-import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
-import { type CallOptions, checkSignal } from '../base/signal.ts';
+import { checkOneOf } from '../base/check.ts';
+import { choice, integer } from '../base/kinds.ts';
+import { type Given, option, resolve } from '../base/option.ts';
+import { type CallOptions, takeSignal } from '../base/signal.ts';
 
 /** The formats of an export; `ExportOptions.format` says what is in each. */
 export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
@@ -12,8 +14,10 @@ export const exportParts = ['model', 'backbone'] as const;
 /** The part of a detector that is exported. */
 export type ExportPart = (typeof exportParts)[number];
 
-/** The options of `detector.export`. */
-export interface ExportOptions extends CallOptions {
+const group = 'Export';
+
+/** Every option of an export but its signal: the one place where it is declared. */
+export const exportTable = {
   /**
    * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone, preset and what else was chosen in
    * the metadata.
@@ -29,28 +33,40 @@ export interface ExportOptions extends CallOptions {
    *
    * @default by the extension of the path: `.safetensors`, `.pth`, or `.pt` for `torchscript`
    */
-  format?: ExportFormat | undefined;
+  format: option(choice(exportFormats), {
+    unset: 'by the extension: .safetensors, .pth, or .pt for torchscript',
+    group,
+    help: "pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
+  }),
   /**
    * The whole `model`, or the `backbone` alone: under the names of DINOv3's released state_dict, or as the program `torchscript`.
    * @default 'model'
    */
-  part?: ExportPart | undefined;
+  part: option(choice(exportParts), {
+    default: 'model',
+    group,
+    help: "the whole model, or the backbone by the names of DINOv3's release",
+  }),
   /**
-   * What a whole `pth` says of the epochs trained.
+   * The epochs trained that a whole `pth` names.
    * @default what the checkpoint says that the detector was loaded from, or 0
    */
-  epoch?: number | undefined;
-}
+  epoch: option(integer(), {
+    unset: 'that of the checkpoint',
+    group,
+    help: 'epochs trained, as a pth file names them',
+  }),
+};
+
+/** The options of `detector.export`. */
+export interface ExportOptions extends Given<typeof exportTable>, CallOptions {}
 
 const formatOf: Record<string, ExportFormat> = { '.safetensors': 'safetensors', '.pth': 'pth', '.pt': 'torchscript' };
 
 /** The same with its defaults. @throws {TypeError|RangeError} naming the option */
 export function checkExportOptions(path: string, options: ExportOptions, trainedEpochs: number) {
-  const { format, part, epoch, signal } = checkKeys('options', options, ['format', 'part', 'epoch', 'signal']);
-  return {
-    format: checkOneOf('format', format ?? formatOf[extname(path).toLowerCase()], exportFormats),
-    part: checkOneOf('part', part ?? 'model', exportParts),
-    epoch: checkInteger('epoch', epoch ?? trainedEpochs, 0),
-    signal: checkSignal('signal', signal),
-  };
+  const { signal, given } = takeSignal(options);
+  const { format, epoch = trainedEpochs, ...own } = resolve(exportTable, given);
+  const chosen = format ?? formatOf[extname(path).toLowerCase()];
+  return { ...own, format: checkOneOf('format', chosen, exportFormats), epoch, signal };
 }

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { type ExportFormat, type ExportPart, exportFormats, exportParts } from '../../detector/export-options.ts';
-import { addOwn, addRequired } from '../options/option-flags.ts';
+import { exportTable } from '../../detector/export-options.ts';
+import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { checkOutFile } from '../options/out-file.ts';
 import {
   addTrainedDetectorOptions,
@@ -13,8 +13,6 @@ import { thousands } from '../output/text.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Flags extends TrainedDetectorFlags {
-  format: ExportFormat;
-  part: ExportPart;
   out: string;
   force?: true;
 }
@@ -34,25 +32,22 @@ of the images [N,3,H,W], 0 to 1, its boxes, scores and labels.`;
 export function exportCommand(): Command {
   const command = new Command('export');
   command.description('write the weights to one file that PyTorch and other programs read');
-  const format = "pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program";
-  addOwn(command, 'Required', new Option('--format <name>', format).choices(exportFormats).makeOptionMandatory());
   addRequired(command, '--out <file>', 'the file to write');
+  addOptions(command, exportTable);
   addTrainedDetectorOptions(command);
   addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
-  const part = "the whole model, or the backbone by the names of DINOv3's release";
-  addOwn(command, 'Output', new Option('--part <name>', part).choices(exportParts).default('model'));
   return addOwn(command, 'Output', new Option('--force', 'replace the file if it is there'))
     .addHelpText('after', examples)
     .action(exportFile);
 }
 
 async function exportFile(flags: Flags): Promise<void> {
-  const { checkpoint, format, part, out, force } = flags;
+  const { checkpoint, out, force } = flags;
   checkTrainedDetectorFlags(flags);
   await checkOut(out, checkpoint, force ?? false);
   const detector = await openTrainedDetector(flags);
   try {
-    const { tensors, bytes } = await detector.export(out, { format, part });
+    const { tensors, bytes } = await detector.export(out, givenOptions(exportTable, flags));
     console.log(`Wrote ${out}: ${tensors} tensors, ${thousands(bytes)} bytes`);
   } finally {
     detector.dispose();
