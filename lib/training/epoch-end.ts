@@ -30,7 +30,7 @@ export class EpochEnd {
     await directory.appendMetrics(epochRecord(event));
     if (event.best) await this.#run.save('best', detector, trained.state);
     await this.#run.save('last', detector, trained.state);
-    await directory.writePlots();
+    if (this.#run.options.plots) await directory.writePlots();
     await this.#hooks.onEpoch?.(event);
   }
 

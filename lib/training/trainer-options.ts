@@ -342,6 +342,11 @@ const ownTable = {
     help: 'evaluate an epoch while the next one is trained',
   }),
   /**
+   * Whether `train_loss.png` and `map.png` are drawn after each epoch. Short epochs end sooner without them.
+   * @default true
+   */
+  plots: option(boolean(), { default: true, group: output, help: 'draw the loss and the mAP after each epoch' }),
+  /**
    * The seed of the order, the flips and all that is random in training.
    * @default 42
    */

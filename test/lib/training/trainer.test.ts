@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -98,6 +98,20 @@ describe('Trainer.run', () => {
       model: { backbone: 'convnext_test' },
       training: { epochs: 2, batchSize: 4, optimizer: 'adamw' },
     });
+  });
+
+  it('draws no plots where they are not wanted', async () => {
+    const { options, outDir } = await prepare(1, 4);
+    await using detector = await createDetector();
+    await new Trainer(detector, { ...options, plots: false }).run();
+    expect((await readdir(outDir)).sort()).toEqual([
+      'best',
+      'config.json',
+      'last',
+      'metrics.jsonl',
+      'results.csv',
+      'settings.yaml',
+    ]);
   });
 
   it('learns: the loss falls, and the trained detector finds what it was trained on', async () => {
