@@ -203,7 +203,7 @@ DetectorConfig detector_config(const Napi::Object& options) {
 }
 
 TrainOptions train_options(const Napi::Object& options) {
-  TrainOptions result{string(options, "optimizer"), boolean(options, "fineTune"), {}, std::nullopt};
+  TrainOptions result{{string(options, "optimizer")}, boolean(options, "fineTune"), {}, std::nullopt};
   const auto given = [&](const char* key) { return !options.Get(key).IsUndefined(); };
   if (given("loss")) result.loss = loss_options(object_in(options, "loss"));
   if (given("assigner")) result.loss.assigner = kind(options, "assigner", kAssigners);

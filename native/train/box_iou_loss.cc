@@ -40,16 +40,10 @@ at::Tensor aspect_angle(const at::Tensor& boxes) {
   return at::atan(size.select(-1, 0) / size.select(-1, 1));
 }
 
-}  // namespace
-
 at::Tensor giou_loss(const at::Tensor& boxes, const at::Tensor& targets) {
   const Overlap overlap(boxes, targets);
   const at::Tensor enclosing_area = area(overlap.enclosing);
   return 1 - overlap.iou + (enclosing_area - overlap.union_area) / (enclosing_area + kEpsilon);
-}
-
-at::Tensor diou_loss(const at::Tensor& boxes, const at::Tensor& targets) {
-  return diou_loss(Overlap(boxes, targets), boxes, targets);
 }
 
 at::Tensor ciou_loss(const at::Tensor& boxes, const at::Tensor& targets) {
@@ -62,6 +56,21 @@ at::Tensor ciou_loss(const at::Tensor& boxes, const at::Tensor& targets) {
     alpha = v / (1 - overlap.iou + v + kEpsilon);
   }
   return diou_loss(overlap, boxes, targets) + alpha * v;
+}
+
+}  // namespace
+
+at::Tensor box_iou_loss(BoxLoss kind, const at::Tensor& boxes, const at::Tensor& targets) {
+  switch (kind) {
+    case BoxLoss::kGiou:
+      return giou_loss(boxes, targets);
+    case BoxLoss::kDiou:
+      return diou_loss(Overlap(boxes, targets), boxes, targets);
+    case BoxLoss::kCiou:
+      return ciou_loss(boxes, targets);
+    default:
+      TORCH_CHECK(false, "not a loss of decoded boxes");
+  }
 }
 
 }  // namespace dinov3_det

@@ -32,21 +32,15 @@ at::Tensor match(const Targets& targets, const DefaultBoxes& default_boxes, Assi
 // codes [N, A, 4], default_boxes [A, 4], boxes [N, A, 4] -> [N, A, 1] or, coordinate by coordinate, [N, A, 4]
 at::Tensor box_loss(BoxLoss kind, const at::Tensor& codes, const at::Tensor& default_boxes, const at::Tensor& boxes,
                     const BoxWeights& weights) {
-  const auto decoded = [&] { return decode_boxes(codes, default_boxes, weights); };
   const auto encoded = [&] { return encode_boxes(boxes, default_boxes, weights); };
   switch (kind) {
-    case BoxLoss::kGiou:
-      return giou_loss(decoded(), boxes).unsqueeze(-1);
-    case BoxLoss::kDiou:
-      return diou_loss(decoded(), boxes).unsqueeze(-1);
-    case BoxLoss::kCiou:
-      return ciou_loss(decoded(), boxes).unsqueeze(-1);
+    case BoxLoss::kSmoothL1:
+      return at::smooth_l1_loss(codes, encoded(), at::Reduction::None);
     case BoxLoss::kL1:
       return at::l1_loss(codes, encoded(), at::Reduction::None);
-    case BoxLoss::kSmoothL1:
-      break;
+    default:
+      return box_iou_loss(kind, decode_boxes(codes, default_boxes, weights), boxes).unsqueeze(-1);
   }
-  return at::smooth_l1_loss(codes, encoded(), at::Reduction::None);
 }
 
 // logits [N, A, K], labels [N, A] with 0 for the background, what is ignored [N, A] -> scalar

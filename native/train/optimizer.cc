@@ -153,12 +153,12 @@ void Optimizer::zero_grad() {
   for (const NamedTensor& parameter : parameters_) parameter.tensor.mutable_grad().reset();
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters,
-                                          std::vector<ParameterOptions> options) {
-  if (options.empty()) options.resize(parameters.size());
-  if (kind == "adamw") return std::make_unique<AdamW>(std::move(parameters), options);
-  if (kind == "sgd") return std::make_unique<Sgd>(std::move(parameters), options);
-  TORCH_CHECK(false, "unknown optimizer \"", kind, "\"");
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, NamedTensors parameters,
+                                          std::vector<ParameterOptions> of_parameters) {
+  if (of_parameters.empty()) of_parameters.resize(parameters.size());
+  if (options.kind == "adamw") return std::make_unique<AdamW>(std::move(parameters), of_parameters);
+  if (options.kind == "sgd") return std::make_unique<Sgd>(std::move(parameters), of_parameters);
+  TORCH_CHECK(false, "unknown optimizer \"", options.kind, "\"");
 }
 
 }  // namespace dinov3_det

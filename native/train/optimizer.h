@@ -12,6 +12,13 @@
 
 namespace dinov3_det {
 
+// "adamw": torch.optim.AdamW's defaults (betas 0.9 0.999, eps 1e-8, weight decay 0.01, decoupled).
+// "sgd": momentum 0.9, Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
+// gradient).
+struct OptimizerOptions {
+  std::string kind;
+};
+
 // What sets a parameter apart from others.
 struct ParameterOptions {
   double learning_rate_factor = 1;     // of the step's learning rate
@@ -64,10 +71,8 @@ class Optimizer {
   double weight_decay_;
 };
 
-// "adamw": torch.optim.AdamW's defaults (betas 0.9 0.999, eps 1e-8, weight decay 0.01, decoupled).
-// "sgd": momentum 0.9, Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
-// gradient). `options` has one entry for each parameter, or none at all.
-std::unique_ptr<Optimizer> make_optimizer(const std::string& kind, NamedTensors parameters,
-                                          std::vector<ParameterOptions> options = {});
+// `of_parameters` has one entry for each parameter, or none at all.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, NamedTensors parameters,
+                                          std::vector<ParameterOptions> of_parameters = {});
 
 }  // namespace dinov3_det

@@ -16,8 +16,8 @@
 namespace dinov3_det {
 
 struct TrainOptions {
-  std::string optimizer;  // "adamw" or "sgd"
-  bool fine_tune;         // the backbone too, or the head alone
+  OptimizerOptions optimizer;
+  bool fine_tune;  // the backbone too, or the head alone
   LossOptions loss = {};
   std::optional<double> clip_grad_norm;  // largest L2 norm of all gradients together
   // Those that are stepped otherwise than the rest, by name; names of what is not trained are ignored.

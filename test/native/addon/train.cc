@@ -57,8 +57,10 @@ Napi::Value sigmoid_focal_loss_js(const CallbackInfo& info) {
 }
 
 Napi::Value box_iou_loss_js(const CallbackInfo& info) {
-  const std::string name = info[0].ToString();
-  const auto loss = name == "giou" ? giou_loss : name == "diou" ? diou_loss : ciou_loss;
+  const BoxLoss name = kind(info[0], kBoxLosses);
+  const auto loss = [&](const at::Tensor& boxes, const at::Tensor& targets) {
+    return box_iou_loss(name, boxes, targets);
+  };
   return loss_with_gradient(info.Env(), loss, to_tensor(info[1]), to_tensor(info[2]));
 }
 
@@ -93,7 +95,7 @@ Napi::Value optimizer_steps_js(const CallbackInfo& info) {
       return ParameterOptions{number(object.Get("learningRateFactor")), number(object.Get("weightDecay"))};
     });
   }
-  const auto optimizer = make_optimizer(info[0].ToString(), parameters, options);
+  const auto optimizer = make_optimizer({info[0].ToString()}, parameters, options);
   const auto gradients = list(info[2], [](const Napi::Value& step) {
     return list(step,
                 [](const Napi::Value& gradient) { return gradient.IsNull() ? at::Tensor() : to_tensor(gradient); });
