@@ -122,6 +122,8 @@ export interface TrainingOptions {
   loss?: LossOptions;
   /** Default: SSD's matcher. */
   assigner?: AssignerName;
+  /** Below 1; default 0.9. */
+  momentum?: number;
   clipGradNorm?: number;
   /** Those that are stepped otherwise than the rest; without it the optimizer's own weight decay holds for all. */
   parameters?: readonly ParameterOptions[];

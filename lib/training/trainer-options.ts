@@ -160,7 +160,7 @@ const ownTable = {
     help: 'where a cosine ends, as a share of the learning rate',
   }),
   /**
-   * The optimizer: `adamw`, or `sgd` (momentum 0.9, Nesterov).
+   * The optimizer: `adamw`, or `sgd` (with Nesterov's momentum).
    * @default 'adamw'
    */
   optimizer: option(choice(optimizerNames), {
@@ -168,7 +168,18 @@ const ownTable = {
     kept: true,
     group: training,
     native: 'optimizer',
-    help: 'adamw, or sgd with momentum 0.9',
+    help: 'adamw, or sgd with momentum',
+  }),
+  /**
+   * The share of the average of gradients that a step keeps: the momentum of `sgd`, the first beta of `adamw`.
+   * @default 0.9: torch.optim's for `adamw`
+   */
+  momentum: option(number({ max: 0.9999 }), {
+    unset: '0.9',
+    kept: true,
+    group: training,
+    native: 'momentum',
+    help: 'share of the average of gradients that a step keeps',
   }),
   /**
    * The weight decay: decoupled for `adamw`, a part of the gradient for `sgd`.

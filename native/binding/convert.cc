@@ -14,6 +14,7 @@ constexpr double kLargestOffset = 0x1p40;
 constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;
 constexpr int64_t kMostThreads = 1 << 16;
+constexpr double kMostMomentum = 0.9999;   // at 1 nothing is ever forgotten
 constexpr double kLargestDropPath = 0.99;  // at 1 nothing is kept
 
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
@@ -207,6 +208,7 @@ TrainOptions train_options(const Napi::Object& options) {
   const auto given = [&](const char* key) { return !options.Get(key).IsUndefined(); };
   if (given("loss")) result.loss = loss_options(object_in(options, "loss"));
   if (given("assigner")) result.loss.assigner = kind(options, "assigner", kAssigners);
+  if (given("momentum")) result.optimizer.momentum = number(options, "momentum", 0, kMostMomentum);
   if (given("clipGradNorm")) result.clip_grad_norm = number(options, "clipGradNorm");
   if (given("parameters")) {
     elements(options.Get("parameters"), "parameters", [&](const Napi::Value& element) {

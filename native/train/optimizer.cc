@@ -39,8 +39,9 @@ LearningRate times(const LearningRate& learning_rate, double factor) {
 
 class AdamW : public Optimizer {
  public:
-  AdamW(NamedTensors parameters, const std::vector<ParameterOptions>& options)
+  AdamW(NamedTensors parameters, const std::vector<ParameterOptions>& options, double momentum)
       : Optimizer(std::move(parameters), options, /*weight_decay=*/0.01),
+        momentum_(momentum),
         exp_avg_(zeros_like_all(parameters_)),
         exp_avg_sq_(zeros_like_all(parameters_)) {
     for (const NamedTensor& parameter : parameters_) step_.push_back(at::zeros({}, parameter.tensor.options()));
@@ -62,20 +63,23 @@ class AdamW : public Optimizer {
     const std::vector<at::Tensor> steps = select(step_, members);
     at::_foreach_add_(steps, 1 - found_inf);
     const auto step = [&](const auto& rate) {
-      at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, rate, /*beta1=*/0.9,
+      at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, rate, momentum_,
                         /*beta2=*/0.999, weight_decay, /*eps=*/1e-8, /*amsgrad=*/false, /*maximize=*/false,
                         /*grad_scale=*/{}, found_inf);
     };
     std::visit(step, learning_rate);
   }
 
+  double momentum_;
   std::vector<at::Tensor> exp_avg_, exp_avg_sq_, step_;
 };
 
 class Sgd : public Optimizer {
  public:
-  Sgd(NamedTensors parameters, const std::vector<ParameterOptions>& options)
-      : Optimizer(std::move(parameters), options, /*weight_decay=*/0), momentum_buffer_(zeros_like_all(parameters_)) {}
+  Sgd(NamedTensors parameters, const std::vector<ParameterOptions>& options, double momentum)
+      : Optimizer(std::move(parameters), options, /*weight_decay=*/0),
+        momentum_(momentum),
+        momentum_buffer_(zeros_like_all(parameters_)) {}
 
   NamedTensors state() const override {
     NamedTensors named;
@@ -87,14 +91,17 @@ class Sgd : public Optimizer {
   void step_members(const Members& members, const LearningRate& learning_rate, double weight_decay,
                     const at::Tensor& found_inf) override {
     // With a buffer of zeros the first step is the same as PyTorch's, which starts from the gradient.
+    const bool keeps = momentum_ > 0;
+    const std::vector<at::Tensor> buffers = keeps ? select(momentum_buffer_, members) : std::vector<at::Tensor>{};
     const auto step = [&](const auto& rate) {
-      at::_fused_sgd_(parameters_of(members), gradients_of(members), select(momentum_buffer_, members), weight_decay,
-                      /*momentum=*/0.9, rate, /*dampening=*/0, /*nesterov=*/true, /*maximize=*/false,
+      at::_fused_sgd_(parameters_of(members), gradients_of(members), buffers, weight_decay, momentum_, rate,
+                      /*dampening=*/0, /*nesterov=*/keeps, /*maximize=*/false,
                       /*is_first_step=*/false, /*grad_scale=*/{}, found_inf);
     };
     std::visit(step, learning_rate);
   }
 
+  double momentum_;
   std::vector<at::Tensor> momentum_buffer_;
 };
 
@@ -156,8 +163,8 @@ void Optimizer::zero_grad() {
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, NamedTensors parameters,
                                           std::vector<ParameterOptions> of_parameters) {
   if (of_parameters.empty()) of_parameters.resize(parameters.size());
-  if (options.kind == "adamw") return std::make_unique<AdamW>(std::move(parameters), of_parameters);
-  if (options.kind == "sgd") return std::make_unique<Sgd>(std::move(parameters), of_parameters);
+  if (options.kind == "adamw") return std::make_unique<AdamW>(std::move(parameters), of_parameters, options.momentum);
+  if (options.kind == "sgd") return std::make_unique<Sgd>(std::move(parameters), of_parameters, options.momentum);
   TORCH_CHECK(false, "unknown optimizer \"", options.kind, "\"");
 }
 

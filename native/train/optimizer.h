@@ -12,11 +12,12 @@
 
 namespace dinov3_det {
 
-// "adamw": torch.optim.AdamW's defaults (betas 0.9 0.999, eps 1e-8, weight decay 0.01, decoupled).
-// "sgd": momentum 0.9, Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
+// "adamw": torch.optim.AdamW's defaults (betas momentum and 0.999, eps 1e-8, weight decay 0.01, decoupled).
+// "sgd": Nesterov, no weight decay unless the options of a parameter ask for it (then added to the
 // gradient).
 struct OptimizerOptions {
   std::string kind;
+  double momentum = 0.9;  // below 1: the share of the average of gradients that a step keeps
 };
 
 // What sets a parameter apart from others.

@@ -104,6 +104,7 @@ export interface TestAddon {
     gradients: (Tensor | null)[][],
     learningRates: number[],
     options?: { learningRateFactor: number; weightDecay: number }[],
+    momentum?: number,
   ): { parameters: NamedTensor[]; state: NamedTensor[] };
   /** The average of a weight after each of the values that training gives it, and the state at the end. */
   movingAverage(weight: Tensor, values: Tensor[], decay: number): { averages: Tensor[]; state: NamedTensor[] };

@@ -95,7 +95,8 @@ Napi::Value optimizer_steps_js(const CallbackInfo& info) {
       return ParameterOptions{number(object.Get("learningRateFactor")), number(object.Get("weightDecay"))};
     });
   }
-  const auto optimizer = make_optimizer({info[0].ToString()}, parameters, options);
+  const auto optimizer =
+      make_optimizer({info[0].ToString(), info[5].IsUndefined() ? 0.9 : number(info[5])}, parameters, options);
   const auto gradients = list(info[2], [](const Napi::Value& step) {
     return list(step,
                 [](const Napi::Value& gradient) { return gradient.IsNull() ? at::Tensor() : to_tensor(gradient); });

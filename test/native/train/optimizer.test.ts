@@ -83,6 +83,30 @@ describe('one step by hand', () => {
   });
 });
 
+describe('momentum', () => {
+  const steps = (kind: string, gradients: number[], momentum: number) =>
+    addon.optimizerSteps(
+      kind,
+      [{ name: 'w', tensor: tensor([0], [1]) }],
+      gradients.map((gradient) => [tensor([gradient], [1])]),
+      gradients.map(() => 0.1),
+      [{ learningRateFactor: 1, weightDecay: 0 }],
+      momentum,
+    ).parameters[0]!.tensor.data;
+
+  it('of SGD is the share of the last step that the next one keeps, twice with Nesterov', () => {
+    expectClose(steps('sgd', [1], 0.5), [-0.1 * 1.5], 1e-6);
+    expectClose(steps('sgd', [1, 0], 0.5), [-0.1 * (1.5 + 0.25)], 1e-6);
+    expectClose(steps('sgd', [1, 0], 0), [-0.1], 1e-6);
+  });
+
+  it('of AdamW is its first beta', () => {
+    // Means after the second step, corrected: 0.25 / 0.75 of the gradient, and 0.000999 / 0.001999 of its square.
+    const second = 0.25 / 0.75 / Math.sqrt(0.000999 / 0.001999);
+    expectClose(steps('adamw', [1, 0], 0.5), [-0.1 * (1 + second)], 1e-5);
+  });
+});
+
 it('refuses another kind', () => {
   expect(() => addon.optimizerSteps('lion', [], [], [])).toThrow('unknown optimizer "lion"');
 });
