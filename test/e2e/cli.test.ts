@@ -80,6 +80,15 @@ describe('train', () => {
     expect(await files(outDir)).toEqual(await files(run));
   });
 
+  it('is the same again with --settings, without another option', async () => {
+    const outDir = join(folder, 'again');
+    const { code, error } = await train(outDir, '--settings', join(run, 'settings.yaml'));
+    expect(code, error).toBe(0);
+    const files = async (dir: string) =>
+      JSON.parse(await readFile(join(dir, 'last', 'checkpoint.json'), 'utf8')).files as object;
+    expect(await files(outDir)).toEqual(await files(run));
+  });
+
   it('will not run over it, and goes on with it when asked', async () => {
     const again = await train(run, ...small);
     expect(again).toMatchObject({ code: 2, out: '', error: expect.stringContaining('already holds a run') });

@@ -199,6 +199,27 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     },
   );
 
+  it('train --settings, before it looks for an image; flags override the file', async () => {
+    const [config, folder] = [await configFile(), await temporaryFolder()];
+    await writeFiles(folder, {
+      'settings.yaml': 'training: { milestones: [3], epochs: 9 }\ndetector: { head: ssd }\n',
+    });
+    const settings = join(folder, 'settings.yaml');
+    const train = (...args: string[]) => run('train', '--config', config, '--settings', settings, ...args);
+    expect(await train('--epochs', '2')).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('milestones past the end: 3 of 2'),
+    });
+    expect((await train('--epochs', '2', '--milestones', 'none')).error).toContain('Cannot list the folder');
+    expect((await train('--box-loss', 'giou')).error).toContain('Cannot list the folder');
+    expect(await train('--resume')).toMatchObject({ code: 2, error: expect.stringContaining('cannot be used with') });
+    await writeFiles(folder, { 'settings.yaml': 'training: { epoch: 9 }\n' });
+    expect(await train()).toMatchObject({
+      code: 1,
+      error: expect.stringContaining(`Settings "${settings}": Unknown key "epoch" in training; did you mean "epochs"?`),
+    });
+  });
+
   it('train --resume without a run', async () => {
     const outDir = await temporaryFolder();
     const { code, error } = await run('train', '--config', await configFile(), '--resume', '--out-dir', outDir);
