@@ -3,7 +3,7 @@ import { type Detector, snapshotOf } from '../detector/detector.ts';
 import type { TrainingState } from './training-state.ts';
 
 /** An epoch that was trained and is not evaluated and saved yet. */
-interface UnfinishedEpoch {
+export interface UnfinishedEpoch {
   /** Has the weights of its end: the detector that is trained, or a snapshot of it. */
   detector: Detector;
   /** Of its end: with this and the detector a run can go on with the evaluation. */

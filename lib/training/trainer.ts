@@ -4,7 +4,7 @@ import { internalsOf } from '../detector/detector-internals.ts';
 import { checkSameClasses } from '../evaluation/evaluator.ts';
 import { EpochEnd } from './epoch-end.ts';
 import { GraphNotice } from './graph-notice.ts';
-import { OverlappedEvaluation } from './overlapped-evaluation.ts';
+import { OverlappedEvaluation, type UnfinishedEpoch } from './overlapped-evaluation.ts';
 import { resolveTrainerOptions } from './resolve-options.ts';
 import { resumeNotices } from './resume-notices.ts';
 import { openSavedRun, resumedOptions } from './saved-run.ts';
@@ -40,8 +40,8 @@ export class Trainer {
 
   /**
    * Trains the epochs that are left, and evaluates and saves each. Writes into `outDir`: `best/` and `last/` (checkpoints),
-   * `metrics.jsonl`, `results.csv`, `train_loss.png`, `map.png`, `config.json` and `settings.yaml`. If a step fails during the evaluation of an epoch, the
-   * evaluation is finished and the epoch is saved first.
+   * `metrics.jsonl`, `results.csv`, `train_loss.png`, `map.png`, `config.json` and `settings.yaml`. If a step fails during the evaluation
+   * of an epoch, the evaluation is finished and the epoch is saved first.
    *
    * @throws What a hook throws, and the reason of the signal.
    * @throws DetectorError `LOSS_NOT_FINITE` (the message shows the parts of the loss; the detector and `last` have the last good weights),
@@ -78,11 +78,8 @@ export class Trainer {
       }
     } catch (error) {
       const unfinished = await evaluations.settle();
-      if (signal?.aborted || [error, unfinished?.error].some(leavesGoodWeights)) {
-        if (!unfinished) await steps.settle();
-        const { detector, state } = unfinished ?? run;
-        await run.save('last', detector, state);
-      }
+      const resumable = signal?.aborted || [error, unfinished?.error].some(leavesGoodWeights);
+      if (resumable) await saveLast(run, unfinished, steps);
       throw error;
     } finally {
       evaluations.dispose();
@@ -122,6 +119,13 @@ function checkBackboneOptions(detector: Detector, run: RunOptions): void {
     if (run[key] === undefined) continue;
     throw new RangeError(`${key} needs a ConvNeXt, and this detector has a TorchScript backbone; leave ${key} out`);
   }
+}
+
+/** Saves where a run can go on: the end of an epoch that is not evaluated yet, otherwise the last good step. */
+async function saveLast(run: TrainingRun, unfinished: UnfinishedEpoch | undefined, steps: StepQueue): Promise<void> {
+  if (!unfinished) await steps.settle();
+  const { detector, state } = unfinished ?? run;
+  await run.save('last', detector, state);
 }
 
 /** What ends a step leaves the weights as they were before it. */
