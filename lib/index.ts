@@ -32,11 +32,18 @@ export type { ScaleJitter, ScaleJitterOptions } from './data/augment/scale-jitte
 export type { ZoomOut, ZoomOutOptions } from './data/augment/zoom-out.ts';
 export { Dataset, type ObjectInput, type Sample, type SampleInput } from './data/dataset.ts';
 export { type DatasetConfig, loadDatasetConfig } from './data/dataset-config.ts';
+export type { DatasetCounts } from './data/dataset-counts.ts';
 export { type DatasetIssue, type DatasetIssueKind, formatIssues } from './data/dataset-issue.ts';
+export { openDataset } from './data/open-dataset.ts';
+export type { OpenDatasetOptions, OpenedDataset } from './data/open-dataset-options.ts';
+export type { PartName } from './data/part-name.ts';
 export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
 export type { DatasetSource } from './data/read-samples.ts';
+export type { ExifMode } from './data/read-size.ts';
+export { type SplitDatasets, type SplitOptions, splitDataset } from './data/split-dataset.ts';
 export { VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
 export type { VocSource } from './data/voc-files.ts';
+export { type DatasetParts, type WriteDatasetOptions, writeDataset } from './data/write-dataset.ts';
 export type { ComputeOptions, Precision } from './detector/compute-options.ts';
 export type { DetectOptions } from './detector/detect-options.ts';
 export { Detector } from './detector/detector.ts';

@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
+import { hashFile } from '../data/content-hash.ts';
 import type { Sample } from '../data/dataset.ts';
 
 export interface DuplicateHooks {
@@ -32,12 +30,6 @@ export async function findDuplicateImages(samples: readonly Sample[], hooks: Dup
     }
   }
   return [...byContent.values()].filter((ids) => ids.length > 1);
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }
 
 function append<K, T>(lists: Map<K, T[]>, key: K, item: T): void {

@@ -4,6 +4,7 @@ import { version } from '../base/version.ts';
 import { analyzeCommand } from './commands/analyze.ts';
 import { buildCommand } from './commands/build.ts';
 import { bundleCommand } from './commands/bundle.ts';
+import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
 import { detectCommand } from './commands/detect.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
     exportCommand,
     previewCommand,
     analyzeCommand,
+    convertCommand,
     summaryCommand,
     demoCommand,
     doctorCommand,

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { permutation } from '../base/random.ts';
-import type { BatchHandle, BatchSpec, NativeAddon } from '../binding.ts';
+import type { BatchHandle, BatchSpec, NativeAddon, Rectangle } from '../binding.ts';
 import { makeBatch } from '../binding.ts';
 import type { Size } from '../boxes/box.ts';
 import { flipBox, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
-import { decodeImage, type RgbImage } from '../images/image.ts';
+import { decodeImage, MAX_IMAGE_PIXELS, type RgbImage } from '../images/image.ts';
 import { decideFlip } from './augment/flip.ts';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
 import type { Dataset, Sample } from './dataset.ts';
@@ -130,7 +130,7 @@ export class DataLoader {
     if (!image) return undefined;
     const flip = shuffle !== undefined && decideFlip(shuffle.seed, epoch, index, shuffle.flipProbability);
     const sample = this.#dataset.samples[index]!;
-    return { sample, image: { ...image, flip }, objects: placeObjects(sample, image, size, flip) };
+    return { sample, image: { ...image, flip }, objects: placeObjects(sample, size, flip) };
   }
 
   /** As it is planned. A second image of it that cannot be read is left out, with its objects. */
@@ -149,15 +149,22 @@ export class DataLoader {
     const plan = planSample(samples, { seed, epoch, sample: index }, options);
     const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, hooks))));
     if (!images[0]) return undefined;
-    const layers = plan.flatMap((layer, i) => (images[i] ? [{ ...layer, ...images[i] }] : []));
+    const layers = plan.flatMap((layer, i) => {
+      const image = images[i];
+      return image ? [{ ...layer, window: scaleWindow(layer.window, samples[layer.sample]!, image), ...image }] : [];
+    });
     return { sample: samples[index]!, image: { fill, layers }, objects: layers.flatMap(({ objects }) => objects) };
   }
 
   async #decode(index: number, { onWarning, signal }: LoadHooks): Promise<RgbImage | undefined> {
     signal?.throwIfAborted(); // a batch without this image would be another batch
-    const { imagePath } = this.#dataset.samples[index]!;
+    const { imagePath, stored, width, height } = this.#dataset.samples[index]!;
+    const { size } = this.#options;
+    // Twice as many pixels as the model sees leave something to crop.
+    const atLeast = { width: 2 * size.width, height: 2 * size.height };
+    const maxPixels = Math.max(MAX_IMAGE_PIXELS, width * height); // what was accepted at the opening is accepted now
     try {
-      return await decodeImage(imagePath);
+      return await decodeImage(imagePath, { autoOrient: !stored, maxPixels, atLeast });
     } catch (error) {
       if (!(error instanceof DetectorError)) throw error;
       onWarning?.(`Left out ${imagePath}: ${messageOf(error)}`);
@@ -172,11 +179,17 @@ export function meanColour(mean: readonly number[]): number[] {
 }
 
 /** A sample's objects in pixels of the batch: scaled as the image is, and flipped with it. */
-function placeObjects({ objects }: Sample, image: Size, size: Size, flip: boolean): GroundTruth[] {
+function placeObjects({ objects, width, height }: Sample, size: Size, flip: boolean): GroundTruth[] {
   return objects.map((object) => {
-    const scaled = scaleBox(object.box, size.width / image.width, size.height / image.height);
+    const scaled = scaleBox(object.box, size.width / width, size.height / height);
     return { ...object, box: flip ? flipBox(scaled, size.width) : scaled };
   });
+}
+
+/** A window of the sample in pixels of its image, which may have been decoded at a smaller size. */
+function scaleWindow({ x, y, width, height }: Rectangle, sample: Size, image: Size): Rectangle {
+  const [sx, sy] = [image.width / sample.width, image.height / sample.height];
+  return { x: x * sx, y: y * sy, width: width * sx, height: height * sy };
 }
 
 type Limit = <T>(action: () => Promise<T>) => Promise<T>;

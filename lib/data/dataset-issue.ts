@@ -10,11 +10,18 @@ export type DatasetIssueKind =
   | 'annotation-missing'
   | 'annotation-invalid'
   | 'size-mismatch'
+  | 'orientation'
+  | 'no-objects'
+  | 'objects-unreadable'
+  | 'coordinates-relative'
+  | 'crowd'
+  | 'duplicate-object'
   | 'unknown-class'
   | 'coordinate-invalid'
   | 'box-empty'
   | 'box-outside'
-  | 'box-clipped';
+  | 'box-clipped'
+  | 'box-derived';
 
 /** Something in a data set that could not be used as it is. */
 export interface DatasetIssue {
@@ -29,17 +36,30 @@ export interface DatasetIssue {
   action: 'skipped' | 'repaired' | 'kept';
 }
 
-/** Describes issues for people: the counts by kind, then the first `limit` issues, one a line. It is empty without issues. */
+/**
+ * Describes issues for people: the counts by kind, then the first `limit` issues, one a line. The worst come first: lost images, lost
+ * objects, what is used although it is doubtful, repairs. It is empty without issues.
+ */
 export function formatIssues(issues: readonly DatasetIssue[], limit = 10): string {
   if (issues.length === 0) return '';
+  const byWeight: DatasetIssue[][] = [[], [], [], []];
+  for (const issue of issues) byWeight[weightOf(issue)]!.push(issue);
+  const ordered = byWeight.flat();
   const counts = new Map<string, number>();
-  for (const { kind, action } of issues) {
+  for (const { kind, action } of ordered) {
     counts.set(`${kind} (${action})`, (counts.get(`${kind} (${action})`) ?? 0) + 1);
   }
   const summary = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
-  const lines = issues.slice(0, limit).map((issue) => `  ${formatIssue(issue)}`);
+  const lines = ordered.slice(0, limit).map((issue) => `  ${formatIssue(issue)}`);
   if (issues.length > limit) lines.push(`  ... and ${issues.length - limit} more`);
   return [`${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}: ${summary}`, ...lines].join('\n');
+}
+
+/** 0 for a lost image, 1 for a lost object, 2 for what is kept, 3 for what was mended; what concerns all images is worst. */
+function weightOf({ kind, action, object }: DatasetIssue): number {
+  if (kind === 'no-objects' || kind === 'coordinates-relative') return 0;
+  if (action === 'skipped') return object === undefined ? 0 : 1;
+  return action === 'kept' ? 2 : 3;
 }
 
 function formatIssue({ file, object, kind, message, action }: DatasetIssue): string {

@@ -15,7 +15,7 @@ import { checkClasses } from '../model/class-list.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 import { ClassLookup, examineObjects, type WrittenObject } from './examine-objects.ts';
 import { checkNotEmpty } from './not-empty.ts';
-import { compareSizes, readSize } from './read-size.ts';
+import { type ReadSize, readSize } from './read-size.ts';
 import type { ObjectInput, Sample, SampleInput } from './sample.ts';
 
 /** How `Dataset.from` makes a data set. */
@@ -55,7 +55,7 @@ interface Written {
 /** A sample with the size of its image; without one it is skipped. */
 interface Sized {
   written: Written;
-  image: Size | undefined;
+  image: ReadSize | undefined;
   issues: DatasetIssue[];
 }
 
@@ -143,8 +143,8 @@ function checkObject(name: string, value: unknown): WrittenObject {
 
 async function measure(written: Written, verify: boolean): Promise<Sized> {
   const issues: DatasetIssue[] = [];
-  const image = await readSize(written.imagePath, verify, issues);
-  if (image) issues.push(...compareSizes('the given size', written.size, image, written.file));
+  const { imagePath, size: stated, file } = written;
+  const image = await readSize({ imagePath, what: 'the given size', stated, file }, { verify }, issues);
   return { written, image, issues };
 }
 
@@ -157,7 +157,7 @@ function* examine(sized: readonly Sized[], lookup: ClassLookup) {
     if (!image) continue;
     const { id, imagePath, file } = written;
     const { objects, issues: wrong } = yield* examineObjects(written.objects, image, file, lookup);
-    samples.push({ id, imagePath, width: image.width, height: image.height, objects });
+    samples.push({ id, imagePath, ...image, objects });
     for (const issue of wrong) issues.push(issue);
   }
   return { samples, issues };

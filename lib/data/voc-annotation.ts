@@ -1,132 +1,161 @@
-import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { readBoundedFile } from '../files/bounded-file.ts';
+import { runInSlices } from '../base/time-slices.ts';
+import type { Box, Size } from '../boxes/box.ts';
+import { readTextFile } from '../files/text-file.ts';
+import { childOf, childrenOf, parseXml, parseXmlAtOnce, type XmlElement, xmlNumber } from '../files/xml-text.ts';
+import { type AnnotationLimits, defaultLimits } from './annotation-limits.ts';
+import type { Fault, WrittenObject } from './examine-objects.ts';
+import { boxAround, boxAroundTurned } from './written-box.ts';
 
 /** One `<object>` as written: nothing is shifted or clipped. A coordinate that is missing or no finite number is NaN. */
-export interface VocObject {
+export interface VocObject extends Box {
   /** Empty when the element is missing. */
   name: string;
-  xmin: number;
-  ymin: number;
-  xmax: number;
-  ymax: number;
   difficult: boolean;
+  /** What is wrong with it; absent where nothing is. */
+  fault?: Fault;
+  /** Where its box comes from, if not from `<bndbox>`. */
+  derived?: string;
 }
 
 export interface VocAnnotation {
   objects: VocObject[];
   /** `<size>` in pixels, where it states a positive width and height. */
-  size?: { width: number; height: number };
+  size?: Size;
 }
 
 /**
- * The parser takes a text in one go, and each element, and each name of one that is new, costs it time: within these limits, which leave
- * room for 1,400 objects as VOC writes them, it holds up the event loop for some 50 ms.
+ * Reads a Pascal VOC annotation file, in the encoding that it declares. A large one is read in slices, which leave the event loop its
+ * turns. Rejects with `DetectorError` `ANNOTATION_INVALID`, naming the file.
  */
-export const MAX_ANNOTATION_BYTES = 256 * 1024;
-const MAX_ELEMENTS = 20_000;
-const MAX_NAMES = 200;
-
-/** VOC's own files are four elements deep (annotation, object, part, bndbox). */
-const MAX_DEPTH = 16;
-
-const parser = new XMLParser({
-  ignoreAttributes: true,
-  parseTagValue: false,
-  processEntities: false,
-  maxNestedTags: MAX_DEPTH,
-});
-
-/** Reads a Pascal VOC annotation file. Rejects with `DetectorError` `ANNOTATION_INVALID`, naming the file. */
-export async function readVocAnnotation(path: string): Promise<VocAnnotation> {
+export async function readVocAnnotation(path: string, limits = defaultLimits): Promise<VocAnnotation> {
   const name = `annotation "${path}"`;
-  let text: string;
   try {
-    const bytes = await readBoundedFile(path, MAX_ANNOTATION_BYTES);
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const text = await readTextFile(path, limits.maxAnnotationBytes);
+    return toAnnotation(await runInSlices(parseXml(text)), limits);
   } catch (error) {
     throw invalid(name, messageOf(error), error);
   }
-  return parseVocAnnotation(text, name);
 }
 
 /**
  * Parses the text of a Pascal VOC annotation. Throws `DetectorError` `ANNOTATION_INVALID` for anything but well-formed XML with the
  * root `<annotation>`; a document type, and with it every entity of its own, is refused.
  */
-export function parseVocAnnotation(text: string, name = 'the annotation'): VocAnnotation {
-  if (text.length > MAX_ANNOTATION_BYTES) throw invalid(name, `it has more than ${MAX_ANNOTATION_BYTES} characters`);
-  if (/<!(DOCTYPE|ENTITY)/i.test(text))
-    throw invalid(name, 'it declares a document type or entities. Remove the declaration');
-  const tags = text.match(/<[^\s/>]+/g) ?? [];
-  if (tags.length > MAX_ELEMENTS) throw invalid(name, `it has more than ${MAX_ELEMENTS} elements`);
-  if (new Set(tags).size > MAX_NAMES) throw invalid(name, `it has elements of more than ${MAX_NAMES} names`);
-  const verdict = XMLValidator.validate(text);
-  if (verdict !== true) throw invalid(name, `${verdict.err.msg} (line ${verdict.err.line})`);
-  let tree: unknown;
+export function parseVocAnnotation(text: string, name = 'the annotation', limits = defaultLimits): VocAnnotation {
   try {
-    tree = parser.parse(text);
+    return toAnnotation(parseXmlAtOnce(text), limits);
   } catch (error) {
     throw invalid(name, messageOf(error), error);
   }
-  const root = child(tree, 'annotation');
-  if (root === undefined) throw invalid(name, 'its root element is not <annotation>');
-  const size = readSize(child(root, 'size'));
-  return { objects: children(root, 'object').map(readObject), ...(size && { size }) };
 }
 
-function readObject(node: unknown): VocObject {
-  const box = child(node, 'bndbox');
-  return {
-    name: unescapeXml(text(child(node, 'name'))),
-    xmin: readNumber(child(box, 'xmin')),
-    ymin: readNumber(child(box, 'ymin')),
-    xmax: readNumber(child(box, 'xmax')),
-    ymax: readNumber(child(box, 'ymax')),
-    difficult: /^(1|true)$/i.test(text(child(node, 'difficult'))),
-  };
+/** An object in the words that all formats share. */
+export function toWritten({ name, difficult, fault, derived, xmin, ymin, xmax, ymax }: VocObject): WrittenObject {
+  return { label: name, box: { xmin, ymin, xmax, ymax }, difficult, fault, derived };
 }
 
-function readSize(node: unknown): { width: number; height: number } | undefined {
-  const [width, height] = [readNumber(child(node, 'width')), readNumber(child(node, 'height'))];
+function toAnnotation(root: XmlElement, { maxObjects }: AnnotationLimits): VocAnnotation {
+  if (root.name !== 'annotation') throw new Error(`its root element is not <annotation> but <${shown(root.name)}>`);
+  const objects = childrenOf(root, 'object');
+  if (objects.length > maxObjects) {
+    throw new Error(
+      `it has ${objects.length} objects, more than ${maxObjects}. Raise maxObjects (--max-objects) if that is right`,
+    );
+  }
+  const size = readSize(childOf(root, 'size'));
+  return { objects: objects.map(readObject), ...(size && { size }) };
+}
+
+function readObject(element: XmlElement): VocObject {
+  const name = textOf(element, 'name').normalize('NFC');
+  const { box, fault: wrongBox, derived } = readBox(element);
+  const fault: Fault | undefined =
+    name === '' ? { kind: 'annotation-invalid', message: 'it has no <name>, or more than one' } : wrongBox;
+  const difficult = /^(1|true)$/i.test(textOf(element, 'difficult'));
+  return { name, ...box, difficult, ...(fault && { fault }), ...(derived !== undefined && { derived }) };
+}
+
+interface ReadBox {
+  box: Box;
+  fault?: Fault;
+  derived?: string;
+}
+
+function readBox(element: XmlElement): ReadBox {
+  if (childrenOf(element, 'bndbox').length > 0) return readBounds(childOf(element, 'bndbox'));
+  const turned = childOf(element, 'robndbox');
+  if (turned)
+    return { box: readTurned(turned), derived: 'it has a turned box (<robndbox>): the box around it is used' };
+  const polygon = childOf(element, 'polygon');
+  if (polygon)
+    return { box: aroundPolygon(polygon), derived: 'it has a <polygon> and no <bndbox>: the box around it is used' };
+  return { box: boxAround([]), fault: coordinateFault('there is no <bndbox>') };
+}
+
+const SIDES = ['xmin', 'ymin', 'xmax', 'ymax'] as const;
+
+function readBounds(bounds: XmlElement | undefined): ReadBox {
+  if (!bounds) return { box: boxAround([]), fault: coordinateFault('there is more than one <bndbox>') };
+  const side = (name: string) => xmlNumber(childOf(bounds, name)?.text);
+  const box = { xmin: side('xmin'), ymin: side('ymin'), xmax: side('xmax'), ymax: side('ymax') };
+  const wrong = SIDES.find((name) => Number.isNaN(box[name]));
+  return wrong === undefined ? { box } : { box, fault: coordinateFault(describeSide(bounds, wrong)) };
+}
+
+/** What is written where a number should be, and how to mend it. */
+function describeSide(bounds: XmlElement, name: string): string {
+  const found = childrenOf(bounds, name);
+  if (found.length !== 1) return found.length === 0 ? `there is no <${name}>` : `there are ${found.length} <${name}>`;
+  const { text } = found[0]!;
+  const remedy = /^\s*[+-]?\d+,\d+\s*$/.test(text)
+    ? ': a number has a decimal point, not a comma'
+    : /^[([]/.test(text)
+      ? ': a list of numbers where one belongs'
+      : '';
+  return `${name} is "${shown(text)}"${remedy}`;
+}
+
+function coordinateFault(found: string): Fault {
+  return { kind: 'coordinate-invalid', message: `expected four finite numbers in <bndbox>, but ${found}` };
+}
+
+/** roLabelImg's: centre, size, and an angle in radians, clockwise. */
+function readTurned(element: XmlElement): Box {
+  const [cx, cy, w, h, angle] = ['cx', 'cy', 'w', 'h', 'angle'].map((name) =>
+    xmlNumber(childOf(element, name)?.text),
+  ) as [number, number, number, number, number];
+  const upright = { xmin: cx - w / 2, ymin: cy - h / 2, xmax: cx + w / 2, ymax: cy + h / 2 };
+  return boxAroundTurned(upright, (angle * 180) / Math.PI, { x: cx, y: cy });
+}
+
+/** Points as `<x1>`, `<y1>`, `<x2>` and so on, or as `<pt><x>`, `<y>`. */
+function aroundPolygon(polygon: XmlElement): Box {
+  const points = polygon.children.flatMap((child) =>
+    child.children.length > 0
+      ? [xmlNumber(childOf(child, 'x')?.text), xmlNumber(childOf(child, 'y')?.text)]
+      : /^[xy]\d+$/.test(child.name)
+        ? [xmlNumber(child.text)]
+        : [],
+  );
+  return boxAround(points);
+}
+
+function readSize(element: XmlElement | undefined): Size | undefined {
+  const [width, height] = [xmlNumber(textOf(element, 'width')), xmlNumber(textOf(element, 'height'))];
   // Some tools write 0 where they did not look.
   return width > 0 && height > 0 ? { width, height } : undefined;
 }
 
-/** The elements of that name directly below: never those of a `<part>` further down. */
-function children(node: unknown, name: string): unknown[] {
-  if (node === null || typeof node !== 'object' || !Object.hasOwn(node, name)) return [];
-  const found = (node as Record<string, unknown>)[name];
-  return Array.isArray(found) ? found : [found];
+function textOf(element: XmlElement | undefined, name: string): string {
+  return childOf(element, name)?.text ?? '';
 }
 
-/** The only element of that name directly below: of two, none is the right one. */
-function child(node: unknown, name: string): unknown {
-  const found = children(node, name);
-  return found.length === 1 ? found[0] : undefined;
-}
-
-function text(node: unknown): string {
-  return typeof node === 'string' ? node : '';
-}
-
-function readNumber(node: unknown): number {
-  const written = text(node);
-  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(written) ? Number(written) : Number.NaN;
-  return Number.isFinite(value) ? value : Number.NaN;
-}
-
-/** XML's five named characters and character numbers, which Python's ElementTree writes for every letter outside ASCII. */
-function unescapeXml(escaped: string): string {
-  const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-  return escaped.replace(/&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([\da-f]{1,6}));/gi, (whole, word, decimal, hex) => {
-    if (word !== undefined) return named[word] ?? whole;
-    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
+function shown(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }
 
 function invalid(name: string, reason: string, cause?: unknown): DetectorError {
-  const shown = reason.length > 200 ? `${reason.slice(0, 200)}...` : reason;
-  return new DetectorError('ANNOTATION_INVALID', `Cannot read ${name} as Pascal VOC XML: ${shown}`, { cause });
+  const cut = reason.length > 200 ? `${reason.slice(0, 200)}...` : reason;
+  return new DetectorError('ANNOTATION_INVALID', `Cannot read ${name} as Pascal VOC XML: ${cut}`, { cause });
 }

@@ -1,16 +1,16 @@
-import { checkBoolean, checkFunction, checkKeys, checkString } from '../base/check.ts';
-import { mapConcurrently } from '../base/map-concurrently.ts';
+import { checkBoolean, checkFunction, checkKeys, checkOneOf, checkString } from '../base/check.ts';
 import { checkSignal } from '../base/signal.ts';
-import { runInSlices } from '../base/time-slices.ts';
-import type { Box } from '../boxes/box.ts';
 import { checkClasses } from '../model/class-list.ts';
+import { defaultLimits } from './annotation-limits.ts';
 import { checked, type Dataset, type Sample } from './dataset.ts';
+import type { DatasetCounts } from './dataset-counts.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
-import { ClassLookup, examineObjects, type WrittenObject } from './examine-objects.ts';
+import { ClassLookup } from './examine-objects.ts';
+import { vocPart } from './formats/voc.ts';
 import { checkNotEmpty } from './not-empty.ts';
-import { compareSizes, orIssue, readSize } from './read-size.ts';
-import type { VocObject } from './voc-annotation.ts';
-import { listVocFiles, type VocPair, type VocSource } from './voc-files.ts';
+import { readPart } from './read-part.ts';
+import { type ExifMode, exifModes } from './read-size.ts';
+import { listVocFiles, type VocSource } from './voc-files.ts';
 
 /** The options of `VocDataset.open`: where the data set is (`images` and `annotations`, or `root` and `split`), and how it is read. */
 export type VocDatasetOptions = VocSource & {
@@ -21,6 +21,12 @@ export type VocDatasetOptions = VocSource & {
    * @default true
    */
   verifyImages?: boolean;
+  /**
+   * Whether images are turned upright by their EXIF orientation: `apply`, `ignore`, or `auto`, which turns them unless `<size>` fits
+   * the stored image alone.
+   * @default 'auto'
+   */
+  exif?: ExifMode;
   /** When it is aborted, `open` rejects with its reason. */
   signal?: AbortSignal | undefined;
   /** Called after every image. What it throws ends the call. */
@@ -42,10 +48,19 @@ export class VocDataset implements Dataset {
   /** What had to be skipped or repaired. */
   readonly issues: readonly DatasetIssue[];
 
-  private constructor(classes: readonly string[], samples: readonly Sample[], issues: readonly DatasetIssue[]) {
+  /** What became of every file. */
+  readonly counts: DatasetCounts;
+
+  private constructor(
+    classes: readonly string[],
+    samples: readonly Sample[],
+    issues: readonly DatasetIssue[],
+    counts: DatasetCounts,
+  ) {
     this.classes = classes;
     this.samples = samples;
     this.issues = issues;
+    this.counts = counts;
     checked(this);
   }
 
@@ -66,30 +81,22 @@ export class VocDataset implements Dataset {
     const source = checkSource(options);
     const classes = checkClasses('classes', options.classes);
     const verifyImages = checkBoolean('verifyImages', options.verifyImages ?? true);
+    const exif = checkOneOf('exif', options.exif ?? 'auto', exifModes);
     const onProgress = checkFunction('onProgress', options.onProgress ?? (() => {}));
     const signal = checkSignal('signal', options.signal);
 
     signal?.throwIfAborted();
-    const { pairs, issues } = await listVocFiles(source);
+    const part = vocPart(await listVocFiles(source, signal), defaultLimits);
     const lookup = new ClassLookup(classes);
-    let done = 0;
-    const results = await mapConcurrently(pairs, async (pair) => {
-      signal?.throwIfAborted();
-      const result = await readSample(pair, lookup, verifyImages);
-      onProgress(++done, pairs.length);
-      return result;
-    });
-    signal?.throwIfAborted();
-
-    const samples = results.flatMap(({ sample }) => sample ?? []);
-    const allIssues = [...issues, ...results.flatMap((result) => result.issues)];
-    checkNotEmpty(placeOf(source), samples, allIssues);
-    return new VocDataset(classes, samples, allIssues);
+    const reading = { lookup, verifyImages, exif, keepUnreadable: false, signal, onProgress };
+    const { samples, issues, counts } = await readPart(part, reading);
+    checkNotEmpty(placeOf(source), samples, issues);
+    return new VocDataset(classes, samples, issues, counts);
   }
 }
 
 function checkSource(options: VocDatasetOptions): VocSource {
-  const own = ['classes', 'verifyImages', 'signal', 'onProgress'];
+  const own = ['classes', 'verifyImages', 'exif', 'signal', 'onProgress'];
   const keys = Object.keys(checkKeys('options', options, ['images', 'annotations', 'root', 'split', ...own]));
   const given = keys.filter((key) => !own.includes(key)).sort();
   if (given.join() === 'annotations,images' && 'images' in options) {
@@ -108,46 +115,4 @@ function checkSource(options: VocDatasetOptions): VocSource {
 
 function placeOf(source: VocSource): string {
   return 'root' in source ? `split "${source.split}" of "${source.root}"` : `"${source.images}"`;
-}
-
-interface SampleResult {
-  sample?: Sample;
-  issues: DatasetIssue[];
-}
-
-let annotations: Promise<typeof import('./voc-annotation.ts')> | undefined;
-
-/** On first use: a program that only detects starts without an XML parser. */
-function loadingAnnotations() {
-  annotations ??= import('./voc-annotation.ts');
-  return annotations;
-}
-
-async function readSample(pair: VocPair, lookup: ClassLookup, verifyImages: boolean): Promise<SampleResult> {
-  const { id, imagePath, annotationPath } = pair;
-  const issues: DatasetIssue[] = [];
-  const { readVocAnnotation } = await loadingAnnotations();
-  const annotation = await orIssue(readVocAnnotation(annotationPath), annotationPath, 'annotation-invalid', issues);
-  const size = await readSize(imagePath, verifyImages, issues);
-  if (annotation === undefined || size === undefined) return { issues };
-  const { width, height } = size;
-  issues.push(...compareSizes('<size>', annotation.size, size, annotationPath));
-  const objects = annotation.objects.map(toWritten);
-  const examined = await runInSlices(examineObjects(objects, { width, height }, annotationPath, lookup));
-  return {
-    sample: { id, imagePath, width, height, objects: examined.objects },
-    issues: [...issues, ...examined.issues],
-  };
-}
-
-/** The object with what is wrong with its XML. */
-function toWritten({ name, difficult, ...box }: VocObject): WrittenObject {
-  return { label: name, box, difficult, fault: faultOf(name, box) };
-}
-
-function faultOf(name: string, { xmin, ymin, xmax, ymax }: Box): WrittenObject['fault'] {
-  if (name === '') return { kind: 'annotation-invalid', message: 'it has no <name>, or more than one' };
-  const written = `[${xmin}, ${ymin}, ${xmax}, ${ymax}]`;
-  if (!written.includes('NaN')) return undefined;
-  return { kind: 'coordinate-invalid', message: `expected four finite numbers in <bndbox>, found ${written}` };
 }

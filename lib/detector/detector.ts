@@ -123,7 +123,7 @@ export class Detector {
    * Finds the objects of an image, best first. Boxes are in pixels of the image, upright unless `autoOrient` is false.
    *
    * @throws {TypeError|RangeError} for a wrong argument, naming it
-   * @throws {DetectorError} `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or `IMAGE_TOO_LARGE` (above 50 megapixels), naming the file;
+   * @throws {DetectorError} `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or `IMAGE_TOO_LARGE` (above 120 megapixels), naming the file;
    * `OUT_OF_MEMORY`, after which the next call works; `DISPOSED`
    * @throws the reason of `signal`, which is looked at before each batch and after its images are decoded
    */

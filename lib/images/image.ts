@@ -1,6 +1,7 @@
 import type { Sharp, SharpOptions } from 'sharp';
 import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
+import type { Size } from '../boxes/box.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
@@ -15,16 +16,25 @@ export type ImageInput = string | Uint8Array | RgbImage;
 
 export interface DecodeOptions {
   /**
-   * Turn the image upright by its EXIF orientation. Default false: the pixels as they are stored, which is what the boxes of
-   * Pascal VOC annotations are for.
+   * Turn the image upright by its EXIF orientation, as people see it. Default false: the pixels as they are stored.
    */
   autoOrient?: boolean;
+  /** The largest image accepted, in pixels; default 120 megapixels. */
+  maxPixels?: number;
+  /**
+   * Pixels of the upright image that are needed at least. A large image (above 50 megapixels) may be decoded at a half, a quarter or an
+   * eighth of its width and height that has as many. Default: all of them.
+   */
+  atLeast?: { width: number; height: number };
 }
 
-/** The largest image accepted, in pixels: a small file can unpack to any size. */
-export const MAX_IMAGE_PIXELS = 50e6;
+/** The largest image accepted, in pixels, unless another limit is given: a small file can unpack to any size. */
+export const MAX_IMAGE_PIXELS = 120e6;
 
-/** 50 megapixels of 16-bit RGBA, uncompressed, fit in. */
+/** Of larger images no more pixels are decoded than are asked for, where the decoder can leave some out. */
+const LARGE_PIXELS = 50e6;
+
+/** More than photographs of 120 megapixels have. */
 const MAX_FILE_BYTES = 512 * 1024 ** 2;
 
 /** How files of known formats begin, bytes read as Latin-1. Only the accepted ones ever reach a decoder. */
@@ -46,16 +56,42 @@ const ACCEPTED: readonly string[] = ['jpeg', 'png', 'webp'];
  * the buffer at once.
  *
  * Rejects with `DetectorError`: `IMAGE_UNREADABLE` (missing, a directory, empty, truncated, corrupt), `IMAGE_UNSUPPORTED` (another
- * format), `IMAGE_TOO_LARGE` (above 50 megapixels); with `TypeError` or `RangeError` for anything that is not an `ImageInput`.
+ * format), `IMAGE_TOO_LARGE` (above 120 megapixels); with `TypeError` or `RangeError` for anything that is not an `ImageInput`.
  */
 export async function decodeImage(input: ImageInput, options: DecodeOptions = {}): Promise<RgbImage> {
-  checkKeys('options', options, ['autoOrient']);
+  checkKeys('options', options, ['autoOrient', 'maxPixels', 'atLeast']);
   const autoOrient = checkBoolean('autoOrient', options.autoOrient ?? false);
+  const maxPixels = checkInteger('maxPixels', options.maxPixels ?? MAX_IMAGE_PIXELS, 1);
   if (isRgbImage(input)) return copyRgb(input);
   const { name, bytes } = await readEncoded(input);
-  await readHeader(name, bytes);
+  const header = await readHeader(name, bytes, maxPixels);
+  return await decodeBytes(name, bytes, { autoOrient, size: reducedSize(header, autoOrient, options.atLeast) });
+}
+
+/** The size to decode a large image at; undefined for its own. */
+function reducedSize(
+  { width, height, orientation }: ImageHeader,
+  autoOrient: boolean,
+  atLeast?: Size,
+): Size | undefined {
+  if (atLeast === undefined || width * height <= LARGE_PIXELS) return undefined;
+  const upright = autoOrient && orientation >= 5 ? { width: height, height: width } : { width, height };
+  const factor = [8, 4, 2].find(
+    (each) => upright.width / each >= atLeast.width && upright.height / each >= atLeast.height,
+  );
+  if (factor === undefined) return undefined;
+  return { width: Math.ceil(upright.width / factor), height: Math.ceil(upright.height / factor) };
+}
+
+async function decodeBytes(
+  name: string,
+  bytes: Uint8Array,
+  { autoOrient, size }: { autoOrient: boolean; size: Size | undefined },
+): Promise<RgbImage> {
   try {
-    const pipeline = await openWithSharp(bytes, { autoOrient, limitInputPixels: MAX_IMAGE_PIXELS });
+    // The header was compared with the limit.
+    const file = await openWithSharp(bytes, { autoOrient, limitInputPixels: false });
+    const pipeline = size ? file.resize({ ...size, fit: 'fill' }) : file;
     const { data, info } = await pipeline
       .removeAlpha()
       .toColourspace('srgb')
@@ -78,7 +114,8 @@ export async function readImageSize(input: ImageInput): Promise<{ width: number;
     return { width: input.width, height: input.height };
   }
   const { name, bytes } = await readEncoded(input);
-  return await readHeader(name, bytes);
+  const { width, height } = await readHeader(name, bytes);
+  return { width, height };
 }
 
 function isRgbImage(input: ImageInput): input is RgbImage {
@@ -128,8 +165,29 @@ async function readEncoded(input: string | Uint8Array): Promise<{ name: string; 
   }
 }
 
+/** What an image file is, told by its header, and whether its content can be decoded. */
+export interface ImageHeader {
+  /** Of the pixels as they are stored. */
+  width: number;
+  height: number;
+  /** EXIF's number from 1 (upright) to 8; 5 to 8 exchange width and height. */
+  orientation: number;
+}
+
+/**
+ * Looks at an image file without keeping its pixels. With `verify` it is decoded once, which finds exactly what decoding would fail on
+ * later. Rejects as `decodeImage` does.
+ */
+export async function inspectImage(path: string, verify: boolean, maxPixels = MAX_IMAGE_PIXELS): Promise<ImageHeader> {
+  const { name, bytes } = await readEncoded(path);
+  const header = await readHeader(name, bytes, maxPixels);
+  const size = reducedSize(header, false, { width: 1, height: 1 });
+  if (verify) await decodeBytes(name, bytes, { autoOrient: false, size });
+  return header;
+}
+
 /** Refuses what is not to be decoded; answers with the size of the stored pixels. */
-async function readHeader(name: string, bytes: Uint8Array): Promise<{ width: number; height: number }> {
+async function readHeader(name: string, bytes: Uint8Array, maxPixels = MAX_IMAGE_PIXELS): Promise<ImageHeader> {
   if (bytes.length === 0) throw new DetectorError('IMAGE_UNREADABLE', `Cannot read ${name}: it is empty (0 bytes)`);
   const start = Buffer.from(bytes.subarray(0, 256)).toString('latin1');
   const format = SIGNATURES.find(([, signature]) => signature.test(start))?.[0];
@@ -141,8 +199,8 @@ async function readHeader(name: string, bytes: Uint8Array): Promise<{ width: num
   });
   // A file can be made to look like two formats: the decoder's opinion counts as well.
   if (header.format !== format) throw unsupported(name, header.format);
-  checkPixels(name, header.width, header.height);
-  return { width: header.width, height: header.height };
+  checkPixels(name, header.width, header.height, maxPixels);
+  return { width: header.width, height: header.height, orientation: header.orientation ?? 1 };
 }
 
 let loadingSharp: Promise<typeof import('sharp')> | undefined;
@@ -155,11 +213,11 @@ async function openWithSharp(bytes: Uint8Array, options: SharpOptions): Promise<
   return sharp(bytes, { failOn: 'error', ...options });
 }
 
-function checkPixels(name: string, width: number, height: number): void {
-  if (width * height <= MAX_IMAGE_PIXELS) return;
+function checkPixels(name: string, width: number, height: number, maxPixels = MAX_IMAGE_PIXELS): void {
+  if (width * height <= maxPixels) return;
   throw new DetectorError(
     'IMAGE_TOO_LARGE',
-    `Cannot take ${name}: ${width} x ${height} pixels are more than the ${MAX_IMAGE_PIXELS / 1e6} megapixels allowed. Make it smaller`,
+    `Cannot take ${name}: ${width} x ${height} pixels are more than the ${maxPixels / 1e6} megapixels allowed. Make it smaller, or raise maxPixels (--max-pixels) where a data set is opened`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { withoutUndefined } from '../base/check.ts';
+import { DetectorError } from '../base/errors.ts';
 import { type OptionTable, resolve } from '../base/option.ts';
 import type { DetectorConfig, PresetName } from '../model/config.ts';
 import type { LearningOptions } from '../model/loss-options.ts';
@@ -127,6 +128,12 @@ function checkTogether({ epochs, run }: Pick<ResolvedTrainerOptions, 'epochs' | 
 
 /** The same for options that the data exclude. */
 function checkWithData(resolved: ResolvedTrainerOptions): void {
+  if (!resolved.train.samples.some(({ objects }) => objects.length > 0)) {
+    throw new DetectorError(
+      'DATASET_EMPTY',
+      `None of the ${resolved.train.length} training images has an object: there is nothing to learn. Look where the annotations are`,
+    );
+  }
   const { epochs, patience, valid, resume } = resolved;
   const { steps, warmupSteps } = scheduleOf(resolved);
   const total = steps * epochs;

@@ -77,9 +77,9 @@ export function nextEpoch(state: TrainingState): TrainingState {
   return trained;
 }
 
-/** Completes the epoch; returns whether its score is the best so far. */
+/** Completes the epoch; returns whether its score is the best so far. Where nothing is measured (a score below 0) it is the last one. */
 export function finishEpoch(state: TrainingState, score: number): boolean {
-  const best = state.bestScore === null || score > state.bestScore;
+  const best = state.bestScore === null || score > state.bestScore || score < 0;
   endSteps(state);
   if (best) {
     state.bestScore = score;

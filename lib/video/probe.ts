@@ -1,8 +1,10 @@
 import { DetectorError } from '../base/errors.ts';
-import { MAX_IMAGE_PIXELS } from '../images/image.ts';
 import { runToEnd } from './child-program.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import type { VideoSource } from './source.ts';
+
+/** Many frames are held at a time. */
+const MAX_FRAME_PIXELS = 50e6;
 
 /** What is known of a video before its first frame. */
 export interface VideoInfo {
@@ -98,8 +100,8 @@ export function describeVideo(
   }
   const { width: columns = 0, height: rows = 0 } = video;
   if (columns < 1 || rows < 1) throw unreadable(source, `its frames have no size${complaint && `: ${complaint}`}`);
-  if (columns * rows > MAX_IMAGE_PIXELS)
-    throw unreadable(source, `its frames of ${columns} x ${rows} are more than ${MAX_IMAGE_PIXELS / 1e6} megapixels`);
+  if (columns * rows > MAX_FRAME_PIXELS)
+    throw unreadable(source, `its frames of ${columns} x ${rows} are more than ${MAX_FRAME_PIXELS / 1e6} megapixels`);
   const isTurned = quarterTurns(video) % 2 === 1;
   const seconds = positive(video.duration) ?? positive(format.duration);
   const frameRate = ratio(video.avg_frame_rate) ?? ratio(video.r_frame_rate) ?? 25;

@@ -20,12 +20,15 @@ it('exports what docs/api.md describes', () => {
     'exportDetector',
     'formatIssues',
     'loadDatasetConfig',
+    'openDataset',
     'presetNames',
     'previewAugmentation',
+    'splitDataset',
     'ssdAugmentation',
     'torchmetricsMeanAveragePrecision',
     'vocAveragePrecision',
     'writeAnalysisReport',
+    'writeDataset',
   ]);
 });
 

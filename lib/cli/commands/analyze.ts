@@ -8,23 +8,28 @@ import { REPORT_PAGE, writeAnalysisReport } from '../../analysis/report/report.t
 import { analysisTables, describeLayout, type TextTable } from '../../analysis/report/tables.ts';
 import { pick } from '../../base/option.ts';
 import type { Size } from '../../boxes/box.ts';
-import { loadDatasetConfig, withDefaultBoxes } from '../../data/dataset-config.ts';
+import { withDefaultBoxes } from '../../data/dataset-config.ts';
 import { createTable } from '../../detector/detector-options.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
 import { isAnchors } from '../../model/default-box-options.ts';
 import { interruptible } from '../interruption.ts';
+import {
+  addDataOptions,
+  addPartOptions,
+  choosePart,
+  type DataFlags,
+  findData,
+  openDataPart,
+  type PartFlags,
+} from '../options/data-option.ts';
 import { imageSize } from '../options/model-options.ts';
-import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
+import { addOptions, addOwn, givenOptions } from '../options/option-flags.ts';
 import { integer, integers } from '../options/option-values.ts';
-import { sourceOf, splits } from '../options/split.ts';
-import { openDataset } from '../output/open-dataset.ts';
 import { createProgress } from '../output/progress.ts';
 import { alignColumns } from '../output/text.ts';
 import { UsageError } from '../usage-error.ts';
 
-interface Flags {
-  config: string;
-  split: (typeof splits)[number];
+interface Flags extends DataFlags, PartFlags {
   imageSize?: number[];
   strides?: number[];
   ratios?: number;
@@ -52,8 +57,7 @@ export function analyzeCommand(): Command {
   const command = new Command('analyze').description(
     'look at a data set before training: counts, suspicious boxes, and whether the default boxes fit',
   );
-  addRequired(command, '--config <yaml>', 'the data set file');
-  addOwn(command, 'Data', new Option('--split <name>', 'the part of the data set').choices(splits).default('train'));
+  addPartOptions(addDataOptions(command), 'train');
   addOptions(command, pick(createTable, ['preset', 'head', 'imageSize']));
   const own = (group: string, flags: string, help: string, parse?: Parse) =>
     addOwn(command, group, parse ? new Option(flags, help).argParser(parse) : new Option(flags, help));
@@ -70,19 +74,22 @@ export function analyzeCommand(): Command {
 }
 
 async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
-  const { split, ratios, seed = 0, output, json, writeConfig } = flags;
+  const { ratios, seed = 0, output, json, writeConfig } = flags;
   await checkOutputs(flags);
-  const config = await loadDatasetConfig(flags.config);
-  const source = sourceOf(config, split);
+  const data = await findData(flags, signal, false);
+  const { config } = data;
+  const part = choosePart(data, flags, 'train');
+  if (writeConfig !== undefined && !config)
+    throw new UsageError(`--write-config needs a data set file of this project, and found ${data.source}`);
   const size = flags.imageSize === undefined ? { width: 640, height: 640 } : imageSize(flags.imageSize);
-  const dataset = await openDataset(split, { ...source, classes: config.classes, verifyImages: false, signal });
+  const dataset = await openDataPart(data, part, flags);
   const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing images' });
   const onProgress = (done: number) => progress.update(done);
   const options = {
     ...givenOptions(pick(createTable, ['preset', 'head']), flags),
     imageSize: size,
     seed,
-    ...(config.defaultBoxes && { defaultBoxes: config.defaultBoxes }),
+    ...(config?.defaultBoxes && { defaultBoxes: config.defaultBoxes }),
     ...(flags.strides && { maps: mapsOf(flags.strides, size) }),
     ...(ratios !== undefined && { ratios }),
   };
@@ -92,10 +99,10 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   for (const warning of analysis.warnings) console.error(`Warning: ${warning}`);
   if (json !== undefined) await writeFileAtomic(json, `${JSON.stringify(analysis, null, 2)}\n`);
   if (output !== undefined) {
-    const files = await writeAnalysisReport(output, `${flags.config}: ${split}`, analysis);
+    const files = await writeAnalysisReport(output, `${flags.data ?? flags.config}: ${part ?? 'all'}`, analysis);
     console.log(`Report: ${join(output, files.at(-1)!)} and ${files.length - 1} charts`);
   }
-  if (writeConfig !== undefined) {
+  if (writeConfig !== undefined && config) {
     const { defaultBoxes } = analysis.proposed;
     const comment = `by dinov3-det analyze, ${describeLayout(analysis)}`;
     await writeFileAtomic(writeConfig, await withDefaultBoxes(config, writeConfig, defaultBoxes, comment));
@@ -124,10 +131,11 @@ function mapsOf(strides: readonly number[], { width, height }: Size): Size[] {
 }
 
 /** Nothing of the user's is replaced unasked, and the data set file never. @throws UsageError */
-async function checkOutputs({ config, output, json, writeConfig, force }: Flags): Promise<void> {
+async function checkOutputs({ data, config = data, output, json, writeConfig, force }: Flags): Promise<void> {
   for (const [option, file] of Object.entries({ '--json': json, '--write-config': writeConfig })) {
     if (file === undefined) continue;
-    if (resolve(file) === resolve(config)) throw new UsageError(`${option}: ${file} is the data set file itself`);
+    if (config !== undefined && resolve(file) === resolve(config))
+      throw new UsageError(`${option}: ${file} is the data set file itself`);
     const found = await lstat(file).catch(() => undefined);
     if (found?.isDirectory()) throw new UsageError(`${option}: ${file} is a directory. Name a file`);
     if (found && !force) {

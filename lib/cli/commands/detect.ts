@@ -4,6 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import type { Detection } from '../../boxes/detection.ts';
+import { writerNames } from '../../data/write-dataset.ts';
 import type { Detector } from '../../detector/detector.ts';
 import { ensureWritableDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
 import { annotateImage } from '../../images/draw.ts';
@@ -19,11 +20,13 @@ import {
   openTrainedDetector,
   type TrainedDetectorFlags,
 } from '../options/trained-detector.ts';
+import { type DetectionSaving, openSaving } from '../output/detection-saving.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Flags extends TrainedDetectorFlags {
   outDir?: string;
   recursive?: true;
+  save?: string;
   json?: true;
 }
 
@@ -39,11 +42,14 @@ interface FileDetections {
 
 const DEFAULT_OUT_DIR = join('runs', 'detect');
 const RESULTS = 'detections.json';
+/** Where `--save` writes. */
+const LABELS = 'labels';
 
 const examples = `
 Examples:
   dinov3-det detect --checkpoint runs/train/best photo.jpg
   dinov3-det detect --checkpoint runs/train/best --threshold 0.4 --recursive --out-dir found holiday/
+  dinov3-det detect --checkpoint runs/train/best --save label-studio new-photos/
   dinov3-det detect photo.jpg --weights best_model.pth --config configs/voc.yaml --imgsz 640 640
 Writes each image with its boxes, and ${RESULTS}. What cannot be read is reported and skipped. FPS is that of resize, model and NMS.`;
 
@@ -55,6 +61,8 @@ export function detectCommand(): Command {
   addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
   addOptions(command, shownTable);
   addOwn(command, 'Detection', new Option('--recursive', 'look into the folders of folders too'));
+  const saved = 'write the detections as labels to correct, with their images, or as an image of each object (crops)';
+  addOwn(command, 'Output', new Option('--save <format>', saved).choices([...writerNames, 'crops']));
   const places = `${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on`;
   addOwn(command, 'Output', new Option('--out-dir <dir>', `where results go (default: ${places})`));
   return addOwn(command, 'Output', new Option('--json', `print ${RESULTS} instead of text`))
@@ -75,15 +83,17 @@ async function detect(inputs: string[], flags: Flags, signal: AbortSignal): Prom
     const found: FileDetections[] = [];
     const seconds: number[] = [];
     const say = flags.json ? () => {} : console.log;
-    const nameOf = outputNames([RESULTS, ...inputsWithin(outDir, files)]);
+    const nameOf = outputNames([RESULTS, LABELS, ...inputsWithin(outDir, files)]);
+    const saving = flags.save === undefined ? undefined : await openSaving(join(outDir, LABELS), flags.save);
     for (const file of files) {
       if (signal.aborted) break;
-      const result = await detectFile(detector, file, outDir, nameOf, flags);
+      const result = await detectFile(detector, file, outDir, { nameOf, saving }, flags);
       if (result === undefined) continue;
       found.push(result.entry);
       seconds.push(result.seconds);
       say(describe(result.entry, result.seconds, outDir));
     }
+    await saving?.finish(detector.classes);
     await writeFileAtomic(join(outDir, RESULTS), `${JSON.stringify(found, null, 2)}\n`);
     if (flags.json) console.log(JSON.stringify(found));
     say(`${describeSpeed(seconds)}Results: ${join(outDir, RESULTS)}`);
@@ -99,7 +109,7 @@ async function detectFile(
   detector: Detector,
   file: string,
   outDir: string,
-  nameOf: (path: string) => OutputName,
+  { nameOf, saving }: { nameOf: (path: string) => OutputName; saving: DetectionSaving | undefined },
   flags: Flags,
 ): Promise<{ entry: FileDetections; seconds: number } | undefined> {
   const image = await decodeImage(file, { autoOrient: true }).catch((error: unknown) => {
@@ -110,6 +120,7 @@ async function detectFile(
   const began = performance.now();
   const detections = await detector.detect(image, givenOptions(shownTable, flags));
   const seconds = (performance.now() - began) / 1000;
+  await saving?.add(file, image, detections);
   const { name, format } = nameOf(file);
   await writeFileAtomic(join(outDir, name), await annotateImage(image, detections, { format }));
   return { entry: { file, annotated: name, width: image.width, height: image.height, detections }, seconds };

@@ -1,10 +1,17 @@
 import { Command, Option } from 'commander';
-import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { type EvaluationResult, Evaluator } from '../../evaluation/evaluator.ts';
 import { evaluatorTable } from '../../evaluation/evaluator-options.ts';
 import { interruptible } from '../interruption.ts';
-import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
-import { sourceOf, splits } from '../options/split.ts';
+import {
+  addDataOptions,
+  addPartOptions,
+  choosePart,
+  type DataFlags,
+  findData,
+  openDataPart,
+  type PartFlags,
+} from '../options/data-option.ts';
+import { addOptions, addOwn, givenOptions } from '../options/option-flags.ts';
 import {
   addTrainedDetectorOptions,
   checkTrainedDetectorFlags,
@@ -12,12 +19,9 @@ import {
   type TrainedDetectorFlags,
 } from '../options/trained-detector.ts';
 import { formatEvaluation } from '../output/evaluation-text.ts';
-import { openDataset } from '../output/open-dataset.ts';
 import { createProgress } from '../output/progress.ts';
 
-interface Flags extends TrainedDetectorFlags {
-  config: string;
-  split: (typeof splits)[number];
+interface Flags extends TrainedDetectorFlags, DataFlags, PartFlags {
   json?: true;
 }
 
@@ -30,8 +34,7 @@ Examples:
 /** `dinov3-det evaluate`: COCO's, VOC's and the article's numbers of a checkpoint. */
 export function evaluateCommand(): Command {
   const command = new Command('evaluate').description('measure a trained detector on a data set');
-  addRequired(command, '--config <yaml>', 'the data set file');
-  addOwn(command, 'Data', new Option('--split <name>', 'the part of the data set').choices(splits).default('valid'));
+  addPartOptions(addDataOptions(command), 'valid');
   addOptions(addTrainedDetectorOptions(command), evaluatorTable);
   return addOwn(command, 'Output', new Option('--json', 'print the result as JSON'))
     .addHelpText('after', examples)
@@ -43,12 +46,11 @@ export function evaluateCommand(): Command {
 
 async function evaluate(flags: Flags, signal: AbortSignal): Promise<EvaluationResult> {
   checkTrainedDetectorFlags(flags);
-  const { config: path, split } = flags;
-  const config = await loadDatasetConfig(path);
-  const source = sourceOf(config, split);
+  const data = await findData(flags, signal);
+  const part = choosePart(data, flags, 'valid');
   const detector = await openTrainedDetector(flags);
   try {
-    const dataset = await openDataset(split, { ...source, classes: config.classes, signal });
+    const dataset = await openDataPart(data, part, flags);
     const evaluator = new Evaluator(dataset, givenOptions(evaluatorTable, flags));
     const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Evaluating' });
     const onWarning = (message: string) => console.error(`Warning: ${message}`);

@@ -1,20 +1,18 @@
 import { Command, Option } from 'commander';
 import { pick } from '../../base/option.ts';
-import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { previewAugmentation } from '../../data/preview.ts';
 import { createTable } from '../../detector/detector-options.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
 import { interruptible } from '../interruption.ts';
 import { augmentationHelp, readAugmentation } from '../options/augmentation-option.ts';
+import { addDataOptions, choosePart, type DataFlags, findData, openDataPart } from '../options/data-option.ts';
 import { imageSize } from '../options/model-options.ts';
 import { addOptions, addOwn, addRequired } from '../options/option-flags.ts';
 import { integer } from '../options/option-values.ts';
 import { checkOutFile } from '../options/out-file.ts';
-import { openDataset } from '../output/open-dataset.ts';
 import { UsageError } from '../usage-error.ts';
 
-interface Flags {
-  config: string;
+interface Flags extends DataFlags {
   augmentation: string;
   imageSize?: number[];
   epoch: number;
@@ -35,8 +33,8 @@ export function previewCommand(): Command {
   const command = new Command('preview').description(
     'show training images as the model gets them, with their boxes, on one sheet',
   );
-  addRequired(command, '--config <yaml>', 'the data set file');
   addRequired(command, '--output <png>', 'the file to write');
+  addDataOptions(command);
   addOwn(command, 'Augmentation', new Option('--augmentation <name|file>', augmentationHelp).default('ssd'));
   addOptions(command, pick(createTable, ['imageSize']));
   const own = (flags: string, help: string, min: number, value: number) =>
@@ -57,8 +55,8 @@ async function preview(flags: Flags, signal: AbortSignal): Promise<void> {
   if (count > 100) throw new UsageError(`--count ${count}: a sheet has 100 images at most`);
   const size = imageSize(flags.imageSize ?? [640, 640]);
   const augmentation = await readAugmentation(flags.augmentation);
-  const { train, classes } = await loadDatasetConfig(flags.config);
-  const dataset = await openDataset('training', { ...train, classes, verifyImages: false, signal });
+  const data = await findData(flags, signal, false);
+  const dataset = await openDataPart(data, choosePart(data, {}, 'train'), {});
   const onWarning = (message: string) => console.error(`Warning: ${message}`);
   const shown = { imageSize: size, augmentation, seed, epochs, epoch, count };
   const png = await previewAugmentation(dataset, { ...shown, onWarning, signal });

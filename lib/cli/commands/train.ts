@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { loadDatasetConfig } from '../../data/dataset-config.ts';
+import { writeSplitLists } from '../../data/split-lists.ts';
 import { computeTable } from '../../detector/compute-options.ts';
 import { Detector } from '../../detector/detector.ts';
 import { createTable, loadTable } from '../../detector/detector-options.ts';
@@ -13,6 +13,7 @@ import { trainerTable } from '../../training/trainer-options.ts';
 import type { StartEvent } from '../../training/training-events.ts';
 import { Interrupted, interruptible } from '../interruption.ts';
 import { readAugmentation } from '../options/augmentation-option.ts';
+import { addDataOptions, type DataFlags, findData, openTrainingData, splitOption } from '../options/data-option.ts';
 import {
   addModelOptions,
   checkSameModel,
@@ -20,15 +21,16 @@ import {
   type ModelOptions,
   modelOptions,
 } from '../options/model-options.ts';
-import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
+import { addOptions, addOwn, givenOptions } from '../options/option-flags.ts';
+import { integer } from '../options/option-values.ts';
 import { freshDirectory, resumableRun } from '../options/out-dir.ts';
-import { openDataset } from '../output/open-dataset.ts';
 import { jsonLog, textLog } from '../output/training-log.ts';
 import { writeTransformedImages } from '../output/transformed-images.ts';
 import { UsageError } from '../usage-error.ts';
 
-interface Flags extends ModelFlags {
-  config: string;
+interface Flags extends ModelFlags, DataFlags {
+  split?: number[] | string;
+  splitSeed?: number;
   augmentation?: string | null;
   outDir?: string;
   resume?: true;
@@ -45,13 +47,19 @@ Examples:
   dinov3-det train --config configs/bccd.yaml --backbone convnext_tiny --imgsz 256 192 --out-dir runs/bccd
   dinov3-det train --config configs/voc.yaml --preset article --weights dinov3_convnext_tiny.safetensors \\
     --model-name dinov3_convnext_tiny --imgsz 640 640 --lr 0.0001 --fine-tune --epochs 20 --scheduler-epochs 15 --workers 8 --batch 8
+  dinov3-det train --data fruit/data.yaml --epochs 50
+  dinov3-det train --data labels/ --split 0.8/0.1/0.1
   dinov3-det train --config configs/bccd.yaml --out-dir runs/bccd --resume
 Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the options of the run where none are given.`;
 
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
-  const command = new Command('train').description('train a detector on a data set in Pascal VOC format');
-  addRequired(command, '--config <yaml>', 'the data set file');
+  const command = new Command('train').description('train a detector on a data set');
+  addDataOptions(command);
+  const split = 'divide a data set without validation data, as in 0.8/0.1/0.1, or as the lists in a directory say';
+  addOwn(command, 'Data', new Option('--split <fractions|dir>', split).argParser(splitOption));
+  const seed = 'another number divides it in another way (default: 0)';
+  addOwn(command, 'Data', new Option('--split-seed <n>', seed).argParser(integer(0)));
   const own = (flags: string, help: string) => addOwn(command, 'Run', new Option(flags, help));
   own('--out-dir <dir>', `where results go (default: ${DEFAULT_OUT_DIR}, ${DEFAULT_OUT_DIR}-2 and so on)`);
   own('--resume', 'go on with the run in --out-dir, or with the newest one');
@@ -72,13 +80,14 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const { resume = false } = flags;
   const settings = flags.settings === undefined ? { detector: {}, training: {} } : await readSettings(flags.settings);
   const model = { ...settings.detector, ...(await modelOptions(flags)) };
-  const config = await loadDatasetConfig(flags.config);
-  const { classes } = config;
+  const data = await findData(flags, signal);
+  const { config } = data;
+  const classes = await data.classes();
   const given = await runOptions(flags);
   const options = { ...settings.training, ...given, ...mergedLoss(settings.training.loss, given.loss) };
   resolveRun({ ...options, resume }, subjectOf(model)); // what is wrong is told before an image is read
 
-  const boxes = config.defaultBoxes && { defaultBoxes: config.defaultBoxes };
+  const boxes = config?.defaultBoxes && { defaultBoxes: config.defaultBoxes };
   const compute = givenOptions({ ...computeTable, seed: createTable.seed }, flags);
   const create = () => Detector.create({ ...model, ...compute, ...boxes, classes });
   const load = () => Detector.load(join(outDir, 'last'), { asTrained: true, ...givenOptions(loadTable, flags) });
@@ -86,14 +95,15 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const log = flags.json ? jsonLog() : textLog();
   try {
     if (flags.resume) checkSameModel(model, detector.config);
-    const train = await openDataset('training', { ...config.train, classes, signal });
-    const valid = await openDataset('validation', { ...config.valid, classes, signal });
+    const parts = await openTrainingData(data, flags, signal);
+    const { train, valid } = parts;
     const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume });
     const onStart = async ({ options }: StartEvent) => {
       const summary = await detector.summary({ fineTune: options.fineTune });
       const origin = describeOrigin(flags, outDir, model.backbone);
       log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
-      if (config.visualizeTransformedImages)
+      if (flags.split !== undefined) await writeSplitLists(join(outDir, 'split'), parts);
+      if (config?.visualizeTransformedImages)
         await writeTransformedImages(outDir, train, detector.config.imageSize, options);
     };
     log.end(await trainer.run({ ...log.hooks, onStart, signal }));

@@ -1,4 +1,4 @@
-import type { VocDataset } from '../../data/voc-dataset.ts';
+import type { Dataset } from '../../data/dataset.ts';
 import type { WeightReport } from '../../detector/model-state.ts';
 import type { ModelSummary } from '../../detector/summary.ts';
 import type { EpochEvent, StepEvent, TrainingHooks, TrainingResult } from '../../training/training-events.ts';
@@ -8,8 +8,8 @@ import { formatTotals, pythonNumber } from './text.ts';
 
 export interface TrainingStart {
   outDir: string;
-  train: VocDataset;
-  valid: VocDataset;
+  train: Dataset;
+  valid: Dataset;
   summary: ModelSummary;
   /** What training starts from, in words. */
   origin: string;
@@ -33,7 +33,7 @@ export function jsonLog(): TrainingLog {
   return {
     start: ({ outDir, train, valid, summary, weightReport }) => {
       const { totalParameters, trainableParameters } = summary;
-      const describe = ({ length, issues }: VocDataset) => ({ images: length, issues });
+      const describe = ({ length, issues }: Dataset) => ({ images: length, issues });
       const datasets = { train: describe(train), valid: describe(valid) };
       write('start', { outDir, totalParameters, trainableParameters, weights: weightReport, ...datasets });
     },

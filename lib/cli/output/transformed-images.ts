@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Size } from '../../boxes/box.ts';
+import type { Dataset } from '../../data/dataset.ts';
 import { previewAugmentation } from '../../data/preview.ts';
-import type { VocDataset } from '../../data/voc-dataset.ts';
 import { makeDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
 import type { Trainer } from '../../training/trainer.ts';
 
@@ -10,7 +10,7 @@ const MAX_IMAGES = 8;
 /** Writes `transformed_images.png`: images of the first batch as the model will get them, with their boxes. */
 export async function writeTransformedImages(
   outDir: string,
-  dataset: VocDataset,
+  dataset: Dataset,
   imageSize: Size,
   { batchSize, epochs, seed, flipProbability, augmentation }: Trainer['options'],
 ): Promise<void> {

@@ -142,7 +142,7 @@ describe('a wrong command line ends with 2 and one clear message', () => {
   });
 
   it.each([
-    [['train'], "required option '--config <yaml>' not specified"],
+    [['train'], 'Give the data set with --data PATH'],
     [['evaluate', '--config', 'a.yaml'], 'Give --checkpoint, or --weights with --config'],
     [['detect', 'a.jpg'], 'Give --checkpoint, or --weights with --config'],
     [['detect', 'a.jpg', '--weights', 'a.pth'], 'give --config too'],

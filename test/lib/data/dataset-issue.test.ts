@@ -12,12 +12,16 @@ const clipped = (object: number): DatasetIssue => ({
 const missing: DatasetIssue = { file: 'b.jpg', kind: 'annotation-missing', message: 'no b.xml', action: 'skipped' };
 
 describe('formatIssues', () => {
-  it('counts by kind and lists in order', () => {
-    expect(formatIssues([clipped(0), missing, clipped(7)])).toBe(
+  it('counts by kind and lists the worst first', () => {
+    const lost: DatasetIssue = { ...clipped(3), kind: 'box-empty', message: 'empty', action: 'skipped' };
+    const doubtful: DatasetIssue = { file: 'c.xml', kind: 'size-mismatch', message: 'other', action: 'kept' };
+    expect(formatIssues([clipped(0), doubtful, lost, missing, clipped(7)])).toBe(
       [
-        '3 issues: 2 box-clipped (repaired), 1 annotation-missing (skipped)',
-        `  ${join('folder', 'a.xml')} object[0]: box-clipped: too wide (repaired)`,
+        '5 issues: 1 annotation-missing (skipped), 1 box-empty (skipped), 1 size-mismatch (kept), 2 box-clipped (repaired)',
         '  b.jpg: annotation-missing: no b.xml (skipped)',
+        `  ${join('folder', 'a.xml')} object[3]: box-empty: empty (skipped)`,
+        '  c.xml: size-mismatch: other (kept)',
+        `  ${join('folder', 'a.xml')} object[0]: box-clipped: too wide (repaired)`,
         `  ${join('folder', 'a.xml')} object[7]: box-clipped: too wide (repaired)`,
       ].join('\n'),
     );

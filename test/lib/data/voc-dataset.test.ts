@@ -94,7 +94,8 @@ describe('the folders of the article', () => {
   it('keeps an image without objects', async () => {
     const dataset = await openFolders({ 'images/a.jpg': jpeg, 'labels/a.xml': vocXml('') });
     expect(dataset.samples[0]!.objects).toEqual([]);
-    expect(dataset.issues).toEqual([]);
+    expect(dataset.counts).toMatchObject({ seen: 1, used: 0, background: 1 });
+    expect(brief(dataset.issues)).toEqual([['images/a.jpg', 'no-objects', 'kept']]);
   });
 
   it('names a folder that is not there, and what sets it', async () => {
@@ -219,8 +220,8 @@ describe('objects', () => {
       '[64, 2, 70, 40] lies outside the image of 64 x 48',
     ],
     ['a box above the image', vocObject('dog', 1, -9, 30, 0), 'box-outside', '[1, -9, 30, 0]'],
-    ['NaN', vocObject('dog', 'NaN', 2, 30, 40), 'coordinate-invalid', 'found [NaN, 2, 30, 40]'],
-    ['infinity', vocObject('dog', 1, 2, 'inf', 40), 'coordinate-invalid', 'found [1, 2, NaN, 40]'],
+    ['NaN', vocObject('dog', 'NaN', 2, 30, 40), 'coordinate-invalid', 'xmin is "NaN"'],
+    ['infinity', vocObject('dog', 1, 2, 'inf', 40), 'coordinate-invalid', 'xmax is "inf"'],
     ['no box', '<object><name>dog</name></object>', 'coordinate-invalid', 'expected four finite numbers in <bndbox>'],
     ['no name', '<object><bndbox/></object>', 'annotation-invalid', 'it has no <name>'],
     [
@@ -246,15 +247,34 @@ describe('objects', () => {
     expect(dataset.issues[0]!.message.length).toBeLessThan(200);
   });
 
-  it('takes the stored size of an EXIF-rotated image, and reports another <size>', async () => {
+  it('reads an EXIF-rotated image upright, unless <size> fits the stored one alone', async () => {
     const turned = await solid(48, 64).withMetadata({ orientation: 6 }).jpeg().toBuffer();
-    const dataset = await openFolders({
-      'images/a.jpg': turned,
-      'labels/a.xml': vocXml(vocObject('dog', 1, 2, 30, 64)),
-    });
-    expect(dataset.samples[0]).toMatchObject({ width: 48, height: 64, objects: [{ box: { xmax: 30, ymax: 64 } }] });
-    expect(brief(dataset.issues)).toEqual([['labels/a.xml', 'size-mismatch', 'kept']]);
-    expect(dataset.issues[0]!.message).toMatch(/<size> is 64 x 48, the stored image 48 x 64; is it rotated by EXIF/);
+    const open = (size: string, exif?: 'apply' | 'ignore') =>
+      openFolders(
+        { 'images/a.jpg': turned, 'labels/a.xml': vocXml(vocObject('dog', 1, 2, 30, 40), size) },
+        exif ? { exif } : {},
+      );
+    const sizeOf = (width: number, height: number) => `<size><width>${width}</width><height>${height}</height></size>`;
+    const upright = { width: 64, height: 48 };
+    const stored = { width: 48, height: 64, stored: true };
+
+    for (const size of ['', sizeOf(64, 48)]) {
+      const dataset = await open(size);
+      expect(dataset.samples[0]).toMatchObject(upright);
+      expect(dataset.samples[0]).not.toHaveProperty('stored');
+      expect(dataset.issues).toEqual([]);
+    }
+    const asStored = await open(sizeOf(48, 64));
+    expect(asStored.samples[0]).toMatchObject(stored);
+    expect(brief(asStored.issues)).toEqual([['labels/a.xml', 'orientation', 'kept']]);
+    expect(asStored.issues[0]!.message).toContain('<size> is that of the stored image, 48 x 64');
+
+    const applied = await open(sizeOf(48, 64), 'apply');
+    expect(applied.samples[0]).toMatchObject(upright);
+    expect(brief(applied.issues)).toEqual([['labels/a.xml', 'size-mismatch', 'kept']]);
+    expect((await open('', 'ignore')).samples[0]).toMatchObject(stored);
+    const other = await open(sizeOf(640, 480));
+    expect(other.issues[0]!.message).toBe('<size> is 640 x 480, the image 64 x 48');
   });
 
   it('fails when none of them is left', async () => {
@@ -277,7 +297,7 @@ describe('bad files', () => {
       'empty.jpg': ['', '0 bytes'],
       'text.jpg': ['hello', 'found format unknown'],
       'svg.png': ['<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48"/>', 'found format SVG'],
-      'bomb.png': [await pngOfSize(10_000, 10_000), '10000 x 10000 pixels'],
+      'bomb.png': [await pngOfSize(12_000, 12_000), '12000 x 12000 pixels'],
     };
     const names = Object.keys(bad);
     const dataset = await openFolders({

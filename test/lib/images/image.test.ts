@@ -207,7 +207,7 @@ describe('truncated files', () => {
 
 describe('very large images', () => {
   it.each([
-    [50_001, 1000, 'IMAGE_TOO_LARGE'],
+    [120_001, 1000, 'IMAGE_TOO_LARGE'],
     [1_000_000, 1_000_000, 'IMAGE_TOO_LARGE'],
     [2 ** 31 - 1, 2 ** 31 - 1, 'IMAGE_UNREADABLE'], // more than a PNG decoder takes for a header
   ] as const)('refuses a PNG of %d x %d by its header', async (width, height, code) => {
@@ -216,17 +216,38 @@ describe('very large images', () => {
   });
 
   it('says how large is too large', async () => {
-    const bomb = await pngOfSize(8000, 7000);
-    await expectError(decodeImage(bomb), 'IMAGE_TOO_LARGE', '8000 x 7000', '50 megapixels');
-    const raw = { data: new Uint8Array(3), width: 8000, height: 7000 };
-    await expectError(decodeImage(raw), 'IMAGE_TOO_LARGE', 'the raw image', '50 megapixels');
+    const bomb = await pngOfSize(12_000, 11_000);
+    await expectError(decodeImage(bomb), 'IMAGE_TOO_LARGE', '12000 x 11000', '120 megapixels');
+    const raw = { data: new Uint8Array(3), width: 12_000, height: 11_000 };
+    await expectError(decodeImage(raw), 'IMAGE_TOO_LARGE', 'the raw image', '120 megapixels');
   });
 
   it('refuses a real image one row above the limit, and takes one at the limit', async () => {
     const png = (height: number) => solid(10_000, height).png({ compressionLevel: 1 }).toBuffer();
-    await expectError(readImageSize(await png(5001)), 'IMAGE_TOO_LARGE', '10000 x 5001');
-    const { data } = await decodeImage(await png(5000));
+    await expectError(readImageSize(await png(12_001)), 'IMAGE_TOO_LARGE', '10000 x 12001');
+    const { data } = await decodeImage(await png(12_000));
     expect(data.length).toBe(MAX_IMAGE_PIXELS * 3);
     expect([...data.subarray(-3)]).toEqual([255, 128, 32]);
+  });
+
+  it('takes another limit, and decodes large JPEGs at a reduced size that is large enough', async () => {
+    const jpeg = await solid(9000, 6000).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    await expectError(
+      decodeImage(jpeg, { maxPixels: 50e6 }),
+      'IMAGE_TOO_LARGE',
+      '9000 x 6000',
+      '50 megapixels',
+      'maxPixels',
+    );
+    const sizeOf = async (width: number, height: number) => {
+      const image = await decodeImage(jpeg, { autoOrient: true, atLeast: { width, height } });
+      expect(image.data.length).toBe(image.width * image.height * 3);
+      return [image.width, image.height];
+    };
+    expect(await sizeOf(640, 640)).toEqual([750, 1125]);
+    expect(await sizeOf(1280, 1280)).toEqual([1500, 2250]);
+    expect(await sizeOf(4000, 4000)).toEqual([6000, 9000]);
+    const small = await solid(900, 600).jpeg().toBuffer();
+    expect(await decodeImage(small, { atLeast: { width: 1, height: 1 } })).toMatchObject({ width: 900, height: 600 });
   });
 });
