@@ -2,6 +2,7 @@ import type { Sharp, SharpOptions } from 'sharp';
 import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
+import { MAX_IMAGE_PIXELS } from './limits.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
 export interface RgbImage {
@@ -20,9 +21,6 @@ export interface DecodeOptions {
    */
   autoOrient?: boolean;
 }
-
-/** The largest image accepted, in pixels: a small file can unpack to any size. */
-export const MAX_IMAGE_PIXELS = 50e6;
 
 /** 50 megapixels of 16-bit RGBA, uncompressed, fit in. */
 const MAX_FILE_BYTES = 512 * 1024 ** 2;

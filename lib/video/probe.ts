@@ -1,5 +1,5 @@
 import { DetectorError } from '../base/errors.ts';
-import { MAX_IMAGE_PIXELS } from '../images/image.ts';
+import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
 import { runToEnd } from './child-program.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import type { VideoSource } from './source.ts';
