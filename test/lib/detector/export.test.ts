@@ -72,7 +72,7 @@ describe('detector.export', () => {
   it('asks for the format where the name says none', async () => {
     await using detector = await Detector.create(small);
     await expect(detector.export('weights.bin')).rejects.toThrow(
-      'Expected one of safetensors, pth, torchscript for format',
+      'Expected one of safetensors, pth, torchscript, onnx, transformersjs for format',
     );
     await expect(exportDetector({} as Detector, 'model.pth')).rejects.toThrow('Expected Detector for detector');
   });
