@@ -105,6 +105,10 @@ export type {
   Scores,
 } from './model/loss-options.ts';
 export type { NmsName, PostprocessOptions, ShownOptions, TopkPer } from './model/postprocess-options.ts';
+export type { NmsPlace, OnnxExportOptions } from './onnx/export-options.ts';
+export type { Opset } from './onnx/graph/graph.ts';
+export type { OnnxInput } from './onnx/metadata.ts';
+export type { Verification } from './onnx/verify.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
 export { Trainer } from './training/trainer.ts';
 export type { OptimizerName, RunOptions, TrainerOptions } from './training/trainer-options.ts';

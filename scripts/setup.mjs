@@ -36,6 +36,8 @@ function checkNode() {
 async function installPackages() {
   if (arePackagesCurrent()) return;
   say('installing npm packages');
+  // Its package has all that a CPU needs; what it would fetch besides is for CUDA, and not from npm's registry.
+  process.env.ONNXRUNTIME_NODE_INSTALL ??= 'skip';
   if ((await run('npm', 'ci')) !== 0) throw new Error('npm ci failed: see above');
 }
 

@@ -1,6 +1,7 @@
 // A window that finds objects in images. In this folder:
 //   npm install
 //   npm start -- ../../runs/pets/best      a checkpoint of `dinov3-det train`; default: the folder "checkpoint" here
+//   npm start -- detector.onnx             a file of `dinov3-det export --format onnx`, without LibTorch (npm install onnxruntime-node)
 //   npm run dist                           a packed app, with the folder "checkpoint" in it
 import { join, resolve } from 'node:path';
 import { createDetectorHost, preloadPath, serveWindows } from 'dinov3-det/electron';
@@ -21,7 +22,7 @@ await app.whenReady();
 session.defaultSession.setPermissionRequestHandler((_, __, answer) => answer(false));
 
 try {
-  const host = await createDetectorHost();
+  const host = await createDetectorHost({ backend: checkpoint.endsWith('.onnx') ? 'onnx' : 'libtorch' });
   // Pages get detections of images that they send; they can name no files.
   await serveWindows(await host.load(checkpoint));
   await openWindow();

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { messageOf } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import { analyzeCommand } from './commands/analyze.ts';
+import { benchmarkCommand } from './commands/benchmark.ts';
 import { buildCommand } from './commands/build.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { convertCommand } from './commands/convert.ts';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
     detectCommand,
     videoCommand,
     exportCommand,
+    benchmarkCommand,
     previewCommand,
     analyzeCommand,
     convertCommand,

@@ -9,7 +9,7 @@ import {
 } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import { checkSignal } from '../base/signal.ts';
-import { MAX_IMAGE_PIXELS } from '../images/image.ts';
+import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
 import { checkClasses } from '../model/class-list.ts';
 import { defaultLimits } from './annotation-limits.ts';
 import { checked } from './dataset.ts';

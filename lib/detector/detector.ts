@@ -1,24 +1,23 @@
 import { checkString, withoutUndefined } from '../base/check.ts';
 import { resolve } from '../base/option.ts';
 import { takeSignal } from '../base/signal.ts';
-import { makeBatch, type NativeDetectorOptions, native } from '../binding.ts';
+import { type NativeDetectorOptions, native } from '../binding.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
-import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
+import { decodeImage, type ImageInput } from '../images/image.ts';
 import type { DetectorConfig } from '../model/config.ts';
-import type { PostprocessOptions } from '../model/postprocess-options.ts';
 import { scoresOf } from '../model/scores.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkComputeOptions, type Precision } from './compute-options.ts';
 import { resolveOptions } from './create-options.ts';
+import { detectDecoded } from './detect-decoded.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
 import { type DetectorInternals, internalsOf, keepInternals, takeInternals } from './detector-internals.ts';
 import { type DetectorOptions, type LoadOptions, loadTable } from './detector-options.ts';
 import type { ExportReport } from './export.ts';
 import type { ExportOptions } from './export-options.ts';
-import { unpackDetections } from './flat-detections.ts';
 import { describeModel, filesOf, readModel } from './model-files.ts';
 import { readState, readWeights, type WeightReport } from './model-state.ts';
 import type { ModelSummary, SummaryOptions } from './summary.ts';
@@ -143,7 +142,7 @@ export class Detector {
       const batch = inputs.slice(begin, begin + batchSize);
       const images = await Promise.all(batch.map((image) => decodeImage(image, { autoOrient })));
       signal?.throwIfAborted();
-      all.push(...(await this.#detectDecoded(images, limits)));
+      all.push(...(await detectDecoded(this, images, limits)));
     }
     signal?.throwIfAborted();
     return Array.isArray(input) ? all : all[0]!;
@@ -232,23 +231,6 @@ export class Detector {
   /** The same, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
-  }
-
-  async #detectDecoded(images: RgbImage[], limits: Pick<PostprocessOptions, 'scoreThreshold' | 'maxDetections'>) {
-    const { addon, handle } = internalsOf(this);
-    const batch = await makeBatch(addon, {
-      size: this.config.imageSize,
-      images: images.map((image) => ({ ...image, flip: false })),
-      counts: new Int32Array(images.length),
-      boxes: new Float32Array(0),
-      labels: new Int32Array(0),
-    });
-    try {
-      const options = { ...this.config.postprocess, ...limits };
-      return unpackDetections(await addon.detect(handle, batch, options), this.classes);
-    } finally {
-      addon.disposeBatch(batch);
-    }
   }
 }
 

@@ -3,9 +3,10 @@ import { checkOneOf } from '../base/check.ts';
 import { choice, integer } from '../base/kinds.ts';
 import { type Given, option, resolve } from '../base/option.ts';
 import { type CallOptions, takeSignal } from '../base/signal.ts';
+import { type OnnxExportOptions, onnxExportKeys, onnxExportTable } from '../onnx/export-options.ts';
 
 /** The formats of an export; `ExportOptions.format` says what is in each. */
-export const exportFormats = ['safetensors', 'pth', 'torchscript'] as const;
+export const exportFormats = ['safetensors', 'pth', 'torchscript', 'onnx', 'transformersjs'] as const;
 /** A format of an export; `ExportOptions.format` says what is in each. */
 export type ExportFormat = (typeof exportFormats)[number];
 
@@ -31,12 +32,16 @@ export const exportTable = {
    * best first. Thresholds and limits are those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its
    * map, or a list of maps for a pyramid.
    *
-   * @default by the extension of the path: `.safetensors`, `.pth`, or `.pt` for `torchscript`
+   * `onnx`: a program for ONNX Runtime and others, of the whole model; `nms`, `input`, `opset` and `half` say what it is like.
+   *
+   * `transformersjs`: a new directory for `pipeline('object-detection')` of transformers.js, with a model in float32 and in float16.
+   *
+   * @default by the extension of the path: `.safetensors`, `.pth`, `.pt` for `torchscript`, or `.onnx`
    */
   format: option(choice(exportFormats), {
-    unset: 'by the extension: .safetensors, .pth, or .pt for torchscript',
+    unset: 'by the extension: .safetensors, .pth, .onnx, or .pt for torchscript',
     group,
-    help: "pth: torch.save, by the article's names; safetensors: by ours; torchscript: a program",
+    help: "pth: torch.save, by the article's names; safetensors: by ours; torchscript, onnx: a program; transformersjs: a directory",
   }),
   /**
    * The whole `model`, or the `backbone` alone: under the names of DINOv3's released state_dict, or as the program `torchscript`.
@@ -56,17 +61,34 @@ export const exportTable = {
     group,
     help: 'epochs trained, as a pth file names them',
   }),
+  ...onnxExportTable,
 };
 
 /** The options of `detector.export`. */
 export interface ExportOptions extends Given<typeof exportTable>, CallOptions {}
 
-const formatOf: Record<string, ExportFormat> = { '.safetensors': 'safetensors', '.pth': 'pth', '.pt': 'torchscript' };
+const formatOf: Record<string, ExportFormat> = {
+  '.safetensors': 'safetensors',
+  '.pth': 'pth',
+  '.pt': 'torchscript',
+  '.onnx': 'onnx',
+};
 
 /** The same with its defaults. @throws {TypeError|RangeError} naming the option */
 export function checkExportOptions(path: string, options: ExportOptions, trainedEpochs: number) {
   const { signal, given } = takeSignal(options);
   const { format, epoch = trainedEpochs, ...own } = resolve(exportTable, given);
-  const chosen = format ?? formatOf[extname(path).toLowerCase()];
-  return { ...own, format: checkOneOf('format', chosen, exportFormats), epoch, signal };
+  const chosen = checkOneOf('format', format ?? formatOf[extname(path).toLowerCase()], exportFormats);
+  checkOnnxKeys(chosen, given);
+  return { ...own, format: chosen, epoch, signal };
+}
+
+/** An option that would change nothing is refused. @throws {RangeError} */
+function checkOnnxKeys(format: ExportFormat, given: OnnxExportOptions): void {
+  const allowed = { onnx: onnxExportKeys, transformersjs: ['opset', 'verify'] as const }[format as 'onnx'] ?? [];
+  const key = onnxExportKeys.find((each) => given[each] !== undefined && !allowed.includes(each));
+  if (key === undefined) return;
+  const why =
+    format === 'transformersjs' ? 'whose files are as transformers.js wants them' : 'which is no program of ONNX';
+  throw new RangeError(`Expected no ${key} with format ${format}, ${why}. Leave it out, or choose format onnx`);
 }

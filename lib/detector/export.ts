@@ -1,24 +1,33 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkString } from '../base/check.ts';
+import type { Detection } from '../boxes/detection.ts';
 import { ensureWritableDirectory, replaceFile } from '../files/atomic-file.ts';
+import type { RgbImage } from '../images/image.ts';
 import { withBackground } from '../model/class-list.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { headOf } from '../model/detection-head.ts';
 import { scoresOf } from '../model/scores.ts';
+import type { OnnxSource } from '../onnx/export-onnx.ts';
+import { boxWeights } from '../onnx/graph/box-decoding.ts';
+import type { Verification } from '../onnx/verify.ts';
 import { articleNames, releasedNames } from '../weights/key-maps.ts';
 import { type TensorSpan, writeSafetensors } from '../weights/safetensors.ts';
 import type { TorchFileTensor } from '../weights/torch/pth-writer.ts';
+import { detectDecoded } from './detect-decoded.ts';
 import { internalsOf } from './detector-internals.ts';
 import { checkExportOptions, type ExportFormat, type ExportOptions, type ExportPart } from './export-options.ts';
 import type { ModelDescription } from './model-files.ts';
+import { writeState } from './model-state.ts';
 
 /** What an export has written. */
 export interface ExportReport {
   /** Names of tensors in the file; the article's and the released models have two for each tensor of the final norm. */
   tensors: number;
-  /** The size of the file. */
+  /** The size of the file, or of all files. */
   bytes: number;
+  /** Of `onnx` and `transformersjs`, where onnxruntime-node is installed: how far the file is from the detector. */
+  verification?: Verification;
 }
 
 /** What `detector.export` does. */
@@ -29,7 +38,15 @@ export async function writeExport(
 ): Promise<ExportReport> {
   const { addon, handle, trainedEpochs } = internalsOf(detector);
   checkString('path', path);
-  const { format, part, epoch, signal } = checkExportOptions(path, options, trainedEpochs);
+  const { format, part, epoch, signal, ...onnx } = checkExportOptions(path, options, trainedEpochs);
+  if (format === 'onnx' || format === 'transformersjs') {
+    if (part === 'backbone')
+      throw new RangeError(`Expected model for part with format ${format} but received backbone`);
+    signal?.throwIfAborted();
+    const source = await onnxSourceOf(detector);
+    if (format === 'onnx') return await (await import('../onnx/export-onnx.ts')).exportOnnx(source, path, onnx);
+    return await (await import('../onnx/transformersjs.ts')).exportTransformersJs(source, path, onnx);
+  }
   checkExportable(detector, format, part);
   signal?.throwIfAborted();
   const { writeTorchFile } = await import('../weights/torch/pth-writer.ts');
@@ -50,6 +67,28 @@ export async function writeExport(
     signal?.throwIfAborted(); // what has the name is left as it was
   });
   return { tensors: tensors.flatMap(({ stateDictNames }) => stateDictNames).length, bytes: (await stat(path)).size };
+}
+
+/** What the room of ONNX needs of a detector; not part of the public interface. */
+export async function onnxSourceOf(detector: ModelDescription): Promise<OnnxSource> {
+  const { addon, handle } = internalsOf(detector);
+  const { classes, config } = detector;
+  return {
+    ...{ classes, config },
+    defaultBoxes: { boxes: await addon.defaultBoxes(handle), weights: boxWeights(config) },
+    writeTensors: (path) => writeState(addon, handle, 'model', path),
+    detect: (images) => detectEach(detector, images),
+  };
+}
+
+/** One after the other, with the limits of the configuration. The images stay whole: a batch takes what it is given. */
+async function detectEach(detector: ModelDescription, images: readonly RgbImage[]): Promise<Detection[][]> {
+  const all: Detection[][] = [];
+  for (const image of images) {
+    const copy = { ...image, data: new Uint8Array(image.data) };
+    all.push(...(await detectDecoded(detector, [copy], detector.config.postprocess)));
+  }
+  return all;
 }
 
 /** What the file calls a tensor of ours: none, one or more names. */

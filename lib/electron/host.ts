@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import type { DetectorOptions, LoadOptions } from '../detector/detector-options.ts';
+import type { OnnxLoadOptions } from '../inference/onnx-detector.ts';
 import { Connection } from './connection.ts';
 import { type ElectronMain, electronMain } from './electron.ts';
 import { HostedDetector } from './hosted-detector.ts';
+import type { DetectorSource } from './protocol.ts';
 import { childProcess, type ServiceProcess, utilityProcess, workerThread } from './service-process.ts';
 
 /** What is done when the process of the detectors ends by itself. */
@@ -23,6 +25,12 @@ export interface DetectorHostOptions extends RestartPolicy {
    * of this process, which does not survive a crash of native code.
    */
   process?: 'utility' | 'child' | 'worker';
+  /**
+   * What computes: `libtorch`; or `onnx`, onnxruntime-node, for which LibTorch and the addon need not be there. `load` takes the file
+   * of an ONNX export then, and `create` and `save` have nothing to work on.
+   * @default 'libtorch'
+   */
+  backend?: Backend;
   /** The `electron` module, for `utility`; default: the one of this process. */
   electron?: Pick<ElectronMain, 'utilityProcess'>;
 }
@@ -30,6 +38,8 @@ export interface DetectorHostOptions extends RestartPolicy {
 const LONGEST_DELAY_MS = 30_000;
 
 const processKinds = ['utility', 'child', 'worker'] as const;
+const backends = ['libtorch', 'onnx'] as const;
+type Backend = (typeof backends)[number];
 
 /**
  * Detectors in a process of their own, behind the interface of `Detector`: a crash of native code or memory that runs out ends that
@@ -37,19 +47,22 @@ const processKinds = ['utility', 'child', 'worker'] as const;
  * @throws {TypeError} outside of Electron, unless `process` names another kind
  */
 export async function createDetectorHost(options: DetectorHostOptions = {}): Promise<DetectorHost> {
-  const keys = ['process', 'electron', 'restartLimit', 'restartDelay'];
-  const { process: kind = 'utility', electron, ...policy } = checkKeys('options', options, keys) as DetectorHostOptions;
+  const keys = ['process', 'backend', 'electron', 'restartLimit', 'restartDelay'];
+  const given = checkKeys('options', options, keys) as DetectorHostOptions;
+  const { process: kind = 'utility', backend = 'libtorch', electron, ...policy } = given;
   checkOneOf('process', kind, processKinds);
+  checkOneOf('backend', backend, backends);
   const program = fileURLToPath(new URL('./service-main.js', import.meta.url));
-  if (kind === 'child') return new DetectorHost(() => childProcess(program), policy);
-  if (kind === 'worker') return new DetectorHost(() => workerThread(program), policy);
+  if (kind === 'child') return new DetectorHost(() => childProcess(program), policy, backend);
+  if (kind === 'worker') return new DetectorHost(() => workerThread(program), policy, backend);
   const module = electron ?? (await electronMain("Outside of Electron, give createDetectorHost({ process: 'child' })"));
-  return new DetectorHost(() => utilityProcess(module, program), policy);
+  return new DetectorHost(() => utilityProcess(module, program), policy, backend);
 }
 
 /** Starts the process with the detectors when it is first needed, and again when it has ended. */
 export class DetectorHost {
   readonly #launch: () => ServiceProcess;
+  readonly #backend: Backend;
   readonly #policy: Required<RestartPolicy>;
   #connection: Connection | undefined;
   #starting: Promise<Connection> | undefined;
@@ -59,22 +72,37 @@ export class DetectorHost {
   #startAt = 0;
 
   /** @internal `launch` starts a process with the program `service-main`. */
-  constructor(launch: () => ServiceProcess, { restartLimit = 5, restartDelay = 250 }: RestartPolicy = {}) {
+  constructor(
+    launch: () => ServiceProcess,
+    { restartLimit = 5, restartDelay = 250 }: RestartPolicy = {},
+    backend: Backend = 'libtorch',
+  ) {
     this.#launch = launch;
+    this.#backend = backend;
     this.#policy = {
       restartLimit: checkInteger('restartLimit', restartLimit, 0, 1000),
       restartDelay: checkInteger('restartDelay', restartDelay, 0, LONGEST_DELAY_MS),
     };
   }
 
-  /** As `Detector.load`, in the process. */
-  load(dir: string, options?: LoadOptions): Promise<HostedDetector> {
-    return HostedDetector.open({ load: dir, options }, () => this.#connect());
+  /** As `Detector.load`, in the process; with the backend `onnx` as `OnnxDetector.load`. */
+  load(path: string, options?: LoadOptions | OnnxLoadOptions): Promise<HostedDetector> {
+    const source: DetectorSource =
+      this.#backend === 'onnx'
+        ? { onnx: path, options: options as OnnxLoadOptions | undefined }
+        : { load: path, options: options as LoadOptions | undefined };
+    return HostedDetector.open(source, () => this.#connect());
   }
 
   /** As `Detector.create`, in the process. A restart makes the same again: give `weights`, or load a checkpoint. */
-  create(options: DetectorOptions): Promise<HostedDetector> {
-    return HostedDetector.open({ create: options }, () => this.#connect());
+  async create(options: DetectorOptions): Promise<HostedDetector> {
+    if (this.#backend === 'onnx') {
+      throw new RangeError(
+        'Expected the backend libtorch for create, found onnx, which only runs what was exported. Use load with a file of dinov3-det ' +
+          'export --format onnx',
+      );
+    }
+    return await HostedDetector.open({ create: options }, () => this.#connect());
   }
 
   /** Ends the process; pending and later calls reject with `DISPOSED`. Safe to repeat. */

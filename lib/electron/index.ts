@@ -6,6 +6,7 @@ export type { DetectorOptions, LoadOptions } from '../detector/detector-options.
 export type { SummaryOptions } from '../detector/summary.ts';
 export type { AnnotateOptions } from '../images/draw.ts';
 export type { ImageInput } from '../images/image.ts';
+export type { OnnxLoadOptions } from '../inference/onnx-detector.ts';
 export type {
   ElectronMain,
   IpcMain,

@@ -9,6 +9,7 @@ import type { ExportOptions } from '../detector/export-options.ts';
 import type { ModelSummary, SummaryOptions } from '../detector/summary.ts';
 import type { EncodeOptions } from '../images/draw.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image.ts';
+import type { OnnxDetector, OnnxLoadOptions } from '../inference/onnx-detector.ts';
 
 /**
  * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Images
@@ -18,10 +19,13 @@ import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image
 /** How a detector is made; kept by the host, so that it can be made again in another process. */
 export type DetectorSource =
   | { load: string; options: LoadOptions | undefined }
+  | { onnx: string; options: OnnxLoadOptions | undefined }
   | { create: DetectorOptions; options?: undefined };
 
 /** What a host knows of a detector: its plain properties. */
-export type DetectorDescription = Pick<Detector, 'classes' | 'config' | 'device' | 'precision' | 'weightReport'>;
+export interface DetectorDescription extends Pick<Detector, 'classes' | 'config' | 'device' | 'weightReport'> {
+  precision: Detector['precision'] | OnnxDetector['precision'];
+}
 
 /** What can be asked of the process; `detector` is the number of the call of `open` that made it. */
 export interface Methods {

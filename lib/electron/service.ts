@@ -1,6 +1,7 @@
 import { DetectorError } from '../base/errors.ts';
 import { Detector } from '../detector/detector.ts';
 import type { ImageInput } from '../images/image.ts';
+import type { OnnxDetector } from '../inference/onnx-detector.ts';
 import {
   type Call,
   type DetectorSource,
@@ -22,7 +23,7 @@ const MAX_RUNNING = 4;
 
 /** Serves detectors to a host until the process ends. */
 export function serveDetectors(port: ServicePort): void {
-  const detectors = new Map<number, Detector>();
+  const detectors = new Map<number, Detector | OnnxDetector>();
   const images = new Map<number, ImageInput[]>();
   const waiting: Call[] = [];
   let running = 0;
@@ -71,22 +72,34 @@ export function serveDetectors(port: ServicePort): void {
     if (method === 'open') {
       const detector = await open(args.source);
       detectors.set(request.call, detector);
-      const { classes, config, device, precision, weightReport } = detector;
+      const { classes, config, device, precision } = detector;
+      const weightReport = detector instanceof Detector ? detector.weightReport : undefined;
       return { classes, config, device, precision, weightReport };
     }
     const detector = detectors.get(args.detector);
     if (!detector) throw new DetectorError('DISPOSED', 'The Detector was used after dispose(); create or load another');
     if (method === 'detect') return detector.detect(given, args.options);
     if (method === 'annotate') return detector.annotate(given[0]!, args.detections, args.options);
-    if (method === 'summary') return detector.summary(args.options);
-    if (method === 'export') return detector.export(args.path, args.options);
-    if (method === 'save') return detector.save(args.dir) as Promise<undefined>;
+    if (method === 'summary') return ofLibTorch(detector, method).summary(args.options);
+    if (method === 'export') return ofLibTorch(detector, method).export(args.path, args.options);
+    if (method === 'save') return ofLibTorch(detector, method).save(args.dir) as Promise<undefined>;
     detectors.delete(args.detector);
     detector.dispose();
     return undefined;
   }
 }
 
-function open(source: DetectorSource): Promise<Detector> {
-  return 'load' in source ? Detector.load(source.load, source.options) : Detector.create(source.create);
+async function open(source: DetectorSource): Promise<Detector | OnnxDetector> {
+  if ('load' in source) return Detector.load(source.load, source.options);
+  if ('create' in source) return Detector.create(source.create);
+  const { OnnxDetector } = await import('../inference/onnx-detector.ts');
+  return OnnxDetector.load(source.onnx, source.options);
+}
+
+/** @throws RangeError for what an exported file cannot do */
+function ofLibTorch(detector: Detector | OnnxDetector, method: string): Detector {
+  if (detector instanceof Detector) return detector;
+  throw new RangeError(
+    `Expected the backend libtorch for ${method}, found onnx: ask the checkpoint that the file was exported from`,
+  );
 }

@@ -69,8 +69,8 @@ async function drawOver({ data, width, height }: RgbImage, detections: readonly 
   return overlay === undefined ? image : image.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
 }
 
-/** Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
-function overlaySvg(width: number, height: number, detections: readonly Annotation[]): string | undefined {
+/** What is drawn over an image of that size, if anything. Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
+export function overlaySvg(width: number, height: number, detections: readonly Annotation[]): string | undefined {
   const line = Math.max(1, Math.round(Math.sqrt(width * height) / 300));
   const size = Math.min(Math.max(10, Math.sqrt(width * height) / 40), height / 2);
   const drawn = [...detections]
@@ -134,7 +134,7 @@ function labelText(label: string, score: number | undefined, id: number | undefi
 /** A bright colour from the name alone (its FNV-1a hash as the hue), as "rgb(...)", and black or white for letters on it. */
 function classColours(label: string): { colour: string; ink: string } {
   let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(label)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  for (const byte of new TextEncoder().encode(label)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   const hue = hash % 360;
   // HSL with saturation 0.9 and lightness 0.55.
   const channels = [0, 8, 4].map((n) => {

@@ -3,6 +3,7 @@ import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } fro
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Size } from '../boxes/box.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
+import { MAX_IMAGE_PIXELS } from './limits.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
 export interface RgbImage {
@@ -27,9 +28,6 @@ export interface DecodeOptions {
    */
   atLeast?: { width: number; height: number };
 }
-
-/** The largest image accepted, in pixels, unless another limit is given: a small file can unpack to any size. */
-export const MAX_IMAGE_PIXELS = 120e6;
 
 /** Of larger images no more pixels are decoded than are asked for, where the decoder can leave some out. */
 const LARGE_PIXELS = 50e6;

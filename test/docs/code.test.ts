@@ -21,6 +21,8 @@ declare global {
 
 const paths = {
   'dinov3-det': [join(root, 'lib/index.ts')],
+  'dinov3-det/onnx': [join(root, 'lib/inference/onnx.ts')],
+  'dinov3-det/web': [join(root, 'lib/inference/web.ts')],
   'dinov3-det/electron': [join(root, 'lib/electron/index.ts')],
   'dinov3-det/electron/window': [join(root, 'lib/electron/window.ts')],
 };

@@ -7,8 +7,8 @@ const lib = fileURLToPath(new URL('../../lib', import.meta.url));
 
 /** The rooms of lib/ from the ground up: each may import what stands before it. README.md in lib/ says what is in them. */
 const order = [
-  ...['base', 'boxes', 'files', 'model', 'images', 'libtorch', 'weights', 'binding', 'video', 'data', 'detector'],
-  ...['evaluation', 'analysis', 'electron', 'training', 'index', 'cli'],
+  ...['base', 'boxes', 'files', 'model', 'images', 'libtorch', 'weights', 'binding', 'video', 'data', 'onnx'],
+  ...['detector', 'inference', 'evaluation', 'analysis', 'electron', 'training', 'index', 'cli'],
 ];
 
 const roomOf = (file: string) => relative(lib, file).split(/[/\\.]/)[0]!;

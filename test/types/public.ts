@@ -72,7 +72,7 @@ export async function detecting(): Promise<void> {
   await another.export('model.safetensors');
   same<Awaited<ReturnType<typeof exportDetector>>, ExportReport>(true);
   // @ts-expect-error no such format
-  await another.export('model.onnx', { format: 'onnx' });
+  await another.export('model.tflite', { format: 'tflite' });
   // @ts-expect-error anything else than a detector
   await exportDetector({ config: another.config, classes: another.classes }, 'model.pth');
 

@@ -2,13 +2,8 @@ import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeImage,
-  type ImageInput,
-  MAX_IMAGE_PIXELS,
-  type RgbImage,
-  readImageSize,
-} from '../../../lib/images/image.ts';
+import { decodeImage, type ImageInput, type RgbImage, readImageSize } from '../../../lib/images/image.ts';
+import { MAX_IMAGE_PIXELS } from '../../../lib/images/limits.ts';
 import { expectError, noise, pngOfSize, solid, temporaryFolder, writeFiles } from '../../support/voc.ts';
 
 const grey = { r: 128, g: 128, b: 128 };

@@ -119,7 +119,7 @@ describe('export', () => {
   it.each([
     [[], "required option '--format <name>' not specified", 2],
     [['--format', 'pth'], "required option '--out <file>' not specified", 2],
-    [['--format', 'onnx'], 'Allowed choices are safetensors, pth, torchscript.', 2],
+    [['--format', 'tflite'], 'Allowed choices are safetensors, pth, torchscript, onnx, transformersjs.', 2],
     [['--format', 'pth', '--part', 'head'], 'Allowed choices are model, backbone.', 2],
     [['--format', 'pth', '--out', 'never.pth'], 'Give --checkpoint, or --weights with --config', 2],
     [['--format', 'pth', '--out', 'never.pth', '--checkpoint', 'none'], 'No checkpoint in none', 1],

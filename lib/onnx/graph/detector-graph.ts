@@ -1,0 +1,116 @@
+import { version } from '../../base/version.ts';
+import type { DetectorConfig } from '../../model/config.ts';
+import { presetMaps } from '../../model/config.ts';
+import { boxesPerCell } from '../../model/default-box-options.ts';
+import { scoresOf } from '../../model/scores.ts';
+import type { OnnxInput, OnnxResult } from '../metadata.ts';
+import type { Model, Value } from '../proto/model-proto.ts';
+import { type DefaultBoxes, decodeBoxes } from './box-decoding.ts';
+import { convNext } from './convnext.ts';
+import { featurePyramid } from './feature-pyramid.ts';
+import { Graph, type Opset } from './graph.ts';
+import { detectionQueries } from './object-queries.ts';
+import { selectDetections } from './postprocess.ts';
+import { retinaNetHead } from './retinanet-head.ts';
+import { ssdHead } from './ssd-head.ts';
+import type { TensorSource } from './tensor-source.ts';
+
+export interface DetectorGraphOptions {
+  opset: Opset;
+  input: OnnxInput;
+  result: OnnxResult;
+  /** Backbone and pyramid in float16. */
+  half: boolean;
+}
+
+/** A detector as data, which this room needs of it. */
+export interface DescribedModel {
+  config: DetectorConfig;
+  classes: readonly string[];
+  defaultBoxes: DefaultBoxes;
+}
+
+/** The whole detector, from pixels to boxes: native/models/detector_model.cc and what follows it. */
+export function detectorGraph(
+  { config, classes, defaultBoxes }: DescribedModel,
+  tensors: TensorSource,
+  { opset, input, result, half }: DetectorGraphOptions,
+): Omit<Model, 'description'> {
+  const graph = new Graph(opset, tensors);
+  const images = normalized(graph, config, input, result);
+  graph.type = half ? 'float16' : 'float';
+  const maps = featureMaps(graph, config, graph.cast(images, graph.type));
+  graph.type = 'float';
+  const floats = maps.map((map) => graph.cast(map, 'float'));
+  const head = config.head === 'retinanet' ? retinaNetHead : ssdHead;
+  const { logits, codes } = head(graph, floats, classes.length + 1);
+  const scores = classScores(graph, logits, scoresOf(config) === 'sigmoid');
+  const boxes = decodeBoxes(graph, codes, defaultBoxes, config.imageSize);
+  const outputs =
+    result === 'none'
+      ? { boxes, scores }
+      : ofOneImage(graph, scores, boxes, boxesOfMaps(config), config, result === 'queries');
+  for (const [name, value] of Object.entries(outputs)) graph.output(name, value);
+  const { inputs, nodes, initializers } = graph;
+  return {
+    opset,
+    producerVersion: version,
+    graphName: 'detector',
+    inputs,
+    outputs: graph.outputs,
+    nodes,
+    initializers,
+  };
+}
+
+function ofOneImage(
+  graph: Graph,
+  scores: Value,
+  boxes: Value,
+  perMap: readonly number[],
+  { postprocess, imageSize }: DetectorConfig,
+  queries: boolean,
+): Record<string, Value> {
+  const detections = selectDetections(graph, scores, boxes, perMap, postprocess);
+  const classes = scores.shape.at(-1) as number;
+  return queries ? detectionQueries(graph, detections, classes, imageSize, postprocess) : { ...detections };
+}
+
+/** Pixels from the outside -> [N, 3, height, width] with the mean taken off, in units of the deviation. */
+function normalized(
+  graph: Graph,
+  { imageSize, mean, std }: DetectorConfig,
+  input: OnnxInput,
+  result: OnnxResult,
+): Value {
+  const { width, height } = imageSize;
+  const batch = result === 'none' ? 'N' : 1;
+  const isBytes = input === 'uint8';
+  const given = isBytes
+    ? graph.input('images', 'uint8', [batch, height, width, 3])
+    : graph.input(result === 'queries' ? 'pixel_values' : 'images', 'float', [batch, 3, height, width]);
+  const planes = isBytes
+    ? graph.div(graph.cast(graph.transpose(given, [0, 3, 1, 2]), 'float'), graph.float(255))
+    : given;
+  return graph.div(graph.sub(planes, graph.floats(mean, [3, 1, 1])), graph.floats(std, [3, 1, 1]));
+}
+
+function featureMaps(graph: Graph, config: DetectorConfig, images: Value): Value[] {
+  const { features = 'last', fusion = 'none', head = 'ssd' } = config;
+  const stages = convNext(graph, images, features === 'pyramid');
+  if (features === 'last') return stages;
+  return featurePyramid(graph, stages, { fused: fusion === 'fpn', head, maps: presetMaps(config).length });
+}
+
+/** Of every class but the background. */
+function classScores(graph: Graph, logits: Value, sigmoid: boolean): Value {
+  const columns = logits.shape.at(-1) as number;
+  return sigmoid
+    ? graph.sigmoid(graph.slice(logits, -1, 1, columns))
+    : graph.slice(graph.softmax(logits), -1, 1, columns);
+}
+
+/** Default boxes of each map. */
+export function boxesOfMaps(config: DetectorConfig): number[] {
+  return presetMaps(config).map(({ width, height }, k) => width * height * boxesPerCell(config.defaultBoxes, k));
+}
