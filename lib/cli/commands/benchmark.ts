@@ -36,7 +36,10 @@ export function benchmarkCommand(): Command {
   return new Command('benchmark')
     .description('measure a trained detector in LibTorch and in the ONNX runtimes that are installed')
     .requiredOption('--checkpoint <dir>', 'required: the directory of a checkpoint, for example runs/train/best')
-    .option('--data <path>', 'a data set of any format: its images are used, and mAP is measured (default: drawn images)')
+    .option(
+      '--data <path>',
+      'a data set of any format: its images are used, and mAP is measured (default: drawn images)',
+    )
     .addOption(new Option('--split <name>', 'the part of the data set').choices(partNames).default('valid'))
     .option('--images <n>', 'images that are timed', integer(1), 20)
     .option('--threads <n>', 'threads of every runtime (default: its own choice)', integer(1))
