@@ -30,7 +30,7 @@ export interface DetectorHostOptions extends RestartPolicy {
    * of an ONNX export then, and `create` and `save` have nothing to work on.
    * @default 'libtorch'
    */
-  backend?: Backend;
+  backend?: 'libtorch' | 'onnx';
   /** The `electron` module, for `utility`; default: the one of this process. */
   electron?: Pick<ElectronMain, 'utilityProcess'>;
 }

@@ -9,7 +9,7 @@ import type { ExportOptions } from '../detector/export-options.ts';
 import type { ModelSummary, SummaryOptions } from '../detector/summary.ts';
 import type { EncodeOptions } from '../images/draw.ts';
 import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image.ts';
-import type { OnnxDetector, OnnxLoadOptions } from '../inference/onnx-detector.ts';
+import type { OnnxLoadOptions } from '../inference/onnx-detector.ts';
 
 /**
  * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Images
@@ -24,7 +24,8 @@ export type DetectorSource =
 
 /** What a host knows of a detector: its plain properties. */
 export interface DetectorDescription extends Pick<Detector, 'classes' | 'config' | 'device' | 'weightReport'> {
-  precision: Detector['precision'] | OnnxDetector['precision'];
+  /** `fp16` of an ONNX file that was exported with `half`. */
+  precision: Detector['precision'] | 'fp16';
 }
 
 /** What can be asked of the process; `detector` is the number of the call of `open` that made it. */

@@ -6,6 +6,7 @@ import { onnxInputs } from './metadata.ts';
 
 /** Where NMS is done: in the file, or by the one who runs it. */
 export const nmsPlaces = ['inside', 'none'] as const;
+/** Where NMS is done: in the file, or by the one who runs it. */
 export type NmsPlace = (typeof nmsPlaces)[number];
 
 const group = 'ONNX';
@@ -42,6 +43,7 @@ export const onnxExportTable = {
   verify: option(boolean(), { default: true, group, help: 'run the written file beside the detector' }),
 };
 
+/** The options of `detector.export` for the formats `onnx` and `transformersjs`. */
 export interface OnnxExportOptions extends Given<typeof onnxExportTable> {}
 
 export const onnxExportKeys = Object.keys(onnxExportTable) as (keyof OnnxExportOptions)[];

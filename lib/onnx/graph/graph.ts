@@ -11,9 +11,10 @@ import {
 } from '../proto/model-proto.ts';
 import type { TensorSource } from './tensor-source.ts';
 
-/** The versions of ONNX's operators that can be written. */
-export const opsets = [17, 20] as const;
-export type Opset = (typeof opsets)[number];
+/** A version of ONNX's operators that can be written. */
+export type Opset = 17 | 20;
+/** All of them. */
+export const opsets: readonly Opset[] = [17, 20];
 
 /** All that a graph of ours is made of. */
 export const operators: ReadonlySet<string> = new Set([
