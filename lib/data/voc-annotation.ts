@@ -32,7 +32,7 @@ export async function readVocAnnotation(path: string, limits = defaultLimits): P
   const name = `annotation "${path}"`;
   try {
     const text = await readTextFile(path, limits.maxAnnotationBytes);
-    return toAnnotation(await runInSlices(parseXml(text)), limits);
+    return toAnnotation(await runInSlices(parseXml(text, { item: 'object' })), limits);
   } catch (error) {
     throw invalid(name, messageOf(error), error);
   }
@@ -44,7 +44,7 @@ export async function readVocAnnotation(path: string, limits = defaultLimits): P
  */
 export function parseVocAnnotation(text: string, name = 'the annotation', limits = defaultLimits): VocAnnotation {
   try {
-    return toAnnotation(parseXmlAtOnce(text), limits);
+    return toAnnotation(parseXmlAtOnce(text, { item: 'object' }), limits);
   } catch (error) {
     throw invalid(name, messageOf(error), error);
   }

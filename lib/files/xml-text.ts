@@ -1,3 +1,5 @@
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+
 /** An element of an XML document. */
 export interface XmlElement {
   name: string;
@@ -10,92 +12,52 @@ export interface XmlElement {
 export interface XmlLimits {
   /** Default 2,000,000. */
   maxElements?: number;
-  /** Default 32. */
-  maxDepth?: number;
+  /**
+   * The element below the root of which there may be very many, such as `object`: a large document is parsed in pieces of whole ones.
+   * Default: in one piece.
+   */
+  item?: string;
 }
 
-/** Tags, comments, CDATA, instructions; a name ends at a blank, `/` or `>`. */
-const TOKEN =
-  /<(?:!--[\s\S]*?-->|\?[\s\S]*?\?>|!\[CDATA\[([\s\S]*?)\]\]>|\/([^\s<>/]+)\s*>|([^\s<>/!?][^\s<>/]*)((?:\s+[^\s<>/=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>)/y;
-const ATTRIBUTE = /([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g;
-const TOKENS_AT_ONCE = 256;
-const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
+const MAX_DEPTH = 32;
+/** The parser takes a text in one go: so much of it takes a few milliseconds. */
+const PIECE_CHARACTERS = 16 * 1024;
 
-interface OpenElement extends XmlElement {
-  start: number;
-}
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  parseTagValue: false,
+  parseAttributeValue: false,
+  processEntities: false,
+  trimValues: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  cdataPropName: '#cdata',
+  maxNestedTags: MAX_DEPTH,
+});
 
 /**
- * Reads a whole XML document, in steps: whoever runs it may pause after each. It knows elements, attributes, comments, CDATA and the
- * five named characters; a document type, and with it every entity of its own, is refused.
+ * Reads a whole XML document, in steps: whoever runs it may pause after each. A document type, and with it every entity of its own, is
+ * refused.
  *
- * Throws a plain `Error` that says what is wrong and in which line.
+ * Throws a plain `Error` that says what is wrong and, where that is known, in which line.
  */
 export function* parseXml(
   text: string,
-  { maxElements = 2_000_000, maxDepth = 32 }: XmlLimits = {},
+  { maxElements = 2_000_000, item }: XmlLimits = {},
 ): Generator<void, XmlElement> {
   if (text.trim() === '') throw new Error('it is empty. Start tag expected');
   if (/<!(DOCTYPE|ENTITY)/i.test(text))
     throw new Error('it declares a document type or entities. Remove the declaration');
-  const stack: OpenElement[] = [];
-  let root: XmlElement | undefined;
-  let elements = 0;
-  let at = text.charCodeAt(0) === 0xfeff ? 1 : 0;
-  for (let tokens = 1; at < text.length; tokens++) {
-    if (tokens % TOKENS_AT_ONCE === 0) yield;
-    const open = text.indexOf('<', at);
-    const between = text.slice(at, open < 0 ? text.length : open);
-    addText(stack.at(-1), unescapeXml(between), at);
-    if (open < 0) break;
-    TOKEN.lastIndex = open;
-    const token = TOKEN.exec(text);
-    if (token === null) throw mistake(open, unfinished(open));
-    at = TOKEN.lastIndex;
-    const [, cdata, closed, opened, attributes, empty] = token;
-    if (cdata !== undefined) addText(stack.at(-1), cdata, open);
-    else if (closed !== undefined) close(closed, open);
-    else if (opened !== undefined) {
-      if (root && stack.length === 0) throw mistake(open, 'Multiple possible root nodes found');
-      if (++elements > maxElements) throw mistake(open, `it has more than ${maxElements} elements`);
-      if (stack.length >= maxDepth) throw mistake(open, `it is nested more than ${maxDepth} levels deep`);
-      const element = { name: opened, attributes: readAttributes(attributes!), children: [], text: '', start: open };
-      root ??= element;
-      stack.at(-1)?.children.push(element);
-      if (empty === '') stack.push(element);
-    }
+  if (countTags(text) > maxElements) throw new Error(`it has more than ${maxElements} elements`);
+  const { frame, pieces } = cut(text.replace(/^\ufeff/, ''), item);
+  const root = parsePiece(frame, 1);
+  for (const { content, line } of pieces) {
+    yield;
+    root.children.push(...parsePiece(`<pieces>${content}</pieces>`, line).children);
   }
-  const unclosed = stack.at(-1);
-  if (unclosed) throw mistake(unclosed.start, `Unclosed tag '${shown(unclosed.name)}': no closing tag found`);
-  if (!root) throw new Error('Start tag expected');
-  return root;
-
-  function addText(element: XmlElement | undefined, content: string, position: number): void {
-    if (element) element.text += content;
-    else if (content.trim() !== '') {
-      const blanks = content.length - content.trimStart().length;
-      throw mistake(position + blanks, `char '${content.trimStart()[0]}' is not expected`);
-    }
-  }
-
-  function close(name: string, position: number): void {
-    const element = stack.pop();
-    if (element?.name !== name) {
-      const expected = element ? `Expected closing tag '${shown(element.name)}'` : 'No tag is open';
-      throw mistake(position, `${expected}, found '${shown(name)}'`);
-    }
-    element.text = element.children.length > 0 ? '' : element.text.trim();
-  }
-
-  function unfinished(position: number): string {
-    return `Tag '${shown(text.slice(position, position + 40))}' is no tag, or no closing bracket was found`;
-  }
-
-  function mistake(position: number, reason: string): Error {
-    let line = 1;
-    for (let next = text.indexOf('\n'); next >= 0 && next < position; next = text.indexOf('\n', next + 1)) line++;
-    return new Error(`${reason} (line ${line})`);
-  }
+  return pieces.length > 0 ? { ...root, text: '' } : root;
 }
 
 /** At once: for a text that is known to be short. */
@@ -105,6 +67,79 @@ export function parseXmlAtOnce(text: string, limits?: XmlLimits): XmlElement {
     const step = work.next();
     if (step.done) return step.value;
   }
+}
+
+interface Piece {
+  /** Whole items, one after the other. */
+  content: string;
+  /** Where it begins in the document. */
+  line: number;
+}
+
+/** The document without its items, and these in pieces; of a small document, or one without items, all is frame. */
+function cut(text: string, item: string | undefined): { frame: string; pieces: Piece[] } {
+  const first = item === undefined ? -1 : text.search(new RegExp(`<${item}[\\s>]`));
+  const close = `</${item}>`;
+  const end = text.lastIndexOf(close) + close.length;
+  if (text.length <= PIECE_CHARACTERS || first < 0 || end <= first) return { frame: text, pieces: [] };
+  const pieces: Piece[] = [];
+  let line = countLines(text, 0, first);
+  for (let begin = first; begin < end; ) {
+    const last = text.lastIndexOf(close, Math.min(end, begin + PIECE_CHARACTERS) - close.length);
+    const stop = (last >= begin ? last : text.indexOf(close, begin)) + close.length;
+    pieces.push({ content: text.slice(begin, stop), line });
+    line += countLines(text, begin, stop) - 1;
+    begin = stop;
+  }
+  return { frame: text.slice(0, first) + text.slice(end), pieces };
+}
+
+function countLines(text: string, begin: number, end: number): number {
+  let line = 1;
+  for (let next = text.indexOf('\n', begin); next >= 0 && next < end; next = text.indexOf('\n', next + 1)) line++;
+  return line;
+}
+
+function countTags(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('<'); at >= 0; at = text.indexOf('<', at + 1)) if (text[at + 1] !== '/') count++;
+  return count;
+}
+
+type Node = Record<string, unknown>;
+
+function parsePiece(text: string, line: number): XmlElement {
+  const verdict = XMLValidator.validate(text);
+  if (verdict !== true) throw new Error(`${verdict.err.msg} (line ${line + verdict.err.line - 1})`);
+  const [root, ...others] = (parser.parse(text) as Node[]).filter((node) => !isBlank(node));
+  if (!root || others.length > 0) throw new Error('it has more than one root element');
+  return toElement(root);
+}
+
+function isBlank(node: Node): boolean {
+  return '#text' in node && String(node['#text']).trim() === '';
+}
+
+function nameOf(node: Node): string {
+  return Object.keys(node).find((key) => key !== ':@')!;
+}
+
+function toElement(node: Node): XmlElement {
+  const name = nameOf(node);
+  const nodes = node[name] as Node[];
+  const children = nodes.filter((each) => !['#text', '#cdata'].includes(nameOf(each))).map(toElement);
+  const attributes = Object.entries((node[':@'] ?? {}) as Record<string, string>);
+  return {
+    name,
+    attributes: new Map(attributes.map(([key, value]) => [key, unescapeXml(value)])),
+    children,
+    text: children.length > 0 ? '' : nodes.map(textOf).join('').trim(),
+  };
+}
+
+function textOf(node: Node): string {
+  const cdata = node['#cdata'] as Node[] | undefined;
+  return cdata ? cdata.map((each) => String(each['#text'])).join('') : unescapeXml(String(node['#text']));
 }
 
 /** The elements of that name directly below: never those further down. */
@@ -134,15 +169,4 @@ export function unescapeXml(escaped: string): string {
     const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
     return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
   });
-}
-
-function readAttributes(written: string): ReadonlyMap<string, string> {
-  if (written === '') return NO_ATTRIBUTES;
-  return new Map(
-    Array.from(written.matchAll(ATTRIBUTE), ([, name, double, single]) => [name!, unescapeXml(double ?? single ?? '')]),
-  );
-}
-
-function shown(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }

@@ -152,8 +152,10 @@ describe('parseVocAnnotation', () => {
   });
 
   it('is not fooled by names that objects inherit', () => {
-    for (const name of ['toString', '__proto__', 'constructor', 'prototype']) {
-      expect(parseVocAnnotation(`<annotation><${name}><object/></${name}></annotation>`)).toEqual({ objects: [] });
+    expect(parseVocAnnotation('<annotation><toString><object/></toString></annotation>')).toEqual({ objects: [] });
+    for (const name of ['__proto__', 'constructor', 'prototype']) {
+      const polluting = `<annotation><${name}><object/></${name}></annotation>`;
+      expect(() => parseVocAnnotation(polluting)).toThrow(expect.objectContaining({ code: 'ANNOTATION_INVALID' }));
     }
     expect(({} as Record<string, unknown>).object).toBeUndefined();
   });

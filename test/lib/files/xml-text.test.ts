@@ -12,23 +12,30 @@ it('reads elements, attributes, text, comments, CDATA and the five named charact
   expect(childrenOf(undefined, 'b')).toEqual([]);
 });
 
-it('pauses after every few tags', () => {
-  const work = parseXml(`<a>${'<b>1</b>'.repeat(1000)}</a>`);
+it('pauses between pieces of a document with very many items, which are all read', () => {
+  const work = parseXml(`<a>\n<x/>\n${'<b>1</b>\n'.repeat(20_000)}<y/></a>`, { item: 'b' });
   let pauses = 0;
-  for (let step = work.next(); !step.done; step = work.next()) pauses++;
+  let step = work.next();
+  for (; !step.done; step = work.next()) pauses++;
   expect(pauses).toBeGreaterThan(5);
+  expect(childrenOf(step.value, 'b')).toHaveLength(20_000);
+  expect(step.value.children.slice(0, 2).map(({ name }) => name)).toEqual(['x', 'y']);
+});
+
+it('says the line of a mistake in a later piece', () => {
+  const text = `<a>\n${'<b>1</b>\n'.repeat(9_999)}<b><c></b>\n${'<b>1</b>\n'.repeat(10)}</a>`;
+  expect(() => parseXmlAtOnce(text, { item: 'b' })).toThrow('(line 10001)');
 });
 
 it.each([
-  ['<a><b></a>', "Expected closing tag 'b', found 'a' (line 1)"],
-  ['<a>\n<b>\n', "Unclosed tag 'b': no closing tag found (line 2)"],
-  ['<a/><b/>', 'Multiple possible root nodes found (line 1)'],
-  ['</a>', "No tag is open, found 'a'"],
-  ['<a b=1/>', 'is no tag'],
-  ['<a><!-- </a>', 'is no tag'],
-  ['<a/> text', "char 't' is not expected"],
+  ['<a><b></a>', "Expected closing tag 'b' (opened in line 1, col 4) instead of closing tag 'a'. (line 1)"],
+  ['<a>\n<b>\n', 'found. (line 1)'],
+  ['<a/><b/>', 'more than one root element'],
+  ['</a>', "Closing tag 'a' has not been opened. (line 1)"],
+  ['<a b=1/>', "Attribute 'b' is without value. (line 1)"],
+  ['<a><!-- </a>', "Unclosed tag 'a'. (line 1)"],
   ['<!-- only this -->', 'Start tag expected'],
-  [`<a>${'<b>'.repeat(50)}`, 'nested more than 32 levels'],
+  [`<a>${'<b>'.repeat(50)}${'</b>'.repeat(50)}</a>`, 'Maximum nested tags exceeded'],
 ])('refuses %s', (text, message) => {
   expect(() => parseXmlAtOnce(text)).toThrow(message);
 });
