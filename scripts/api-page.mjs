@@ -108,8 +108,8 @@ function parseModule(path, text) {
 /** `(typeof names)[number]`: the names themselves, and if need be what is said of the list. */
 function spellOut(declaration, { declarations }) {
   const list = declarations.get(/= \(typeof (\w+)\)\[number\];$/.exec(declaration.code)?.[1]);
-  if (list === undefined) return;
-  const names = list.code.match(/'[^']*'/g).join(' | ');
+  const names = list?.code.match(/'[^']*'/g)?.join(' | ');
+  if (names === undefined) return; // a list that is made of others has no names of its own
   declaration.code = declaration.code.replace(/\(typeof .*\)\[number\]/, names);
   declaration.doc ||= list.doc;
 }
