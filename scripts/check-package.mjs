@@ -103,7 +103,9 @@ const checks = [
       metafile: true,
       logLevel: 'silent',
     }).catch((error) => error);
-    const installed = ['electron', ...Object.keys(manifest.dependencies)]; // Electron has its own in it
+    // Electron has its own in it; a peer that is optional is imported where its user has installed it.
+    const peers = Object.keys(manifest.peerDependencies ?? {});
+    const installed = ['electron', ...Object.keys(manifest.dependencies), ...peers];
     const isMissing = ({ path, external }) => external && !isBuiltin(path) && !installed.includes(packageOf(path));
     return [
       ...errors.map(({ text, location }) => `${location?.file}: ${text}`),

@@ -125,7 +125,10 @@ export function readRunLearning(options: object = {}): LearningOptions {
 /** The loss of `Detector.create`, where it was an option once. */
 const earlierLossTable = { ...lossTable, backgroundNegatives: learningTable.backgroundNegatives };
 
-/** @deprecated The losses of a run, where `Detector.create` took them. */
+/**
+ * The losses of a run, as `Detector.create` took them in an earlier version.
+ * @deprecated Give them to the `Trainer`.
+ */
 export interface EarlierLoss extends LossChoice {
   backgroundNegatives?: boolean | null | undefined;
 }

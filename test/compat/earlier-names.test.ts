@@ -69,7 +69,7 @@ describe('the earlier names of options', () => {
     expect(() => resolve(evaluatorTable, { workers: 5, decodeConcurrency: 4 })).toThrow(
       'workers is an earlier name of decodeConcurrency. Give decodeConcurrency alone',
     );
-    expect(() => resolve(evaluatorTable, { workers: 0 })).toThrow('integer from 1 to 256 for decodeConcurrency');
+    expect(() => resolve(evaluatorTable, { workers: 0 })).toThrow('integer from 1 to 256 for workers');
   });
 
   it('are taken: the preset best, and loss and assigner of create', () => {

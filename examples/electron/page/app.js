@@ -318,6 +318,6 @@ async function describeModel() {
   const reply = await detector.describe();
   const { classes, imageSize, device } = reply.ok ? reply.value : {};
   byId('model').textContent = reply.ok
-    ? `${classes.length - 1} classes, ${imageSize.width} × ${imageSize.height}, ${device}`
+    ? `${classes.length} classes, ${imageSize.width} × ${imageSize.height}, ${device}`
     : reply.error.message;
 }

@@ -178,10 +178,11 @@ describe('exportDetector', () => {
     });
   });
 
-  it('safetensors: says the loss that a model is for, if it has one', async () => {
+  it('safetensors: says what scores mean where that is not what the head has anyway', async () => {
     const { path } = await exported({ format: 'safetensors' }, { ...small, loss: { classification: 'focal' } });
-    const loss = '{"classification":"focal","box":"smooth-l1","backgroundNegatives":false}';
-    expect((await readSafetensorsHeader(path)).metadata).toMatchObject({ loss });
+    expect((await readSafetensorsHeader(path)).metadata).toMatchObject({ scores: 'sigmoid' });
+    const own = await exported({ format: 'safetensors' });
+    expect((await readSafetensorsHeader(own.path)).metadata).not.toHaveProperty('scores');
   });
 
   it('refuses formats whose detections would be others, and says which to take', async () => {

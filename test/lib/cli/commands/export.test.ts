@@ -117,10 +117,10 @@ describe('export', () => {
   });
 
   it.each([
-    [[], "required option '--format <name>' not specified", 2],
+    [[], "required option '--out <file>' not specified", 2],
     [['--format', 'pth'], "required option '--out <file>' not specified", 2],
-    [['--format', 'tflite'], 'Allowed choices are safetensors, pth, torchscript, onnx, transformersjs.', 2],
-    [['--format', 'pth', '--part', 'head'], 'Allowed choices are model, backbone.', 2],
+    [['--format', 'tflite'], 'Expected one of safetensors, pth, torchscript, onnx, transformersjs.', 2],
+    [['--format', 'pth', '--part', 'head'], 'Expected one of model, backbone.', 2],
     [['--format', 'pth', '--out', 'never.pth'], 'Give --checkpoint, or --weights with --config', 2],
     [['--format', 'pth', '--out', 'never.pth', '--checkpoint', 'none'], 'No checkpoint in none', 1],
   ])('%j is refused', async (args, message, expected) => {
