@@ -11,6 +11,7 @@ using GridSizes = std::vector<std::pair<int64_t, int64_t>>;
 struct BoxesPerLocation {
   std::vector<int64_t> operator()(const DefaultBoxConfig& config) const { return default_boxes_per_location(config); }
   std::vector<int64_t> operator()(const AnchorConfig& config) const { return anchors_per_location(config); }
+  std::vector<int64_t> operator()(const PointConfig& config) const { return points_per_location(config); }
 };
 
 struct LayOut {
@@ -21,6 +22,7 @@ struct LayOut {
     return default_boxes(config, grids, image.width, image.height);
   }
   at::Tensor operator()(const AnchorConfig& config) const { return anchors(config, grids, image.width, image.height); }
+  at::Tensor operator()(const PointConfig& config) const { return points(config, grids); }
 };
 
 }  // namespace
@@ -28,7 +30,7 @@ struct LayOut {
 std::vector<int64_t> boxes_per_location(const BoxConfig& config) { return std::visit(BoxesPerLocation{}, config); }
 
 DefaultBoxes lay_out(const BoxConfig& config, const std::vector<MapShape>& maps, const ImageSize& image,
-                     const BoxWeights& weights) {
+                     const BoxCoding& coding) {
   const std::vector<int64_t> per_location = boxes_per_location(config);
   GridSizes sizes;
   std::vector<BoxGrid> grids;
@@ -36,7 +38,7 @@ DefaultBoxes lay_out(const BoxConfig& config, const std::vector<MapShape>& maps,
     sizes.emplace_back(maps[k].height, maps[k].width);
     grids.push_back({maps[k].height * maps[k].width, per_location[k]});
   }
-  return {std::visit(LayOut{sizes, image}, config), grids, weights};
+  return {std::visit(LayOut{sizes, image}, config), grids, coding};
 }
 
 }  // namespace dinov3_det
