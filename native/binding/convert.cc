@@ -15,7 +15,7 @@ constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;
 constexpr int64_t kMostThreads = 1 << 16;
 constexpr double kMostMomentum = 0.9999;   // at 1 nothing is ever forgotten
-constexpr int64_t kLargestHeadWidth = 1 << 12;
+constexpr int64_t kLargestHeadWidth = 1 << 10;
 constexpr double kLargestDropPath = 0.99;  // at 1 nothing is kept
 
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {

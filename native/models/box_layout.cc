@@ -1,6 +1,9 @@
 #include "models/box_layout.h"
 
+#include <string>
 #include <utility>
+
+#include "base/error.h"
 
 namespace dinov3_det {
 
@@ -22,7 +25,25 @@ struct LayOut {
     return default_boxes(config, grids, image.width, image.height);
   }
   at::Tensor operator()(const AnchorConfig& config) const { return anchors(config, grids, image.width, image.height); }
-  at::Tensor operator()(const PointConfig& config) const { return points(config, grids); }
+  at::Tensor operator()(const PointConfig& config) const {
+    check_strides(config);
+    return points(config, grids);
+  }
+
+  // The corners of a map's cells lie a stride apart.
+  void check_strides(const PointConfig& config) const {
+    for (size_t k = 0; k < grids.size(); k++) {
+      const auto [height, width] = grids[k];
+      if (static_cast<double>(width) * config.strides[k] == static_cast<double>(image.width) &&
+          static_cast<double>(height) * config.strides[k] == static_cast<double>(image.height)) {
+        continue;
+      }
+      throw Error("WEIGHTS_MISMATCH", "A feature map has " + std::to_string(width) + "x" + std::to_string(height) +
+                                          " cells in an image of " + std::to_string(image.width) + "x" +
+                                          std::to_string(image.height) +
+                                          ", which the strides of the points do not fit. Choose the head ssd");
+    }
+  }
 };
 
 }  // namespace

@@ -1,9 +1,10 @@
 #include "models/dense_neck.h"
 
 #include <ATen/ATen.h>
-#include <c10/util/Exception.h>
 
 #include <utility>
+
+#include "base/error.h"
 
 namespace dinov3_det {
 
@@ -13,6 +14,21 @@ constexpr size_t kMaps = 3;
 
 // Blocks of a CSP for so many channels of the finest map: RTMDet-s to -l have 1 to 3.
 int64_t blocks_for(int64_t channels) { return channels < 128 ? 1 : channels < 256 ? 2 : 3; }
+
+// Only a program can have others.
+void check_maps(const std::vector<MapShape>& maps) {
+  bool halve = maps.size() == kMaps;
+  std::string sizes;
+  for (size_t k = 0; k < maps.size(); k++) {
+    sizes += (k == 0 ? "" : ", ") + std::to_string(maps[k].width) + "x" + std::to_string(maps[k].height);
+    if (k == 0) continue;
+    halve = halve && maps[k - 1].height == 2 * maps[k].height && maps[k - 1].width == 2 * maps[k].width;
+  }
+  if (halve) return;
+  throw Error("WEIGHTS_MISMATCH",
+              "The head dense expects three feature maps of the backbone, each half as large as the one before, but found " +
+                  std::to_string(maps.size()) + " (" + sizes + "). Choose the head ssd for such a backbone");
+}
 
 std::string numbered(const std::string& list, size_t index) { return list + "." + std::to_string(index); }
 
@@ -34,13 +50,7 @@ DenseNeck::Csp DenseNeck::make_csp(int64_t in_channels, int64_t out_channels, in
 }
 
 DenseNeck::DenseNeck(const std::vector<MapShape>& maps, int64_t width, at::Generator& generator) : shapes_(maps) {
-  TORCH_CHECK(maps.size() == kMaps, "the dense head needs three feature maps, of strides 8, 16 and 32, but found ",
-              maps.size());
-  for (size_t k = 1; k < kMaps; k++) {
-    TORCH_CHECK(maps[k - 1].height == 2 * maps[k].height && maps[k - 1].width == 2 * maps[k].width,
-                "the dense head needs feature maps each half as large as the one before, but found ", maps[k - 1].width,
-                "x", maps[k - 1].height, " before ", maps[k].width, "x", maps[k].height);
-  }
+  check_maps(maps);
   int64_t channels[kMaps];
   for (size_t k = 0; k < kMaps; k++) channels[k] = width > 0 ? width << k : maps[k].channels;
   const auto [c0, c1, c2] = channels;

@@ -100,7 +100,8 @@ Napi::Value retinanet_head_js(const CallbackInfo& info) {
 
 Napi::Value dense_neck_parameters_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(integer(info[2]));
-  return from_named(info.Env(), DenseNeck(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
+  return from_named(info.Env(),
+                    DenseNeck(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
 }
 
 Napi::Value dense_neck_js(const CallbackInfo& info) {
@@ -113,7 +114,8 @@ Napi::Value dense_neck_js(const CallbackInfo& info) {
 
 Napi::Value dense_head_parameters_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(integer(info[2]));
-  return from_named(info.Env(), DenseHead(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
+  return from_named(info.Env(),
+                    DenseHead(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
 }
 
 Napi::Value dense_head_js(const CallbackInfo& info) {
