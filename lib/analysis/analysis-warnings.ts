@@ -13,8 +13,8 @@ const NAMED = 5;
 export function analysisWarnings(analysis: Omit<DatasetAnalysis, 'warnings'>): string[] {
   const { images, objects, imagesWithoutObjects, duplicateImages, classes } = analysis;
   const { defaultBoxes } = analysis.configured;
-  const fit = isPoints(defaultBoxes) ? pointWarnings : coverageWarnings;
-  const warnings = objects > 0 ? fit(analysis) : [];
+  const aboutFit = isPoints(defaultBoxes) ? pointWarnings : coverageWarnings;
+  const warnings = objects > 0 ? aboutFit(analysis) : [];
   const missing = classes.filter((row) => row.objects === 0).map(({ label }) => label);
   if (missing.length > 0) {
     warnings.push(

@@ -24,6 +24,7 @@ at::Tensor match(const Targets& targets, const DefaultBoxes& default_boxes, Assi
     case Assigner::kRetinaNet:
       return retinanet_match(box_iou(boxes, default_boxes.boxes), counts);
     case Assigner::kSsd:
+    case Assigner::kSoft:  // dense_loss has it
       break;
   }
   return ssd_match(box_iou(boxes, default_boxes.boxes), counts);

@@ -22,7 +22,7 @@ class Costs {
  public:
   Costs(const at::Tensor& logits, const at::Tensor& boxes, const Targets& targets, const at::Tensor& cells,
         const SoftAssignerOptions& options)
-      : iou_(box_iou(targets.boxes, boxes)) {
+      : iou_(box_iou(targets.boxes, boxes.unsqueeze(1))) {
     const at::Tensor objects = at::arange(targets.labels.size(1), targets.labels.options());
     const at::Tensor real = (objects < targets.counts.unsqueeze(1)).unsqueeze(-1);  // [N, G, 1]
     const at::Tensor points = cells.slice(-1, 0, 2);                                // [A, 2]

@@ -79,7 +79,7 @@ describe('the neck of a dense head', () => {
   });
 
   it('uses every one of its parameters', () => {
-    const maps = mapsOf([16, 32, 64]);
+    const maps = mapsOf([16, 32, 64], 16); // all of a 5x5 kernel has cells to see
     const weights = weightsFor(core.denseNeckParameters(maps, 8, 1));
     const made = () => core.denseNeck(maps, 8, weights).flatMap(({ data }) => [...data]);
     const before = made();
@@ -241,7 +241,7 @@ describe('a detector with the dense head', () => {
     const detector = await addon.createDetector(dense());
     const batch = await batchOf(images as never);
     const { step, gradients } = await gradientsOf(detector, batch, its);
-    if (positives === undefined) expect(step.positives).toBeGreaterThan(50);
+    if (positives === undefined) expect(step.positives).toBeGreaterThan(40);
     else expect(step.positives).toBe(positives);
     expect(Number.isFinite(step.loss)).toBe(true);
     for (const [name, values] of gradients) expect(values.every(Number.isFinite), name).toBe(true);
