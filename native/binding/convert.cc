@@ -14,7 +14,7 @@ constexpr double kLargestOffset = 0x1p40;
 constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;
 constexpr int64_t kMostThreads = 1 << 16;
-constexpr double kMostMomentum = 0.9999;   // at 1 nothing is ever forgotten
+constexpr double kMostMomentum = 0.9999;  // at 1 nothing is ever forgotten
 constexpr int64_t kLargestHeadWidth = 1 << 10;
 constexpr double kLargestDropPath = 0.99;  // at 1 nothing is kept
 

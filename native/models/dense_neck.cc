@@ -25,9 +25,10 @@ void check_maps(const std::vector<MapShape>& maps) {
     halve = halve && maps[k - 1].height == 2 * maps[k].height && maps[k - 1].width == 2 * maps[k].width;
   }
   if (halve) return;
-  throw Error("WEIGHTS_MISMATCH",
-              "The head dense expects three feature maps of the backbone, each half as large as the one before, but found " +
-                  std::to_string(maps.size()) + " (" + sizes + "). Choose the head ssd for such a backbone");
+  throw Error(
+      "WEIGHTS_MISMATCH",
+      "The head dense expects three feature maps of the backbone, each half as large as the one before, but found " +
+          std::to_string(maps.size()) + " (" + sizes + "). Choose the head ssd for such a backbone");
 }
 
 std::string numbered(const std::string& list, size_t index) { return list + "." + std::to_string(index); }

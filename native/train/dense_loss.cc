@@ -57,8 +57,8 @@ MultiboxLoss dense_loss(const HeadOutput& output, const Targets& given, const De
 
   const at::Tensor in_box = foreground.unsqueeze(-1);
   const at::Tensor matched = targets.boxes.gather(1, object.unsqueeze(-1).expand({-1, -1, 4}));
-  const at::Tensor box_loss = box_iou_loss(BoxLoss::kGiou, at::where(in_box, boxes, cells.boxes),
-                                           at::where(in_box, matched, cells.boxes));
+  const at::Tensor box_loss =
+      box_iou_loss(BoxLoss::kGiou, at::where(in_box, boxes, cells.boxes), at::where(in_box, matched, cells.boxes));
   return {kBoxWeight * (box_loss * weights * quality).sum() / norm, (class_loss * class_weights).sum() / norm,
           foreground.sum(), terms};
 }
