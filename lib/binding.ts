@@ -26,8 +26,10 @@ export interface NativeDetectorOptions {
   features?: 'last' | 'pyramid';
   /** Of the pyramid's maps; default `none`. */
   fusion?: 'none' | 'fpn';
-  /** Default `ssd`. Below `retinanet` the pyramid is RetinaNet's, and has to be fused. */
+  /** Default `ssd`. Below `retinanet` the pyramid is RetinaNet's, and has to be fused; `dense` has a neck of its own. */
   head?: HeadName;
+  /** Channels of a dense head's maps; default: those of the backbone's finest map. */
+  headWidth?: number;
   /** Background included. */
   numClasses: number;
   imageSize: Size;
@@ -36,7 +38,7 @@ export interface NativeDetectorOptions {
   defaultBoxes: BoxOptions;
   /**
    * What the head's scores mean: `softmax` (default), one class out of all with the background, or `sigmoid`, each class by itself. The
-   * head `retinanet` needs `sigmoid`.
+   * heads `retinanet` and `dense` need `sigmoid`.
    */
   scores?: 'softmax' | 'sigmoid';
   /** Of the random initial weights; none for weights that are read afterwards. */
@@ -118,12 +120,17 @@ export interface TrainingOptions {
   optimizer: string;
   /** Train the backbone too. */
   fineTune: boolean;
-  /** Default: hard negatives and smooth L1. The class loss has to be one for the detector's `scores`: `focal` for `sigmoid`. */
+  /**
+   * Default: hard negatives and smooth L1. The class loss has to be one for the detector's `scores`: `focal` for `sigmoid`, `quality` for
+   * a dense head.
+   */
   loss?: LossOptions;
-  /** Default: SSD's matcher. */
+  /** Default: SSD's matcher; a dense head needs `soft`. */
   assigner?: AssignerName;
   /** Below 1; default 0.9. */
   momentum?: number;
+  /** Of the loss `quality`, 0 to 1: how far every object counts the same; default 1. */
+  objectBalance?: number;
   clipGradNorm?: number;
   /** Those that are stepped otherwise than the rest; without it the optimizer's own weight decay holds for all. */
   parameters?: readonly ParameterOptions[];

@@ -89,7 +89,13 @@ export {
   type PresetName,
   presetNames,
 } from './model/config.ts';
-export type { AnchorOptions, BoxOptions, DefaultBoxOptions } from './model/default-box-options.ts';
+export type {
+  AnchorOptions,
+  BoxOptions,
+  DefaultBoxOptions,
+  FittedBoxOptions,
+  PointOptions,
+} from './model/default-box-options.ts';
 export type { HeadName } from './model/detection-head.ts';
 export type { Features, Fusion } from './model/feature-pyramid.ts';
 export type {

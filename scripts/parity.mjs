@@ -13,8 +13,12 @@ import { runVitest } from './vitest.mjs';
 const reference = join(root, 'test', 'reference');
 
 /** What has to be importable there, and how it gets so: torchvision_ops stands in test/reference and imports torchvision. */
-const specs = { ...packages, torchvision_ops: packages.torchvision };
-const modules = ['torch', 'numpy', 'torchvision_ops', 'pycocotools', 'torchmetrics', 'cv2'];
+const specs = {
+  ...packages,
+  torchvision_ops: packages.torchvision,
+  libreyolo_rtmdet: `--no-deps ${packages.libreyolo}`,
+};
+const modules = ['torch', 'numpy', 'torchvision_ops', 'pycocotools', 'torchmetrics', 'cv2', 'libreyolo_rtmdet'];
 
 const parts = [
   { name: 'features of every ConvNeXt', script: 'make_convnext.py', writes: ['native/convnext.json'] },
@@ -47,6 +51,12 @@ const parts = [
     script: 'make_retinanet.py',
     needs: ['torchvision_ops'],
     writes: ['native/retinanet_head.json', 'native/retinanet.json'],
+  },
+  {
+    name: 'RTMDet: neck, head, assigner, losses, every gradient',
+    script: 'make_dense.py',
+    needs: ['libreyolo_rtmdet'],
+    writes: ['native/dense.json'],
   },
   {
     name: 'feature pyramid',

@@ -19,7 +19,10 @@ const optional = {
   faster_coco_eval: 'faster-coco-eval',
   onnx: 'onnx',
   onnxruntime: 'onnxruntime',
+  libreyolo: 'libreyolo==1.6.0',
 };
+/** Of these only Python code is used that needs torch alone. */
+const withoutDependencies = new Set(['torchvision', 'libreyolo']);
 export const packages = { ...needed, ...optional };
 
 // The index has wheels without CUDA, which are a fraction of the size; where it cannot be reached, the usual one will do.
@@ -35,7 +38,7 @@ export async function createVenv(folder = defaultFolder) {
   if ((await install(...cpuIndex, ...specs)) !== 0 && (await install(...specs)) !== 0)
     throw new Error(`pip could not install ${specs.join(' ')}: see above`);
   for (const [name, spec] of Object.entries(optional)) {
-    const code = await install(...(name === 'torchvision' ? ['--no-deps'] : []), spec);
+    const code = await install(...(withoutDependencies.has(name) ? ['--no-deps'] : []), spec);
     if (code !== 0) console.error(`${spec} could not be installed: what needs it is left out`);
   }
   return python;

@@ -1,3 +1,4 @@
+import { isPoints } from '../model/default-box-options.ts';
 import type { DatasetAnalysis } from './dataset-analysis.ts';
 import type { CoverageRow } from './default-boxes/coverage.ts';
 
@@ -11,7 +12,9 @@ const NAMED = 5;
 /** What to know before a training, in sentences with a remedy. */
 export function analysisWarnings(analysis: Omit<DatasetAnalysis, 'warnings'>): string[] {
   const { images, objects, imagesWithoutObjects, duplicateImages, classes } = analysis;
-  const warnings = objects > 0 ? coverageWarnings(analysis) : [];
+  const { defaultBoxes } = analysis.configured;
+  const aboutFit = isPoints(defaultBoxes) ? pointWarnings : coverageWarnings;
+  const warnings = objects > 0 ? aboutFit(analysis) : [];
   const missing = classes.filter((row) => row.objects === 0).map(({ label }) => label);
   if (missing.length > 0) {
     warnings.push(
@@ -32,6 +35,16 @@ export function analysisWarnings(analysis: Omit<DatasetAnalysis, 'warnings'>): s
     );
   }
   return warnings;
+}
+
+/** Points need not be fitted to objects; an object may only be too small for them. */
+function pointWarnings({ configured }: Omit<DatasetAnalysis, 'warnings'>): string[] {
+  const { all } = configured.coverage;
+  if (all.forced < WORTH_SHARE * all.objects) return [];
+  return [
+    `${percent(all.forced / all.objects)} of the objects are so small that no point of the head lies in them; training gives each the ` +
+      'nearest one. A larger image size has points for them.',
+  ];
 }
 
 function coverageWarnings({ configured, proposed, maps }: Omit<DatasetAnalysis, 'warnings'>): string[] {

@@ -18,7 +18,7 @@ export interface AnalysisOptions extends AnalysisHooks {
   preset?: PresetName;
   /**
    * The detection head of the model.
-   * @default 'ssd'
+   * @default 'ssd', with the preset `dense` 'dense'
    */
   head?: HeadName;
   /**
@@ -98,7 +98,7 @@ export interface DatasetAnalysis {
   imageSize: Size;
   maps: readonly Size[];
   configured: DefaultBoxFit;
-  /** From k-means; the configured default boxes where nothing better was found. */
+  /** From k-means; the configured default boxes where nothing better was found, and the points of the head `dense`. */
   proposed: DefaultBoxFit;
   /** For people: what a training on this data with the configured model should not begin without. */
   warnings: string[];

@@ -2,7 +2,7 @@ import { runInSlices } from '../base/time-slices.ts';
 import { relativeSide } from '../boxes/relative-side.ts';
 import type { Dataset, Sample } from '../data/dataset.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
-import { isAnchors } from '../model/default-box-options.ts';
+import { isAnchors, isPoints } from '../model/default-box-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
 import type {
   AnalysisHooks,
@@ -43,6 +43,7 @@ export async function measureDataset(
     defaultBoxes: boxes,
     coverage: await inSlices(measureCoverage(images, classes, boxes, layout)),
   });
+  const configured = await measure(defaultBoxes);
   const analysis = {
     images: samples.length,
     objects: objects.length,
@@ -53,14 +54,16 @@ export async function measureDataset(
     suspiciousBoxes,
     issues,
     ...layout,
-    configured: await measure(defaultBoxes),
-    proposed: await measure(
-      await inSlices<BoxOptions>(
-        isAnchors(defaultBoxes)
-          ? proposeAnchors(objects, defaultBoxes, layout, proposal)
-          : proposeDefaultBoxes(objects, defaultBoxes, layout, proposal),
-      ),
-    ),
+    configured,
+    proposed: isPoints(defaultBoxes)
+      ? configured
+      : await measure(
+          await inSlices<BoxOptions>(
+            isAnchors(defaultBoxes)
+              ? proposeAnchors(objects, defaultBoxes, layout, proposal)
+              : proposeDefaultBoxes(objects, defaultBoxes, layout, proposal),
+          ),
+        ),
   };
   return { ...analysis, warnings: analysisWarnings(analysis) };
 }

@@ -5,7 +5,7 @@ import type { Size } from '../boxes/box.ts';
 import { checkClasses } from '../model/class-list.ts';
 import { type BackboneName, backboneNames, checkImageSize, presetAliases, presetNames } from '../model/config.ts';
 import { type BoxOptions, checkOrderedBoxes } from '../model/default-box-options.ts';
-import { headNames } from '../model/detection-head.ts';
+import { headNames, headWidths } from '../model/detection-head.ts';
 import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
 import { assignerNames, lossKind, scoresNames } from '../model/loss-options.ts';
 import { nmsNames } from '../model/postprocess-options.ts';
@@ -50,14 +50,14 @@ const modelTable = {
     help: 'names of the classes',
   }),
   /**
-   * The model that other options change: `ssd`, a feature pyramid for objects of every size; or `article`, one map of stride 32, as in
-   * the article. `best` is the earlier name of `ssd`.
+   * The model that other options change: `ssd`, a feature pyramid for objects of every size; `article`, one map of stride 32, as in
+   * the article; or `dense`, the head of that name. `best` is the earlier name of `ssd`.
    * @default 'ssd', or that of a file of `weights` with a head for as many classes
    */
   preset: option(choice(presetNames, presetAliases), {
     unset: 'ssd',
     group,
-    help: 'ssd: a feature pyramid, for objects of every size; article: one map, as in the article',
+    help: 'ssd: a feature pyramid, for objects of every size; article: one map, as in the article; dense: the head dense',
   }),
   /**
    * A ConvNeXt, or the path of a TorchScript file whose `forward([N,3,H,W])` gives one or more maps.
@@ -101,14 +101,23 @@ const modelTable = {
     { unset: '640 640', group, flags: ['imgsz'], help: 'width and height that images are resized to' },
   ),
   /**
-   * The detection head: `ssd`, or `retinanet`, torchvision's RetinaNet on a pyramid of its own, with its anchors and limits, whatever
-   * the preset. As in torchvision its scores are sigmoids, one for each class.
-   * @default 'ssd'
+   * The detection head: `ssd`; `retinanet`, torchvision's RetinaNet on a pyramid of its own, with its anchors and limits, whatever the
+   * preset; or `dense`, RTMDet's (Lyu et al. 2022), which needs no default boxes. Scores of the last two are sigmoids, one for each class.
+   * @default 'ssd', with the preset `dense` 'dense'
    */
   head: option(choice(headNames), {
-    unset: 'ssd',
+    unset: 'ssd; preset dense: dense',
     group,
-    help: "the detection head; retinanet: torchvision's RetinaNet",
+    help: "the detection head; retinanet: torchvision's RetinaNet; dense: RTMDet's",
+  }),
+  /**
+   * The number of channels of the maps of the head `dense`, from 8 to 1024: fewer make it faster, and its neck simpler.
+   * @default that of the backbone's finest map: 192 for `convnext_tiny`
+   */
+  headWidth: option(integer(headWidths), {
+    unset: "that of the backbone's finest map",
+    group,
+    help: 'head dense: channels of its maps; fewer are faster',
   }),
   /**
    * What the head looks at: the backbone's own maps (`last`) or a feature pyramid.
@@ -150,10 +159,10 @@ const modelTable = {
   /**
    * What scores mean: one class out of all and the background (`softmax`), or each class by itself (`sigmoid`). It decides the class loss
    * of a training.
-   * @default 'softmax', with the head `retinanet` 'sigmoid'
+   * @default 'softmax', with the heads `retinanet` and `dense` 'sigmoid'
    */
   scores: option(choice(scoresNames), {
-    unset: 'softmax; head retinanet: sigmoid',
+    unset: 'softmax; heads retinanet and dense: sigmoid',
     group,
     help: 'softmax: one class out of all; sigmoid: each class by itself',
   }),

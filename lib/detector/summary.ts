@@ -1,8 +1,10 @@
 import { checkBoolean, checkKeys } from '../base/check.ts';
 import type { FeatureMap } from '../binding.ts';
+import type { Size } from '../boxes/box.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { boxesPerCell } from '../model/default-box-options.ts';
 import { headOf } from '../model/detection-head.ts';
+import { STRIDES } from '../model/feature-pyramid.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
 import type { ModelDescription } from './model-files.ts';
 
@@ -24,7 +26,7 @@ export interface ModelSummary {
   totalParameters: number;
   /** With the backbone frozen: those of the head and of the feature pyramid, if there is one. With `fineTune` all of them. */
   trainableParameters: number;
-  /** For one image, on all feature maps. */
+  /** Or points, for one image, on all feature maps. */
   defaultBoxes: number;
 }
 
@@ -54,10 +56,12 @@ export function summarize(
   const boxes = anchors.reduce((sum, n) => sum + n, 0);
   const stages = stageRows(config, tensors, count);
   const features = shapeOf(maps[0]!);
-  const neck = neckRows(tensors, maps, count);
+  const neck = neckOf(config, tensors, maps, count);
 
   const head = 'head.';
-  const { title: name, module: headName } = headOf(config.head);
+  const { title: name, module: headName, boxes: boxKind, branches } = headOf(config.head);
+  const countOf = ({ prefixes }: { prefixes: readonly string[] }) =>
+    prefixes.reduce((sum, prefix) => sum + count(`${head}${prefix}`), 0);
   const rows: SummaryRow[] = [
     { depth: 0, name, inputShape: image, outputShape: [boxes, 4], parameters: count('') },
     {
@@ -78,19 +82,25 @@ export function summarize(
     },
     {
       depth: 2,
-      name: 'regression_head',
+      name: branches.boxes.name,
       inputShape: features,
       outputShape: [1, boxes, 4],
-      parameters: count(`${head}regression_head.`),
+      parameters: countOf(branches.boxes),
     },
     {
       depth: 2,
-      name: 'classification_head',
+      name: branches.classes.name,
       inputShape: features,
       outputShape: [1, boxes, labels],
-      parameters: count(`${head}classification_head.`),
+      parameters: countOf(branches.classes),
     },
-    { depth: 1, name: 'default boxes', inputShape: image, outputShape: [boxes, 4], parameters: 0 },
+    {
+      depth: 1,
+      name: boxKind === 'points' ? boxKind : 'default boxes',
+      inputShape: image,
+      outputShape: [boxes, 4],
+      parameters: 0,
+    },
   ];
   const total = count('');
   return {
@@ -128,6 +138,47 @@ function stageRows(
   return rows;
 }
 
+type Count = (prefix: string) => number;
+
+function neckOf(
+  { head, imageSize }: DetectorConfig,
+  tensors: readonly TensorInfo[],
+  maps: readonly FeatureMap[],
+  count: Count,
+): SummaryRow[] {
+  const { neck } = headOf(head);
+  const rows = neck === 'DenseNeck' ? denseNeckRows(tensors, imageSize, count) : neckRows(tensors, maps, count);
+  if (rows.length === 0) return [];
+  const [inputShape, outputShape] = [rows[0]!.inputShape, shapeOf(maps.at(-1)!)];
+  return [{ depth: 1, name: `neck (${neck})`, inputShape, outputShape, parameters: count('neck.') }, ...rows];
+}
+
+/** The layers of a dense neck, of which each has a map or two, joined, of one stride. */
+function denseNeckRows(tensors: readonly TensorInfo[], { width, height }: Size, count: Count): SummaryRow[] {
+  const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
+  const layer = (name: string, first: string, last: string, stride: number, step = 1): SummaryRow[] => {
+    const [input, output] = [first, last].map((part) => shapes.get(`neck.${name}.${part}`));
+    if (!input || !output) return [];
+    const shape = (channels: number, stride: number) => [1, channels, height / stride, width / stride];
+    const [inputShape, outputShape] = [shape(input[1]!, stride), shape(output[0]!, stride * step)];
+    return [{ depth: 2, name, inputShape, outputShape, parameters: count(`neck.${name}.`) }];
+  };
+  const conv = (name: string, stride: number, step = 1) => layer(name, 'conv.weight', 'conv.weight', stride, step);
+  const csp = (name: string, stride: number) => layer(name, 'main_conv.conv.weight', 'final_conv.conv.weight', stride);
+  return [
+    ...STRIDES.flatMap((stride, k) => conv(`projections.${k}`, stride)),
+    ...conv('reduce_layers.0', 32),
+    ...csp('top_down_blocks.0', 16),
+    ...conv('reduce_layers.1', 16),
+    ...csp('top_down_blocks.1', 8),
+    ...conv('downsamples.0', 8, 2),
+    ...csp('bottom_up_blocks.0', 16),
+    ...conv('downsamples.1', 16, 2),
+    ...csp('bottom_up_blocks.1', 32),
+    ...STRIDES.flatMap((stride, k) => conv(`out_convs.${k}`, stride)),
+  ];
+}
+
 /** The layers of a feature pyramid, in the order in which they are computed; none for a model without one. */
 function neckRows(
   tensors: readonly TensorInfo[],
@@ -162,9 +213,7 @@ function neckRows(
     const k = maps.length - blocks.length + i;
     add(name.slice('neck.'.length, -'.weight'.length), withChannels(k - 1, shape[1]!), shapeOf(maps[k]!));
   }
-  if (rows.length === 0) return [];
-  const [inputShape, outputShape] = [rows[0]!.inputShape, shapeOf(maps.at(-1)!)];
-  return [{ depth: 1, name: 'neck (FeaturePyramid)', inputShape, outputShape, parameters: count('neck.') }, ...rows];
+  return rows;
 }
 
 function shapeOf({ channels, height, width }: FeatureMap): number[] {

@@ -7,18 +7,17 @@ import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
 import { backboneNames, checkDetectorConfig, checkImageSize, checkPreset, presetConfig } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
-import { headNames } from '../model/detection-head.ts';
+import { checkHeadWidth, headNames } from '../model/detection-head.ts';
 import { featuresNames, fusionNames } from '../model/feature-pyramid.ts';
 import {
   assignerNames,
-  classLossOf,
   type LearningOptions,
   readEarlierLoss,
   scoresNames,
   scoresOfLoss,
 } from '../model/loss-options.ts';
 import { nmsNames } from '../model/postprocess-options.ts';
-import { scoresOf } from '../model/scores.ts';
+import { classLossOf, scoresOf } from '../model/scores.ts';
 import { ARTICLE_SOURCE } from '../weights/key-maps.ts';
 import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
@@ -33,7 +32,7 @@ const CREATED_BY = 'dinov3-det ';
  * lists and objects are JSON. `format: pt` is what Hugging Face's loaders look for. Default boxes are there if they are chosen ones.
  */
 export function describeWeights({ classes, config }: ModelDescription): Record<string, string> {
-  const { preset, backbone, imageSize, head, features, fusion, defaultBoxes, scores, postprocess } = config;
+  const { preset, backbone, imageSize, head, headWidth, features, fusion, defaultBoxes, scores, postprocess } = config;
   const { defaultBoxes: usual } = presetConfig(preset, 'torchscript', imageSize, {
     ...(head && { head }),
     ...(features && { features }),
@@ -48,6 +47,7 @@ export function describeWeights({ classes, config }: ModelDescription): Record<s
     preset,
     backbone,
     ...(head && { head }),
+    ...(headWidth && { head_width: String(headWidth) }),
     ...(features && { features }),
     ...(fusion && { fusion }),
     ...(!isDeepStrictEqual(defaultBoxes, usual) && { default_boxes: JSON.stringify(defaultBoxes) }),
@@ -67,7 +67,7 @@ type FileModel = Partial<Pick<CreateOptions, (typeof fileKeys)[number]>> & {
 };
 
 const fileKeys = [
-  ...(['classes', 'preset', 'backbone', 'imageSize', 'head', 'features', 'fusion'] as const),
+  ...(['classes', 'preset', 'backbone', 'imageSize', 'head', 'headWidth', 'features', 'fusion'] as const),
   ...(['defaultBoxes', 'scores', 'nms'] as const),
 ] as const;
 
@@ -76,6 +76,7 @@ const readers: Record<string, [option: keyof FileModel, read: (name: string, tex
   image_size: ['imageSize', (name, text) => checkImageSize(name, JSON.parse(text))],
   preset: ['preset', checkPreset],
   head: ['head', (name, text) => checkOneOf(name, text, headNames)],
+  head_width: ['headWidth', (name, text) => checkHeadWidth(name, JSON.parse(text))],
   features: ['features', (name, text) => checkOneOf(name, text, featuresNames)],
   fusion: ['fusion', (name, text) => checkOneOf(name, text, fusionNames)],
   default_boxes: ['defaultBoxes', (name, text) => checkDefaultBoxes(name, JSON.parse(text))],
@@ -148,8 +149,8 @@ async function describeCheckpoint(path: string): Promise<Record<string, string>>
 }
 
 /** The head fits a detector of these alone. */
-const shapeKeys = ['preset', 'head', 'features', 'fusion'] as const;
-const usualShape = { preset: 'article', head: 'ssd', features: 'last', fusion: 'none' };
+const shapeKeys = ['preset', 'head', 'headWidth', 'features', 'fusion'] as const;
+const usualShape = { preset: 'article', head: 'ssd', headWidth: undefined, features: 'last', fusion: 'none' };
 
 /**
  * The options for a detector of the file that is given as `weights`: where its head is for as many classes, what is left out is as the
@@ -187,7 +188,7 @@ function checkMeaning(path: string, given: CreateOptions, file: FileModel): void
   }
   if (classification !== undefined && scoresOfLoss(classification) !== trained) {
     const remedy = 'Leave loss.classification (--classification-loss) out';
-    refuse('loss.classification', classification, classLossOf[trained], remedy);
+    refuse('loss.classification', classification, classLossOf(trained, file.head), remedy);
   }
   if (classes === undefined) return;
   const [ours, theirs] = [given.classes, classes].map((names) => names.join(', ')) as [string, string];

@@ -2,8 +2,15 @@ import { checkInteger, checkKeys, checkNumbers, checkOneOf, checkPositive, wrong
 import { choice } from '../base/kinds.ts';
 import type { Size } from '../boxes/box.ts';
 import type { BoxOptions, DefaultBoxOptions } from './default-box-options.ts';
-import { checkDefaultBoxes, checkOrderedBoxes, countMaps, isAnchors } from './default-box-options.ts';
-import { type HeadName, headNames, headOf, heads } from './detection-head.ts';
+import {
+  boxKeys,
+  boxKindOf,
+  checkDefaultBoxes,
+  checkOrderedBoxes,
+  countMaps,
+  isPoints,
+} from './default-box-options.ts';
+import { checkHeadWidth, type HeadName, headNames, headOf, heads } from './detection-head.ts';
 import { type Features, type Fusion, featuresNames, fusionNames } from './feature-pyramid.ts';
 import { assignerNames, type LearningOptions, readEarlierLoss, type Scores, scoresOfLoss } from './loss-options.ts';
 import { checkPostprocess, type NmsName, nmsNames, type PostprocessOptions } from './postprocess-options.ts';
@@ -19,8 +26,8 @@ export const backboneNames = [
 ] as const;
 export type BackboneName = (typeof backboneNames)[number];
 
-/** The models that have a name: the article's, with one map of stride 32, and SSD on a feature pyramid. */
-export const presetNames = ['article', 'ssd'] as const;
+/** The models that have a name: the article's, with one map of stride 32; SSD on a feature pyramid; and RTMDet's dense head. */
+export const presetNames = ['article', 'ssd', 'dense'] as const;
 export type PresetName = (typeof presetNames)[number];
 /** Earlier names, which calls, command lines and files still have, and what they are called now. */
 export const presetAliases = { best: 'ssd' } as const satisfies Record<string, PresetName>;
@@ -40,15 +47,17 @@ export interface DetectorConfig {
   std: number[];
   /** Default `ssd`. */
   head?: HeadName;
+  /** Channels of a dense head's maps; default: those of the backbone's finest map. */
+  headWidth?: number;
   /** What the head looks at; default `last`: the maps that the backbone gives. */
   features?: Features;
   /** Of a pyramid's maps; default `none`. */
   fusion?: Fusion;
-  /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. Of the head `retinanet`, its anchors. */
+  /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. Of the head `retinanet`, its anchors; of `dense`, its points. */
   defaultBoxes: BoxOptions;
   /** What an evaluation uses: a low `scoreThreshold`, because average precision weighs every detection. `detect` shows fewer. */
   postprocess: PostprocessOptions;
-  /** What scores mean; default: as the head makes them, `softmax` for `ssd` and `sigmoid` for `retinanet`. */
+  /** What scores mean; default: as the head makes them, `softmax` for `ssd`, `sigmoid` for the others. */
   scores?: Scores;
 }
 
@@ -82,6 +91,7 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
 /** What may be chosen beside a preset. */
 export interface ModelChoices {
   head?: HeadName;
+  headWidth?: number;
   features?: Features;
   fusion?: Fusion;
   defaultBoxes?: BoxOptions;
@@ -92,8 +102,8 @@ export interface ModelChoices {
 }
 
 /**
- * The configuration of a preset, with what is chosen beside it. `ssd` is the article's model on a feature pyramid. Default boxes are the
- * article's, or a pyramid's for as many maps as a ConvNeXt's has. A head brings its constants with it.
+ * The configuration of a preset, with what is chosen beside it. `ssd` is the article's model on a feature pyramid; `dense` has the head
+ * of that name. Default boxes are the article's, or a pyramid's for as many maps as a ConvNeXt's has. A head brings its constants with it.
  * @throws {TypeError|RangeError} naming the choice
  */
 export function presetConfig(
@@ -104,18 +114,20 @@ export function presetConfig(
 ): DetectorConfig {
   const preset = checkPreset('preset', presetName);
   const size = checkImageSize('imageSize', imageSize);
-  const head = checkOneOf('head', choices.head ?? 'ssd', headNames);
+  const head = checkOneOf('head', choices.head ?? headOfPreset(preset), headNames);
   const { needs, postprocess } = headOf(head);
   const [ownFeatures, ownFusion] = needs ? [needs.features, needs.fusion] : [featuresOf(preset), 'none' as const];
   const features = checkOneOf('features', choices.features ?? ownFeatures, featuresNames);
   const fusion = checkOneOf('fusion', choices.fusion ?? ownFusion, fusionNames);
   const [scores, nms] = [chosenScores(head, choices), choices.nms];
+  const { headWidth } = choices;
   const config = {
     ...structuredClone(article),
     preset,
     backbone,
     imageSize: size,
     ...(head !== 'ssd' && { head }),
+    ...(headWidth !== undefined && { headWidth: checkHeadWidth('headWidth', headWidth) }),
     ...(features !== 'last' && { features }),
     ...(fusion !== 'none' && { fusion }),
     ...(scores !== undefined && { scores }),
@@ -126,13 +138,18 @@ export function presetConfig(
   return config;
 }
 
+/** The head of a preset, where none is chosen. */
+export function headOfPreset(preset: PresetName): HeadName {
+  return preset === 'dense' ? 'dense' : 'ssd';
+}
+
 function featuresOf(preset: PresetName): Features {
-  return preset === 'ssd' ? 'pyramid' : 'last';
+  return preset === 'article' ? 'last' : 'pyramid';
 }
 
 function boxesOf(name: HeadName, features: Features, size: Size): BoxOptions {
   const head = headOf(name);
-  return features === 'pyramid' || head.hasAnchors ? head.pyramidBoxes(head.pyramidMaps(size)) : article.defaultBoxes;
+  return features === 'pyramid' || head.needs ? head.pyramidBoxes(head.pyramidMaps(size)) : article.defaultBoxes;
 }
 
 /** The feature maps, in cells, that the default boxes of a model lie on; those of a TorchScript backbone may be others. */
@@ -163,7 +180,7 @@ export function checkImageSize(name: string, value: unknown): Size {
  * @throws {TypeError|RangeError} naming the key
  */
 export function checkDetectorConfig(value: unknown): DetectorConfig {
-  const optional = ['head', 'features', 'fusion', 'scores', 'loss', 'assigner'];
+  const optional = ['head', 'headWidth', 'features', 'fusion', 'scores', 'loss', 'assigner'];
   const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess', ...optional];
   const config = checkKeys('model', value, keys);
   const head = checkOneOf('model.head', config.head ?? 'ssd', headNames);
@@ -176,6 +193,7 @@ export function checkDetectorConfig(value: unknown): DetectorConfig {
     mean: checkNumbers('model.mean', config.mean, 3, 3),
     std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
     ...(head !== 'ssd' && { head }),
+    ...(config.headWidth !== undefined && { headWidth: checkHeadWidth('model.headWidth', config.headWidth) }),
     ...(config.features !== undefined && {
       features: checkOneOf('model.features', config.features, featuresNames),
     }),
@@ -202,8 +220,19 @@ export function readLearning(config: Record<string, unknown>): LearningOptions {
 
 /** @throws RangeError for what does not go together, with a remedy */
 function checkTogether(prefix: string, config: DetectorConfig): void {
-  const { head = 'ssd', features = 'last', fusion = 'none', defaultBoxes } = config;
-  const { needs, hasAnchors } = headOf(head);
+  const { preset, head = 'ssd', headWidth, features = 'last', fusion = 'none', defaultBoxes } = config;
+  const { needs, neck, boxes } = headOf(head);
+  if (preset === 'dense' && head !== 'dense') {
+    throw new RangeError(
+      `${wrongArgument(`${prefix}head`, 'dense with the preset dense', head)}. Leave it out, or set ${prefix}preset to ssd`,
+    );
+  }
+  if (headWidth !== undefined && neck !== 'DenseNeck') {
+    const expected = `no ${prefix}headWidth with the head ${head}`;
+    throw new RangeError(
+      `${wrongArgument(`${prefix}headWidth`, expected, headWidth)}. Leave it out, or set ${prefix}head to dense`,
+    );
+  }
   if (needs) {
     for (const [key, found] of [
       ['features', features],
@@ -218,26 +247,44 @@ function checkTogether(prefix: string, config: DetectorConfig): void {
       `Expected none for ${prefix}fusion but received "${fusion}": a single map has none to be fused with. Set ${prefix}features to pyramid`,
     );
   }
-  if (isAnchors(defaultBoxes) !== hasAnchors) {
-    const [expected, found] = isAnchors(defaultBoxes)
-      ? ['aspectRatios and scales', 'sizes']
-      : ['sizes and aspectRatios', 'scales'];
-    throw new RangeError(
-      `Expected ${expected} in ${prefix}defaultBoxes for the head ${head} but received ${found}. Leave them out (DEFAULT_BOXES of a ` +
-        `data set file), or have them proposed for this head: dinov3-det analyze --head ${head}`,
-    );
-  }
+  if (boxKindOf(defaultBoxes) !== boxes) throw otherBoxes(prefix, head, defaultBoxes);
   if (features === 'pyramid') checkMaps(prefix, config);
+}
+
+const toldByKeys = { 'default boxes': 'aspectRatios and scales', anchors: 'sizes and aspectRatios', points: 'strides' };
+
+function otherBoxes(prefix: string, head: HeadName, found: BoxOptions): RangeError {
+  const { boxes } = headOf(head);
+  const remedy = boxes === 'points' ? '' : `, or have them proposed for this head: dinov3-det analyze --head ${head}`;
+  const [telling] = boxKindOf(found) === 'default boxes' ? ['scales'] : boxKeys[boxKindOf(found)];
+  return new RangeError(
+    `Expected ${toldByKeys[boxes]} in ${prefix}defaultBoxes for the head ${head} but received ${telling}. Leave them out (DEFAULT_BOXES ` +
+      `of a data set file)${remedy}`,
+  );
 }
 
 /** Of a pyramid every map needs boxes of its own. */
 function checkMaps(prefix: string, config: DetectorConfig): void {
   const { backbone, imageSize, defaultBoxes, head = 'ssd' } = config;
+  if (backbone === 'torchscript') return; // of a program's maps only the addon can tell
+  if (isPoints(defaultBoxes)) {
+    checkStrides(prefix, defaultBoxes, headOf(head).pyramidBoxes([]));
+    return;
+  }
   const [maps, lists] = [presetMaps(config).length, countMaps(defaultBoxes)];
-  if (backbone === 'torchscript' || lists === maps) return; // of a program's maps only the addon can tell
-  const [key, flag] = isAnchors(defaultBoxes) ? ['sizes', `--head ${head}`] : ['aspectRatios', '--preset ssd'];
+  if (lists === maps) return;
+  const [key, flag] = 'sizes' in defaultBoxes ? ['sizes', `--head ${head}`] : ['aspectRatios', '--preset ssd'];
   throw new RangeError(
     `Expected ${maps} lists for ${prefix}defaultBoxes.${key}, one for each map of the pyramid at ${imageSize.width}x${imageSize.height}, ` +
       `but received ${lists}. Leave them out (DEFAULT_BOXES of a data set file), or have them proposed for these maps: dinov3-det analyze ${flag}`,
+  );
+}
+
+/** Points lie in the corners of the maps' own cells. */
+function checkStrides(prefix: string, found: BoxOptions, expected: BoxOptions): void {
+  const [text, strides] = [found, expected].map((boxes) => JSON.stringify('strides' in boxes && boxes.strides));
+  if (text === strides) return;
+  throw new RangeError(
+    `Expected ${strides} for ${prefix}defaultBoxes.strides, those of the backbone's maps, but received ${text}. Leave them out`,
   );
 }

@@ -19,8 +19,27 @@ export interface AnchorOptions {
   aspectRatios: number[];
 }
 
-/** Of the head `ssd`, or of `retinanet`. */
-export type BoxOptions = DefaultBoxOptions | AnchorOptions;
+/** The points of a dense head, instead of default boxes: one in the upper left corner of every cell of every map. */
+export interface PointOptions {
+  /** Pixels per cell, for each map. */
+  strides: number[];
+}
+
+/** Those that can be fitted to objects: of the head `ssd`, or of `retinanet`. */
+export type FittedBoxOptions = DefaultBoxOptions | AnchorOptions;
+
+/** Of the head `ssd`, of `retinanet`, or of `dense`. */
+export type BoxOptions = FittedBoxOptions | PointOptions;
+
+/** What a head predicts its boxes from, in words. */
+export type BoxKind = 'default boxes' | 'anchors' | 'points';
+
+/** The keys of each kind. */
+export const boxKeys = {
+  'default boxes': ['aspectRatios', 'scales', 'steps', 'clip'],
+  anchors: ['sizes', 'aspectRatios'],
+  points: ['strides'],
+} as const satisfies Record<BoxKind, readonly string[]>;
 
 const MAX_MAPS = 16;
 const MAX_RATIOS = 16;
@@ -30,37 +49,58 @@ export function isAnchors(options: BoxOptions): options is AnchorOptions {
   return 'sizes' in options;
 }
 
+/** Whether they are the points of a dense head. */
+export function isPoints(options: BoxOptions): options is PointOptions {
+  return 'strides' in options;
+}
+
+/** Which of the kinds they are. */
+export function boxKindOf(options: object): BoxKind {
+  if ('strides' in options) return 'points';
+  return 'sizes' in options ? 'anchors' : 'default boxes';
+}
+
 /** How many maps there are boxes for. */
 export function countMaps(options: BoxOptions): number {
+  if (isPoints(options)) return options.strides.length;
   return isAnchors(options) ? options.sizes.length : options.aspectRatios.length;
 }
 
 /** Boxes of each cell of a map. */
 export function boxesPerCell(options: BoxOptions, map: number): number {
+  if (isPoints(options)) return 1;
   return isAnchors(options)
     ? options.sizes[map]!.length * options.aspectRatios.length
     : 2 + 2 * options.aspectRatios[map]!.length;
 }
 
-/** Every field of the options of default boxes or anchors, for any number of maps up to 16. */
+/** Every field of the options of default boxes, anchors or points, for any number of maps up to 16. */
 export function checkDefaultBoxes(name: string, value: unknown): BoxOptions {
-  const keys = isObject(value) && 'sizes' in value ? ['sizes', 'aspectRatios'] : undefined;
-  const boxes = checkKeys(name, value, keys ?? ['aspectRatios', 'scales', 'steps', 'clip']);
-  return keys ? checkAnchors(name, boxes) : checkSsdBoxes(name, boxes);
+  const kind = isObject(value) ? boxKindOf(value) : 'default boxes';
+  const boxes = checkKeys(name, value, boxKeys[kind]);
+  if (kind === 'points') return { strides: checkNumbers(`${name}.strides`, boxes.strides, 1, MAX_MAPS, checkPositive) };
+  return kind === 'anchors' ? checkAnchors(name, boxes) : checkSsdBoxes(name, boxes);
 }
 
 /** The same, and that the maps, which come from fine to coarse, have boxes that grow. */
 export function checkOrderedBoxes(name: string, value: unknown): BoxOptions {
   const boxes = checkDefaultBoxes(name, value);
-  const [key, sides] = isAnchors(boxes)
-    ? ['sizes', boxes.sizes.map((sizes) => Math.min(...sizes))]
-    : ['scales', boxes.scales];
+  const [key, sides] = sidesOf(boxes);
   const k = sides.findIndex((side, i) => side < (sides[i - 1] ?? 0));
   if (k < 0) return boxes;
+  const remedy = isPoints(boxes)
+    ? 'Sort them, or leave them out'
+    : 'Sort them, or have some proposed: dinov3-det analyze --write-config';
   throw new RangeError(
-    `Expected ${name}.${key} that ascend, as the maps come from fine to coarse, but received ${sides[k]} after ${sides[k - 1]}. ` +
-      'Sort them, or have some proposed: dinov3-det analyze --write-config',
+    `Expected ${name}.${key} that ascend, as the maps come from fine to coarse, but received ${sides[k]} after ${sides[k - 1]}. ${remedy}`,
   );
+}
+
+/** What grows from map to map, and its key. */
+function sidesOf(boxes: BoxOptions): [key: string, sides: readonly number[]] {
+  if (isPoints(boxes)) return ['strides', boxes.strides];
+  if (isAnchors(boxes)) return ['sizes', boxes.sizes.map((sizes) => Math.min(...sizes))];
+  return ['scales', boxes.scales];
 }
 
 function checkSsdBoxes(name: string, boxes: Record<string, unknown>): DefaultBoxOptions {

@@ -9,7 +9,8 @@ export type Features = (typeof featuresNames)[number];
 export const fusionNames = ['none', 'fpn'] as const;
 export type Fusion = (typeof fusionNames)[number];
 
-const STRIDES = [8, 16, 32];
+/** Of the maps of a ConvNeXt that a pyramid is made of. */
+export const STRIDES: readonly number[] = [8, 16, 32];
 /** As in native/models/feature_pyramid.cc: no map follows one of so few cells. */
 const COARSEST_CELLS = 3;
 /**
@@ -37,8 +38,13 @@ export function retinaNetMaps(size: Size): Size[] {
   return halveUntil(size, (maps) => maps.length === RETINANET_MAPS);
 }
 
-function halveUntil({ width, height }: Size, isComplete: (maps: readonly Size[]) => boolean): Size[] {
-  const maps = STRIDES.map((stride) => ({ width: width / stride, height: height / stride }));
+/** The maps of a dense head: those of the backbone that every pyramid begins with. */
+export function denseMaps({ width, height }: Size): Size[] {
+  return STRIDES.map((stride) => ({ width: width / stride, height: height / stride }));
+}
+
+function halveUntil(size: Size, isComplete: (maps: readonly Size[]) => boolean): Size[] {
+  const maps = denseMaps(size);
   while (!isComplete(maps)) {
     const last = maps.at(-1)!;
     maps.push({ width: Math.ceil(last.width / 2), height: Math.ceil(last.height / 2) });

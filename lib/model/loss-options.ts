@@ -1,12 +1,13 @@
 import { wrongArgument } from '../base/check.ts';
-import { boolean, choice, object } from '../base/kinds.ts';
+import { boolean, choice, number, object } from '../base/kinds.ts';
 import { type Given, option, type Resolved, resolve } from '../base/option.ts';
 
 /**
  * `hard-negative`: softmax cross entropy of the positives and, image by image, three times as many hardest negatives (SSD);
- * `focal`: sigmoid focal loss of every default box, alpha 0.25, gamma 2 (RetinaNet).
+ * `focal`: sigmoid focal loss of every default box, alpha 0.25, gamma 2 (RetinaNet);
+ * `quality`: quality focal loss (Li et al. 2020) of every point of the head `dense`.
  */
-export const classLossNames = ['hard-negative', 'focal'] as const;
+export const classLossNames = ['hard-negative', 'focal', 'quality'] as const;
 export type ClassLossName = (typeof classLossNames)[number];
 
 /** Smooth L1 or L1 of the box codes, or generalized, distance or complete IoU of the boxes. */
@@ -14,32 +15,26 @@ export const boxLossNames = ['smooth-l1', 'l1', 'giou', 'diou', 'ciou'] as const
 export type BoxLossName = (typeof boxLossNames)[number];
 
 /**
- * What finds the default boxes of an object: SSD's matcher, RetinaNet's, which leaves out those between IoU 0.4 and 0.5, or adaptive
- * training sample selection (Zhang et al. 2020).
+ * What finds the default boxes of an object: SSD's matcher; RetinaNet's, which leaves out those between IoU 0.4 and 0.5; adaptive
+ * training sample selection (Zhang et al. 2020); or, for the points of the head `dense`, dynamic soft labels (Lyu et al. 2022).
  */
-export const assignerNames = ['ssd', 'retinanet', 'atss'] as const;
+export const assignerNames = ['ssd', 'retinanet', 'atss', 'soft'] as const;
 export type AssignerName = (typeof assignerNames)[number];
 
 /** What scores mean: one class out of all and the background (`softmax`), or each class by itself (`sigmoid`). */
 export const scoresNames = ['softmax', 'sigmoid'] as const;
 export type Scores = (typeof scoresNames)[number];
 
-/** The class loss that teaches scores what they mean. */
-export const classLossOf = { softmax: 'hard-negative', sigmoid: 'focal' } as const satisfies Record<
-  Scores,
-  ClassLossName
->;
-
 /** What the scores of a detector mean that was trained on a class loss. */
 export function scoresOfLoss(loss: ClassLossName): Scores {
-  return loss === 'focal' ? 'sigmoid' : 'softmax';
+  return loss === 'hard-negative' ? 'softmax' : 'sigmoid';
 }
 
 /** What a training learns from, complete. */
 export interface LossOptions {
   classification: ClassLossName;
   box: BoxLossName;
-  /** Whether an image without objects teaches, as much as the average image of its batch. Under `focal` it always does. */
+  /** Whether an image without objects teaches, as much as the average image of its batch. Under `focal` and `quality` it always does. */
   backgroundNegatives: boolean;
 }
 
@@ -47,21 +42,22 @@ const group = 'Loss';
 
 export const lossTable = {
   /**
-   * The loss of the classes, which has to fit the detector's `scores`: `hard-negative` for `softmax`, `focal` for `sigmoid`.
-   * @default that of the scores
+   * The loss of the classes, which has to fit the detector's `scores`: `hard-negative` for `softmax`, `focal` for `sigmoid`; `quality` is
+   * that of the head `dense`, and of no other.
+   * @default that of the scores, with the head `dense` 'quality'
    */
   classification: option(choice(classLossNames), {
-    unset: 'that of the scores: hard-negative, or focal for sigmoids',
+    unset: 'that of the scores: hard-negative, or focal for sigmoids; head dense: quality',
     group,
     flags: ['classification-loss'],
-    help: 'hard-negative: softmax; focal: a sigmoid for each class',
+    help: 'hard-negative: softmax; focal: a sigmoid for each class; quality: head dense',
   }),
   /**
    * The loss of the boxes: of their codes (`smooth-l1`, `l1`), or by their overlap.
-   * @default 'smooth-l1', with the head `retinanet` 'l1'
+   * @default 'smooth-l1', with the head `retinanet` 'l1', with the head `dense` 'giou', its only one
    */
   box: option(choice(boxLossNames), {
-    unset: 'smooth-l1; head retinanet: l1',
+    unset: 'smooth-l1; head retinanet: l1; head dense: giou',
     group,
     flags: ['box-loss'],
     help: 'loss of the boxes',
@@ -82,7 +78,8 @@ export const learningTable = {
   loss: option(object<LossChoice, ChosenLoss>(lossTable), { kept: true, group, help: 'losses of classes and boxes' }),
   /**
    * What finds the default boxes of an object: `ssd`, SSD's matcher; `retinanet`, which leaves out those between IoU 0.4 and 0.5; or `atss`,
-   * adaptive training sample selection (Zhang et al. 2020).
+   * adaptive training sample selection (Zhang et al. 2020). The head `dense` has `soft`, dynamic soft labels (Lyu et al. 2022), and no
+   * other.
    * @default that of the head
    */
   assigner: option(choice(assignerNames), {
@@ -92,14 +89,14 @@ export const learningTable = {
     help: 'what finds the default boxes of an object',
   }),
   /**
-   * Whether an image without objects teaches, as much as the average image of its batch. The loss `focal` has no use for it: there each
-   * image teaches.
+   * Whether an image without objects teaches, as much as the average image of its batch. The losses `focal` and `quality` have no use for
+   * it: there each image teaches.
    * @default true with the loss `hard-negative`, with the preset `article` false, as torchvision
    */
   backgroundNegatives: option(boolean(), {
     presets: {
       ssd: {
-        words: 'true, but for the loss focal',
+        words: 'true, but for the losses focal and quality',
         of: ({ scores }: { scores: Scores }) => (scores === 'softmax' ? true : undefined),
       },
     },
@@ -107,6 +104,18 @@ export const learningTable = {
     kept: true,
     group,
     help: 'learn from images without objects',
+  }),
+  /**
+   * How far each object counts the same with the head `dense`, however many points it has: wholly (1), or not at all (0), as in mmdet. It
+   * is an exponent. Without it a rare class of small objects hardly begins to be learned in a short training.
+   * @default 1
+   */
+  objectBalance: option(number({ max: 1 }), {
+    unset: '1',
+    kept: true,
+    group,
+    native: 'objectBalance',
+    help: 'head dense: 1 has every object count the same, 0 every point',
   }),
 };
 
@@ -118,8 +127,9 @@ export interface LearningOptions extends Resolved<typeof learningTable> {}
 
 /** What the options of a run say of what it learned from. @throws {TypeError|RangeError} naming the key */
 export function readRunLearning(options: object = {}): LearningOptions {
-  const { loss, assigner, backgroundNegatives } = options as LearningOptions;
-  return resolve(learningTable, { loss, assigner, backgroundNegatives }, { name: 'training.options' });
+  const { loss, assigner, backgroundNegatives, objectBalance } = options as LearningOptions;
+  const given = { loss, assigner, backgroundNegatives, objectBalance };
+  return resolve(learningTable, given, { name: 'training.options' });
 }
 
 /** The loss of `Detector.create`, where it was an option once. */
@@ -145,13 +155,15 @@ export function readEarlierLoss(name: string, value: unknown): LearningOptions {
   return { loss, ...(backgroundNegatives !== undefined && { backgroundNegatives }) };
 }
 
+const whatLossesTake = { focal: 'every default box of every image', quality: 'every point of every image' };
+
 /** @throws {RangeError} for a loss that takes every image anyway */
 export function refuseBackgroundNegatives(
   name: string,
   loss: ClassLossName | undefined,
   value: boolean | undefined,
 ): void {
-  if (loss !== 'focal' || value !== true) return;
-  const expected = `false with the classification loss focal, which takes every default box of every image,`;
+  if (loss === undefined || loss === 'hard-negative' || value !== true) return;
+  const expected = `false with the classification loss ${loss}, which takes ${whatLossesTake[loss]},`;
   throw new RangeError(wrongArgument(name, expected, true));
 }

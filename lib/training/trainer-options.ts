@@ -38,6 +38,11 @@ function milestones(words: string, of: (epochs: number) => number): Computed<rea
   return computed(words, ({ schedule, epochs }) => (schedule === 'multistep' ? [of(epochs)] : []));
 }
 
+/** The presets train alike but for the learning rate. */
+function bothPyramids<T>(value: T): { ssd: T; dense: T } {
+  return { ssd: value, dense: value };
+}
+
 const [data, training, rate, augmenting, evaluating, output, compute] = [
   ...['Data', 'Training', 'Learning rate', 'Augmentation', 'Evaluation', 'Output', 'Compute'],
 ] as const;
@@ -46,7 +51,7 @@ const datasetKind = kind<Dataset>(checkDataset, 'Dataset', { placeholder: '' });
 
 /**
  * The options of a `Trainer`, each declared here alone, but for those of the loss (model/loss-options.ts). A preset trains as it was measured to be best where the options say
- * nothing: `article` as the article does, `ssd` as test/bench/ablation found.
+ * nothing: `article` as the article does, `ssd` as test/bench/ablation found, `dense` as `ssd` with a higher rate.
  */
 const ownTable = {
   /** The data set that is learned from; its classes are the detector's. */
@@ -82,11 +87,11 @@ const ownTable = {
   }),
   /**
    * The learning rate of the head, and of all else that has no factor of its own.
-   * @default 0.001, with the preset `article` 0.0001
+   * @default 0.001, with the preset `article` 0.0001, with `dense` 0.002
    */
   learningRate: option(positive(), {
     default: 1e-3,
-    presets: { article: 1e-4 },
+    presets: { article: 1e-4, dense: 2e-3 },
     kept: true,
     group: rate,
     flags: ['lr'],
@@ -109,9 +114,9 @@ const ownTable = {
    */
   warmupSteps: option(integer({ max: 1e9 }), {
     // The shorter of MMDetection's 500 steps and a twentieth of the run.
-    presets: {
-      ssd: computed('a twentieth of the run, 500 at most', ({ steps }) => Math.min(500, Math.round(steps / 20))),
-    },
+    presets: bothPyramids(
+      computed('a twentieth of the run, 500 at most', ({ steps }) => Math.min(500, Math.round(steps / 20))),
+    ),
     unset: '0',
     kept: true,
     group: rate,
@@ -126,7 +131,7 @@ const ownTable = {
   milestones: option(list(integer({ min: 1, max: 1e6 }), { of: 'epochs' }), {
     default: [],
     presets: {
-      ssd: milestones('three quarters of the epochs', (epochs) => Math.max(1, Math.round(0.75 * epochs))),
+      ...bothPyramids(milestones('three quarters of the epochs', (epochs) => Math.max(1, Math.round(0.75 * epochs)))),
       article: milestones('15', () => 15),
     },
     kept: true,
@@ -207,7 +212,7 @@ const ownTable = {
    */
   fineTune: option(boolean(), {
     default: false,
-    presets: { ssd: true },
+    presets: bothPyramids(true),
     kept: true,
     group: training,
     native: 'fineTune',
@@ -218,11 +223,11 @@ const ownTable = {
    * @default 0.1 for a backbone with weights from a file, else 1; with the preset `article` 1
    */
   backboneLearningRateFactor: option(number({ max: 1e6 }), {
-    presets: {
-      ssd: computed('0.1 with weights from a file, else 1', ({ fineTune, pretrained }) =>
+    presets: bothPyramids(
+      computed('0.1 with weights from a file, else 1', ({ fineTune, pretrained }) =>
         fineTune && pretrained ? 0.1 : undefined,
       ),
-    },
+    ),
     unset: '1',
     kept: true,
     group: rate,
@@ -243,7 +248,8 @@ const ownTable = {
   /**
    * The number of batches that go through the model one after the other for one optimizer step. A step then sees
    * `accumulate * batchSize` images with the memory of `batchSize`. Its loss is that of one large batch: the SSD loss is a mean over
-   * the matched default boxes, so each part counts as often as it has such boxes, and the sum is divided by those of all parts.
+   * the matched default boxes, so each part counts as often as it has such boxes, and the sum is divided by those of all parts. That of
+   * the head `dense` weighs its objects within each part, as far as `objectBalance` says so.
    * @default 1
    */
   accumulate: option(integer({ min: 1, max: 1024 }), {
@@ -323,7 +329,7 @@ const ownTable = {
    */
   clipGradNorm: option(positive(), {
     default: null,
-    presets: { ssd: 10 },
+    presets: bothPyramids(10),
     kept: true,
     group: training,
     native: 'clipGradNorm',

@@ -3,7 +3,7 @@ import type { TensorInfo } from './safetensors.ts';
 /**
  * The names that weight files give to the tensors of a DINOv3 ConvNeXt and of the SSD around it, as data: one map for each program
  * that writes them. Our names are `backbone.` + the names of the official code (`stages.0.0.dwconv.weight`), `neck.` + those of our
- * feature pyramid, and `head.` + those of torchvision's SSD or RetinaNet head.
+ * feature pyramid or of mmdet's, and `head.` + those of torchvision's SSD or RetinaNet head or of mmdet's RTMDet.
  */
 export interface KeyMap {
   /** What wrote the file, for messages. */
@@ -20,6 +20,8 @@ const LEAF = '(weight|bias)';
 const HEAD = /^head\.(classification|regression)_head\.module_list\.(\d+)\.(weight|bias)$/;
 const OUR_HEAD = 'head.$1_head.module_list.$2.$3';
 const RETINANET_HEAD = /^head\.(classification|regression)_head\.(conv\.\d+\.0|cls_logits|bbox_reg)\.(weight|bias)$/;
+
+const DENSE_HEAD = /^head\.((?:cls|reg)_convs\.\d+\.\d+\.(?:conv|gn)|rtm_(?:cls|reg)\.\d+)\.(weight|bias)$/;
 
 /** The names of the official ConvNeXt, DINOv3's and the first one alike, behind a prefix. */
 function official(prefix: string): KeyMap['rules'] {
@@ -45,12 +47,35 @@ export const keyMaps: readonly KeyMap[] = [
     alias: /^backbone\.backbone_model\.norms\.3\./,
   },
   {
+    // mmdet's RTMDet on mmpretrain's ConvNeXt, whose stem and stages have the official names for all but these layers. The convolutions
+    // that all maps share are there once for each.
+    source: "mmdet's RTMDet",
+    signature: [/^backbone\.stages\.0\.0\.depthwise_conv\./, /^bbox_head\.rtm_cls\./],
+    rules: [
+      [
+        new RegExp(`^backbone\\.stages\\.([0-3])\\.(\\d+)\\.depthwise_conv\\.${LEAF}$`),
+        'backbone.stages.$1.$2.dwconv.$3',
+      ],
+      [
+        new RegExp(`^backbone\\.stages\\.([0-3])\\.(\\d+)\\.pointwise_conv([12])\\.${LEAF}$`),
+        'backbone.stages.$1.$2.pwconv$3.$4',
+      ],
+      [new RegExp(`^backbone\\.norm([12])\\.${LEAF}$`), 'backbone.norms.$1.$2'],
+      [new RegExp(`^backbone\\.norm3\\.${LEAF}$`), 'backbone.norm.$1'],
+      ...official('backbone\\.'),
+      [/^neck\.(.+)$/, 'neck.$1'],
+      [/^bbox_head\.(?!(?:cls|reg)_convs\.[12]\.\d+\.conv\.)(.+)$/, 'head.$1'],
+    ],
+    alias: /^bbox_head\.(cls|reg)_convs\.[12]\.\d+\.conv\./,
+  },
+  {
     source: 'dinov3-det',
     signature: [/^backbone\./],
     rules: [
       [/^(backbone|neck)\.(.+)$/, '$1.$2'],
       [HEAD, OUR_HEAD],
       [RETINANET_HEAD, 'head.$1_head.$2.$3'],
+      [DENSE_HEAD, 'head.$1.$2'],
     ],
   },
   {

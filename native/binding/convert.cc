@@ -14,7 +14,8 @@ constexpr double kLargestOffset = 0x1p40;
 constexpr double kSmallestExtent = 0x1p-20;
 constexpr double kLargestFactor = 1e6;
 constexpr int64_t kMostThreads = 1 << 16;
-constexpr double kMostMomentum = 0.9999;   // at 1 nothing is ever forgotten
+constexpr double kMostMomentum = 0.9999;  // at 1 nothing is ever forgotten
+constexpr int64_t kLargestHeadWidth = 1 << 10;
 constexpr double kLargestDropPath = 0.99;  // at 1 nothing is kept
 
 [[noreturn]] void wrong(Napi::Env env, const std::string& key, const std::string& expected) {
@@ -132,6 +133,13 @@ AnchorConfig anchor_config(const Napi::Object& object) {
   return config;
 }
 
+BoxConfig box_config(const Napi::Object& object) {
+  const auto has = [&](const char* key) { return !object.Get(key).IsUndefined(); };
+  if (has("strides")) return PointConfig{numbers(object.Get("strides"), "strides")};
+  if (has("sizes")) return anchor_config(object);
+  return default_box_config(object);
+}
+
 LossOptions loss_options(const Napi::Object& object) {
   return {kind(object, "classification", kClassLosses), kind(object, "box", kBoxLosses),
           boolean(object, "backgroundNegatives")};
@@ -190,10 +198,9 @@ DetectorConfig detector_config(const Napi::Object& options) {
   config.mean = three(options, "mean");
   config.std = three(options, "std");
   const Napi::Object boxes = object_in(options, "defaultBoxes");
-  if (boxes.Get("sizes").IsUndefined()) {
-    config.default_boxes = default_box_config(boxes);
-  } else {
-    config.default_boxes = anchor_config(boxes);
+  config.default_boxes = box_config(boxes);
+  if (!options.Get("headWidth").IsUndefined()) {
+    config.head_width = integer(options, "headWidth", 8, kLargestHeadWidth);
   }
   if (!options.Get("head").IsUndefined()) config.head = kind(options, "head", kHeads);
   if (!options.Get("scores").IsUndefined()) config.scores = kind(options, "scores", kScorings);
@@ -207,6 +214,7 @@ TrainOptions train_options(const Napi::Object& options) {
   TrainOptions result{{string(options, "optimizer")}, boolean(options, "fineTune"), {}, std::nullopt};
   const auto given = [&](const char* key) { return !options.Get(key).IsUndefined(); };
   if (given("loss")) result.loss = loss_options(object_in(options, "loss"));
+  if (given("objectBalance")) result.loss.object_balance = number(options, "objectBalance", 0, 1);
   if (given("assigner")) result.loss.assigner = kind(options, "assigner", kAssigners);
   if (given("momentum")) result.optimizer.momentum = number(options, "momentum", 0, kMostMomentum);
   if (given("clipGradNorm")) result.clip_grad_norm = number(options, "clipGradNorm");

@@ -33,7 +33,7 @@ class DetectionHead {
   virtual NamedTensors parameters() const = 0;
 
   // Of its box codes.
-  virtual BoxWeights box_weights() const = 0;
+  virtual BoxCoding box_coding() const = 0;
 
   // The same forward, for this many maps, as a TorchScript module on the CPU.
   virtual torch::jit::Module script(ScriptBuilder& builder, size_t maps) const = 0;

@@ -45,12 +45,12 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
   maps_ = backbone_->map_shapes(image_size_.height, image_size_.width);
   const std::vector<int64_t> per_location = boxes_per_location(config.default_boxes);
   if (config.pyramid) {
-    neck_ = config.head->make_pyramid(maps_, image_size_.height, config.fusion, generator);
+    neck_ = config.head->make_pyramid(maps_, image_size_.height, {config.fusion, config.head_width}, generator);
     maps_ = neck_->map_shapes();
     check_pyramid(maps_, per_location.size());
   }
   head_ = config.head->make({maps_, per_location, num_classes_, scoring_}, generator);
-  default_boxes_ = lay_out(config.default_boxes, maps_, image_size_, head_->box_weights());
+  default_boxes_ = lay_out(config.default_boxes, maps_, image_size_, head_->box_coding());
   default_boxes_.boxes = default_boxes_.boxes.to(device_);
   mean_ = per_channel(config.mean, device_);
   std_ = per_channel(config.std, device_);

@@ -30,9 +30,10 @@ struct DetectorConfig {
   std::optional<NodeKinds> allowed_nodes;  // of the archive's graphs; absent when the user trusts it
   int64_t num_classes;                     // background included
   const HeadType* head = &kSsdHead;
-  bool pyramid = false;  // the head looks at a feature pyramid, not at the backbone's own maps
-  bool fusion = false;   // of the pyramid's maps, from the top down
-  ImageSize image_size;  // every image is brought to this size
+  bool pyramid = false;    // the head looks at a feature pyramid, not at the backbone's own maps
+  bool fusion = false;     // of the pyramid's maps, from the top down
+  int64_t head_width = 0;  // of a dense head, as NeckOptions has it
+  ImageSize image_size;    // every image is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
   BoxConfig default_boxes;

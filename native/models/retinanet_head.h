@@ -23,7 +23,7 @@ class RetinaNetHead : public DetectionHead {
   // The maps are of the one number of channels.
   HeadOutput forward(const std::vector<at::Tensor>& maps) override;
   NamedTensors parameters() const override;
-  BoxWeights box_weights() const override { return {1, 1}; }
+  BoxCoding box_coding() const override { return BoxCoding::offsets(1, 1); }
   torch::jit::Module script(ScriptBuilder& builder, size_t maps) const override;
 
  private:

@@ -24,7 +24,7 @@ class SsdHead : public DetectionHead {
 
   HeadOutput forward(const std::vector<at::Tensor>& maps) override;
   NamedTensors parameters() const override;
-  BoxWeights box_weights() const override { return {10, 5}; }
+  BoxCoding box_coding() const override { return BoxCoding::offsets(10, 5); }
   torch::jit::Module script(ScriptBuilder& builder, size_t maps) const override;
 
  private:

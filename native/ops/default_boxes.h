@@ -26,7 +26,7 @@ struct BoxGrid {
 struct DefaultBoxes {
   at::Tensor boxes;                 // [A, 4] xyxy in pixels of the image, float32; they may overhang it
   std::vector<BoxGrid> grids = {};  // map after map; of use to ATSS, and to candidates by map
-  BoxWeights weights = {};          // of the codes of boxes relative to them
+  BoxCoding coding = {};            // of boxes relative to them
 };
 
 // 2 + 2 * ratios for each entry.

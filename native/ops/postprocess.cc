@@ -116,7 +116,7 @@ Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_box
                        const std::vector<ImageSize>& originals, const PostprocessOptions& options, Scoring scoring,
                        std::optional<bool> compact) {
   at::Tensor scores = class_scores(output.cls_logits, scoring).to(at::kFloat);  // [N, A, K]
-  const at::Tensor decoded = decode_boxes(output.bbox_regression, default_boxes.boxes, default_boxes.weights);
+  const at::Tensor decoded = decode_boxes(output.bbox_regression, default_boxes.boxes, default_boxes.coding);
   at::Tensor boxes = clip_boxes(decoded, input.width, input.height).to(at::kFloat);  // [N, A, 4]
   const int64_t images = scores.size(0), anchors = scores.size(1), classes = scores.size(2);
 

@@ -24,6 +24,7 @@ at::Tensor match(const Targets& targets, const DefaultBoxes& default_boxes, Assi
     case Assigner::kRetinaNet:
       return retinanet_match(box_iou(boxes, default_boxes.boxes), counts);
     case Assigner::kSsd:
+    case Assigner::kSoft:  // dense_loss has it
       break;
   }
   return ssd_match(box_iou(boxes, default_boxes.boxes), counts);
@@ -31,15 +32,15 @@ at::Tensor match(const Targets& targets, const DefaultBoxes& default_boxes, Assi
 
 // codes [N, A, 4], default_boxes [A, 4], boxes [N, A, 4] -> [N, A, 1] or, coordinate by coordinate, [N, A, 4]
 at::Tensor box_loss(BoxLoss kind, const at::Tensor& codes, const at::Tensor& default_boxes, const at::Tensor& boxes,
-                    const BoxWeights& weights) {
-  const auto encoded = [&] { return encode_boxes(boxes, default_boxes, weights); };
+                    const BoxCoding& coding) {
+  const auto encoded = [&] { return encode_boxes(boxes, default_boxes, coding); };
   switch (kind) {
     case BoxLoss::kSmoothL1:
       return at::smooth_l1_loss(codes, encoded(), at::Reduction::None);
     case BoxLoss::kL1:
       return at::l1_loss(codes, encoded(), at::Reduction::None);
     default:
-      return box_iou_loss(kind, decode_boxes(codes, default_boxes, weights), boxes).unsqueeze(-1);
+      return box_iou_loss(kind, decode_boxes(codes, default_boxes, coding), boxes).unsqueeze(-1);
   }
 }
 
@@ -83,7 +84,7 @@ MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& given, const
   const at::Tensor matched = targets.boxes.gather(1, object.unsqueeze(-1).expand({-1, -1, 4}));  // [N, A, 4]
   const at::Tensor boxes = at::where(in_box, matched, default_boxes.boxes);
   const at::Tensor codes = output.bbox_regression.masked_fill(in_box.logical_not(), 0);
-  const at::Tensor bbox_loss = box_loss(options.box, codes, default_boxes.boxes, boxes, default_boxes.weights)
+  const at::Tensor bbox_loss = box_loss(options.box, codes, default_boxes.boxes, boxes, default_boxes.coding)
                                    .masked_fill(in_box.logical_not(), 0)
                                    .sum({1, 2});  // [N]
   if (options.classification == ClassLoss::kFocal) {

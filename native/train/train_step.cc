@@ -7,7 +7,7 @@
 
 #include "base/levers.h"
 #include "memory/out_of_memory.h"
-#include "train/multibox_loss.h"
+#include "train/detection_loss.h"
 
 namespace dinov3_det {
 
@@ -39,7 +39,7 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
   return {of(batch.pixels), {}, {of(batch.targets.boxes), of(batch.targets.labels), of(batch.targets.counts)}};
 }
 
-// What the multibox loss divides the sum of so many terms by.
+// What the loss divides the sum of so many terms by.
 at::Tensor divisor(const at::Tensor& terms, at::ScalarType type) { return terms.clamp_min(1).to(type); }
 
 void check_scores(Scoring scores, ClassLoss loss) {
@@ -86,6 +86,7 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
       micro_batch_size_(options.micro_batch_size),
       drop_path_(options.drop_path) {
   check_scores(model_->scoring(), loss_.classification);
+  check_loss(loss_, model_->default_boxes().coding);
   model_->set_trainable(options.fine_tune);
   const NamedTensors parameters = trainable(model_->parameters());
   optimizer_ = make_optimizer(options.optimizer, parameters, options_of(parameters, options.parameters));
@@ -153,8 +154,8 @@ at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate
 
 // Losses and gradients; of a part of a batch both are times the number of their terms.
 TrainStep::Losses TrainStep::add_gradients(const Batch& batch, bool whole) {
-  const MultiboxLoss loss = multibox_loss(model_->forward(batch.pixels), to_device(batch.targets, model_->device()),
-                                          model_->default_boxes(), loss_);
+  const MultiboxLoss loss = detection_loss(model_->forward(batch.pixels), to_device(batch.targets, model_->device()),
+                                           model_->default_boxes(), loss_);
   const at::Tensor total = loss.bbox_regression + loss.classification;
   (whole ? total : total * divisor(loss.terms, at::kFloat)).backward();
   const at::Tensor values =

@@ -97,6 +97,28 @@ export interface TestAddon {
     defaultBoxes: Tensor,
     options?: Partial<LossOptions> & BoxLayout & { assigner?: AssignerName },
   ): { boxLoss: number; classLoss: number; positives: number; logitsGradient: Tensor; regressionGradient: Tensor };
+  /** `points`: so many for each object; 0: as many as IoUs add up to. Codes are logarithms of distances in cells. */
+  assignSoftly(
+    logits: Tensor,
+    codes: Tensor,
+    targets: Targets,
+    cells: Tensor,
+    points: number,
+  ): { matches: Tensor<Int32Array>; quality: Tensor };
+  denseLoss(
+    logits: Tensor,
+    codes: Tensor,
+    targets: Targets,
+    cells: Tensor,
+    objectBalance: number,
+  ): {
+    boxLoss: number;
+    classLoss: number;
+    positives: number;
+    terms: number;
+    logitsGradient: Tensor;
+    regressionGradient: Tensor;
+  };
   /** A gradient per step and parameter, null where a parameter has none. */
   optimizerSteps(
     kind: string,
@@ -146,6 +168,10 @@ export interface TestAddon {
     weights: NamedTensor[],
     maps: Tensor[],
   ): { clsLogits: Tensor; bboxRegression: Tensor };
+  denseNeckParameters(maps: Tensor[], width: number, seed: number): NamedTensor[];
+  denseNeck(maps: Tensor[], width: number, weights: NamedTensor[]): Tensor[];
+  denseHeadParameters(maps: Tensor[], classes: number, seed: number): NamedTensor[];
+  denseHead(maps: Tensor[], classes: number, weights: NamedTensor[]): { clsLogits: Tensor; bboxRegression: Tensor };
   /** [output, gradient of each input] for inputs [x, weight, bias], computed in a type. */
   /** (pixel / 255 - mean) / std: mean and std [1, 3, 1, 1], pixels [N, H, W, 3] -> [N, 3, H, W]. */
   pixelValues(dtype: Dtype, mean: Tensor, std: Tensor, pixels: { data: Uint8Array; shape: number[] }): Tensor;

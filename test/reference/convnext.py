@@ -53,3 +53,19 @@ class ConvNext(nn.Module):
         for downsample, stage in zip(self.downsample_layers, self.stages):
             x = stage(downsample(x))
         return self.norm(x)
+
+
+class Taps(ConvNext):
+    """Of the smallest, the maps of strides 8, 16 and 32, each through a norm of its own."""
+
+    def __init__(self):
+        super().__init__("convnext_test")
+        self.norms = nn.ModuleList([nn.Identity(), *(ChannelsFirstNorm(c, eps=1e-6) for c in (48, 96))])
+
+    def forward(self, x):
+        maps = {}
+        for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages)):
+            x = stage(downsample(x))
+            maps[str(i)] = (self.norms[i] if i < 3 else self.norm)(x)
+        maps.pop("0")
+        return maps

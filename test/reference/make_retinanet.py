@@ -19,29 +19,13 @@ from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import FeaturePyramidNetwork, box_iou
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from convnext import ChannelsFirstNorm, ConvNext
+from convnext import Taps
 from reference import digest, load_weights, packed, pattern, picture, uniform, weight, write
 
 WIDTH, HEIGHT = 128, 96
 # Each half as large as the one before, rounded up: (h, w) of P3 to P7.
 GRIDS = [(12, 16), (6, 8), (3, 4), (2, 2), (1, 1)]
 CLASSES = 4
-
-
-class Taps(ConvNext):
-    """The maps of strides 8, 16 and 32, each through a norm of its own."""
-
-    def __init__(self):
-        super().__init__("convnext_test")
-        self.norms = nn.ModuleList([nn.Identity(), *(ChannelsFirstNorm(c, eps=1e-6) for c in (48, 96))])
-
-    def forward(self, x):
-        maps = {}
-        for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages)):
-            x = stage(downsample(x))
-            maps[str(i)] = (self.norms[i] if i < 3 else self.norm)(x)
-        maps.pop("0")
-        return maps
 
 
 class Backbone(nn.Module):

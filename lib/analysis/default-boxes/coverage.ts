@@ -1,20 +1,21 @@
 import type { Size } from '../../boxes/box.ts';
 import { relativeSide, sideIndex, sideRanges } from '../../boxes/relative-side.ts';
 import type { Sample } from '../../data/dataset.ts';
-import type { BoxOptions } from '../../model/default-box-options.ts';
+import { type BoxOptions, isPoints } from '../../model/default-box-options.ts';
 import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
-import { MATCH_IOU, matchObjects } from './default-box-matching.ts';
+import { MATCH_IOU, matchObjects, type ObjectMatch } from './default-box-matching.ts';
+import { countPoints, matchPoints } from './point-matching.ts';
 
 /** How the default boxes fit some of the objects. */
 export interface CoverageRow {
   /** "all", a class, or a range of sizes. */
   name: string;
   objects: number;
-  /** Objects that reach IoU 0.5 with some default box. */
+  /** Objects that reach IoU 0.5 with some default box; of a head with points, those in which one lies. */
   covered: number;
   /** `covered / objects`; null without objects. */
   share: number | null;
-  /** Objects for which training has one default box only, forced to them however badly it fits. */
+  /** Objects for which training has one default box only, forced to them however badly it fits; or the nearest point. */
   forced: number;
   /** Objects that training ignores: another object has taken their best default box. */
   unmatched: number;
@@ -22,9 +23,9 @@ export interface CoverageRow {
 
 /** How default boxes fit the objects of a data set: of all, by class, and by size. */
 export interface Coverage {
-  /** Default boxes of one image. */
+  /** Default boxes, or points, of one image. */
   boxes: number;
-  /** Mean IoU of an object with its best default box; null without objects. */
+  /** Mean IoU of an object with its best default box; null without objects, and of points, which have no size. */
   meanIou: number | null;
   all: CoverageRow;
   /** In the order of the class list. */
@@ -66,21 +67,22 @@ export function* analysedObjects(samples: readonly Sample[]): Generator<void, An
   return images;
 }
 
-/** Matches the objects of every image with the default boxes, as training does. */
+/** Matches the objects of every image with the default boxes or points, as training does. */
 export function* measureCoverage(
   images: readonly (readonly AnalysedObject[])[],
   classes: readonly string[],
   options: BoxOptions,
-  { imageSize, maps }: DefaultBoxLayout,
+  layout: DefaultBoxLayout,
 ): Generator<void, Coverage> {
-  const grids = defaultBoxGrids(options, maps, imageSize);
+  const { imageSize } = layout;
+  const { boxes, match } = matcherOf(options, layout);
   const all = emptyRow('all');
   const byClass = classes.map(emptyRow);
   const byArea = AREAS.map(emptyRow);
   const bySide = sideRanges.map(({ name }) => emptyRow(name));
   let ious = 0;
   for (const objects of images) {
-    const matches = yield* matchObjects(objects, grids);
+    const matches = yield* match(objects);
     for (const [i, { iou, positives }] of matches.entries()) {
       const object = objects[i]!;
       const area = object.width * imageSize.width * object.height * imageSize.height;
@@ -103,8 +105,22 @@ export function* measureCoverage(
   for (const row of [all, ...byClass, ...byArea, ...bySide]) {
     row.share = row.objects === 0 ? null : row.covered / row.objects;
   }
-  const meanIou = all.objects === 0 ? null : ious / all.objects;
-  return { boxes: countDefaultBoxes(grids), meanIou, all, byClass, byArea, bySide };
+  const meanIou = all.objects === 0 || isPoints(options) ? null : ious / all.objects;
+  return { boxes, meanIou, all, byClass, byArea, bySide };
+}
+
+type Match = Pick<ObjectMatch, 'iou' | 'positives'>;
+
+/** How many boxes there are, and what they are to the objects of an image. */
+function matcherOf(
+  options: BoxOptions,
+  layout: DefaultBoxLayout,
+): { boxes: number; match(objects: readonly AnalysedObject[]): Generator<void, readonly Match[]> } {
+  if (isPoints(options)) {
+    return { boxes: countPoints(layout.maps), match: (objects) => matchPoints(objects, options, layout) };
+  }
+  const grids = defaultBoxGrids(options, layout.maps, layout.imageSize);
+  return { boxes: countDefaultBoxes(grids), match: (objects) => matchObjects(objects, grids) };
 }
 
 function emptyRow(name: string): CoverageRow {

@@ -1,5 +1,5 @@
 import type { Size } from '../../boxes/box.ts';
-import type { AnchorOptions, BoxOptions, DefaultBoxOptions } from '../../model/default-box-options.ts';
+import type { AnchorOptions, DefaultBoxOptions, FittedBoxOptions } from '../../model/default-box-options.ts';
 import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 
@@ -34,7 +34,7 @@ export interface DefaultBoxMatch {
  * precision and without writing the boxes out. `maps` are the sizes of the feature maps in cells; of default boxes there may be fewer
  * than entries in `options`, as in the article.
  */
-export function defaultBoxGrids(options: BoxOptions, maps: readonly Size[], image: Size): DefaultBoxGrid[] {
+export function defaultBoxGrids(options: FittedBoxOptions, maps: readonly Size[], image: Size): DefaultBoxGrid[] {
   return maps.map((cells, k) => {
     const places = isAnchors(options) ? anchorPlaces(cells, image) : defaultBoxPlaces(options, cells, k, image);
     const shapes = isAnchors(options) ? anchorShapes(options, k, image) : defaultBoxShapes(options, k);

@@ -1,6 +1,6 @@
 import type { Size } from '../../boxes/box.ts';
 import { relativeSide } from '../../boxes/relative-side.ts';
-import type { BoxOptions, DefaultBoxOptions } from '../../model/default-box-options.ts';
+import type { DefaultBoxOptions, FittedBoxOptions } from '../../model/default-box-options.ts';
 import type { DefaultBoxLayout } from './coverage.ts';
 import { bestDefaultBox, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU } from './default-box-matching.ts';
@@ -53,7 +53,7 @@ export function* proposeDefaultBoxes(
 }
 
 /** Those that most objects reach; of equal ones the first. */
-export function* bestOf<Options extends BoxOptions>(
+export function* bestOf<Options extends FittedBoxOptions>(
   candidates: readonly Options[],
   objects: readonly RelativeBox[],
   layout: DefaultBoxLayout,
@@ -97,7 +97,7 @@ interface Fit {
 
 function* fitOf(
   objects: readonly RelativeBox[],
-  options: BoxOptions,
+  options: FittedBoxOptions,
   { maps, imageSize }: DefaultBoxLayout,
 ): Generator<void, Fit> {
   const grids = defaultBoxGrids(options, maps, imageSize);

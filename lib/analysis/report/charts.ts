@@ -1,4 +1,5 @@
 import { chartSvg } from '../../images/plot.ts';
+import { isPoints } from '../../model/default-box-options.ts';
 import type { DatasetAnalysis, DefaultBoxFit } from '../dataset-analysis.ts';
 import type { CoverageRow } from '../default-boxes/coverage.ts';
 import { defaultBoxGrids } from '../default-boxes/default-box-grid.ts';
@@ -38,9 +39,12 @@ export async function* analysisCharts(analysis: DatasetAnalysis): AsyncGenerator
   );
   yield positionsChart(analysis);
   yield shapesChart(analysis);
-  yield coverageChart('coverage-by-size', 'Objects that reach IoU 0.5, by relative side', analysis, 'bySide');
-  yield coverageChart('coverage-by-area', "Objects that reach IoU 0.5, by COCO's sizes", analysis, 'byArea');
-  yield coverageChart('coverage-by-class', 'Objects that reach IoU 0.5, by class', analysis, 'byClass');
+  const which = isPoints(analysis.configured.defaultBoxes)
+    ? 'Objects in which a point lies'
+    : 'Objects that reach IoU 0.5';
+  yield coverageChart('coverage-by-size', `${which}, by relative side`, analysis, 'bySide');
+  yield coverageChart('coverage-by-area', `${which}, by COCO's sizes`, analysis, 'byArea');
+  yield coverageChart('coverage-by-class', `${which}, by class`, analysis, 'byClass');
 }
 
 async function barChart(name: string, { title, xLabel, yLabel, names, series, yMax }: Bars): Promise<AnalysisChart> {
@@ -104,10 +108,13 @@ function coverageChart(
   const present = (row: CoverageRow) => row.objects > 0;
   const rows = configured.coverage[by].filter(present).slice(0, MAX_CLASSES);
   const percent = ({ share }: CoverageRow) => 100 * share!;
-  const series = [
-    { name: 'configured default boxes', values: rows.map(percent) },
-    { name: 'proposed', values: proposed.coverage[by].filter(present).slice(0, MAX_CLASSES).map(percent) },
-  ];
+  const after = proposed.coverage[by].filter(present).slice(0, MAX_CLASSES);
+  const series = isPoints(configured.defaultBoxes)
+    ? [{ name: 'points', values: rows.map(percent) }]
+    : [
+        { name: 'configured default boxes', values: rows.map(percent) },
+        { name: 'proposed', values: after.map(percent) },
+      ];
   const names = rows.map((row) => row.name.replace(/^side /, ''));
   return barChart(name, { title, xLabel: '', yLabel: '% of the objects', names, series, yMax: 100 });
 }
@@ -166,7 +173,9 @@ async function shapesChart({ shapes, configured, proposed, maps, imageSize }: Da
     splitLine: { show: false },
   });
   const points = ({ defaultBoxes }: DefaultBoxFit) =>
-    defaultBoxGrids(defaultBoxes, maps, imageSize).flatMap((grid) => grid.shapes.map(toPoint));
+    isPoints(defaultBoxes)
+      ? []
+      : defaultBoxGrids(defaultBoxes, maps, imageSize).flatMap((grid) => grid.shapes.map(toPoint));
   const toPoint = ({ width, height }: { width: number; height: number }) => [
     Math.max(MIN_SIDE, Math.min(1, width)),
     Math.max(MIN_SIDE, Math.min(1, height)),

@@ -1,5 +1,6 @@
 import { escapeXml } from '../../images/font.ts';
-import type { DatasetAnalysis } from '../dataset-analysis.ts';
+import { isPoints } from '../../model/default-box-options.ts';
+import type { DatasetAnalysis, DefaultBoxFit } from '../dataset-analysis.ts';
 import type { AnalysisChart } from './charts.ts';
 import { analysisTables, type TextTable } from './tables.ts';
 
@@ -34,13 +35,18 @@ export function analysisPage(title: string, analysis: DatasetAnalysis, charts: r
 <h1>${escapeXml(title)}</h1>
 ${items && `<ul class="warnings">\n${items}\n</ul>`}
 ${analysisTables(analysis).map(tableHtml).join('\n')}
-<h2>Proposed default boxes</h2>
-<pre>${escapeXml(JSON.stringify(proposed.defaultBoxes))}</pre>
+${proposalHtml(proposed)}
 <h2>Charts</h2>
 ${charts.map(chartHtml).join('\n')}
 </body>
 </html>
 `;
+}
+
+function proposalHtml({ defaultBoxes }: DefaultBoxFit): string {
+  if (isPoints(defaultBoxes)) return '';
+  return `<h2>Proposed default boxes</h2>
+<pre>${escapeXml(JSON.stringify(defaultBoxes))}</pre>`;
 }
 
 function tableHtml({ title, heading, rows, isText }: TextTable): string {

@@ -1,5 +1,6 @@
 import type { Size } from '../../boxes/box.ts';
-import type { DatasetAnalysis } from '../dataset-analysis.ts';
+import { isPoints } from '../../model/default-box-options.ts';
+import type { DatasetAnalysis, DefaultBoxFit } from '../dataset-analysis.ts';
 import type { CoverageRow, DefaultBoxLayout } from '../default-boxes/coverage.ts';
 import type { Distribution } from '../distribution.ts';
 
@@ -11,6 +12,8 @@ export interface TextTable {
   /** Words rather than numbers. */
   isText?: boolean;
 }
+
+const sections = ['all', 'byArea', 'bySide'] as const;
 
 /** Of long lists so many are shown; `--json` has all of them. */
 const MAX_ROWS = 20;
@@ -48,7 +51,7 @@ function totals(analysis: DatasetAnalysis): TextTable {
 function classes({ classes: counts, configured }: DatasetAnalysis): TextTable {
   return {
     title: 'Classes',
-    heading: ['class', 'objects', 'images', 'difficult', 'IoU >= 0.5'],
+    heading: ['class', 'objects', 'images', 'difficult', coveredWords(configured)],
     rows: counts.map(({ label, objects, images, difficult }, i) => [
       label,
       ...[objects, images, difficult].map(number),
@@ -75,8 +78,29 @@ function distributions(analysis: DatasetAnalysis): TextTable {
   };
 }
 
-function coverage({ configured, proposed, maps, imageSize, objects }: DatasetAnalysis): TextTable {
-  const sections = ['all', 'byArea', 'bySide'] as const;
+/** What it is that counts as covered. */
+export function coveredWords({ defaultBoxes }: DefaultBoxFit): string {
+  return isPoints(defaultBoxes) ? 'a point inside' : 'IoU >= 0.5';
+}
+
+function coverage(analysis: DatasetAnalysis): TextTable {
+  return isPoints(analysis.configured.defaultBoxes) ? pointCoverage(analysis) : boxCoverage(analysis);
+}
+
+function pointCoverage({ configured, maps, imageSize, objects }: DatasetAnalysis): TextTable {
+  const { coverage } = configured;
+  const share = (count: number, part: number) => percent(count === 0 ? null : part / count);
+  const rows = sections
+    .flatMap((section) => coverage[section])
+    .map((row) => [row.name, number(row.objects), percent(row.share), share(row.objects, row.forced)]);
+  return {
+    title: `Points ${describeLayout({ imageSize, maps })} (${number(coverage.boxes)}), which need no default boxes`,
+    heading: ['objects', 'number', coveredWords(configured), 'the nearest only'],
+    rows: objects === 0 ? [] : rows,
+  };
+}
+
+function boxCoverage({ configured, proposed, maps, imageSize, objects }: DatasetAnalysis): TextTable {
   const rowsOf = (fit: typeof configured) => sections.flatMap((section) => fit.coverage[section]);
   const after = rowsOf(proposed);
   const share = ({ objects: count }: CoverageRow, part: number) => percent(count === 0 ? null : part / count);

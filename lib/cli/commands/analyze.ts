@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { analyzeDataset } from '../../analysis/analyze-dataset.ts';
-import type { DatasetAnalysis } from '../../analysis/dataset-analysis.ts';
+import type { AnalysisOptions, DatasetAnalysis } from '../../analysis/dataset-analysis.ts';
 import { REPORT_PAGE, writeAnalysisReport } from '../../analysis/report/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../../analysis/report/tables.ts';
 import { pick } from '../../base/option.ts';
@@ -11,7 +11,9 @@ import type { Size } from '../../boxes/box.ts';
 import { withDefaultBoxes } from '../../data/dataset-config.ts';
 import { createTable } from '../../detector/detector-options.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
-import { isAnchors } from '../../model/default-box-options.ts';
+import { checkPreset, defaultPreset, headOfPreset } from '../../model/config.ts';
+import { type FittedBoxOptions, isAnchors, isPoints } from '../../model/default-box-options.ts';
+import { headOf } from '../../model/detection-head.ts';
 import { interruptible } from '../interruption.ts';
 import {
   addDataOptions,
@@ -28,6 +30,8 @@ import { integer, integers } from '../options/option-values.ts';
 import { createProgress } from '../output/progress.ts';
 import { alignColumns } from '../output/text.ts';
 import { UsageError } from '../usage-error.ts';
+
+type ModelChoice = Pick<AnalysisOptions, 'preset' | 'head'>;
 
 interface Flags extends DataFlags, PartFlags {
   imageSize?: number[];
@@ -76,6 +80,8 @@ export function analyzeCommand(): Command {
 async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const { ratios, seed = 0, output, json, writeConfig } = flags;
   await checkOutputs(flags);
+  const model = givenOptions(pick(createTable, ['preset', 'head']), flags) as ModelChoice;
+  refuseConfigOfPoints(model, writeConfig);
   const data = await findData(flags, signal, false);
   const { config } = data;
   const part = choosePart(data, flags, 'train');
@@ -86,7 +92,7 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing images' });
   const onProgress = (done: number) => progress.update(done);
   const options = {
-    ...givenOptions(pick(createTable, ['preset', 'head']), flags),
+    ...model,
     imageSize: size,
     seed,
     ...(config?.defaultBoxes && { defaultBoxes: config.defaultBoxes }),
@@ -110,16 +116,32 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** Points are the same for all data. @throws UsageError */
+function refuseConfigOfPoints({ preset, head }: ModelChoice, writeConfig: string | undefined): void {
+  if (writeConfig === undefined) return;
+  const name = head ?? headOfPreset(checkPreset('preset', preset ?? defaultPreset));
+  if (headOf(name).boxes !== 'points') return;
+  throw new UsageError(
+    `--write-config: the head ${name} has points, which need no default boxes. Leave --write-config out`,
+  );
+}
+
 /** The tables of an analysis, and the proposal. */
 export function formatAnalysis(analysis: DatasetAnalysis): string {
   const format = ({ title, heading, rows }: TextTable) => `${title}\n${alignColumns([heading, ...rows])}\n`;
   const { defaultBoxes } = analysis.proposed;
+  const proposal = isPoints(defaultBoxes)
+    ? ['The head dense has points, which need no default boxes: there is nothing to propose.']
+    : proposalLines(defaultBoxes);
+  return [...analysisTables(analysis).map(format), ...proposal].join('\n');
+}
+
+function proposalLines(defaultBoxes: FittedBoxOptions): string[] {
   const [name, sides] = isAnchors(defaultBoxes) ? ['sizes', defaultBoxes.sizes] : ['scales', defaultBoxes.scales];
   return [
-    ...analysisTables(analysis).map(format),
     `Proposed ${name}: ${JSON.stringify(sides)}`,
     `Proposed aspect ratios: ${JSON.stringify(defaultBoxes.aspectRatios)}`,
-  ].join('\n');
+  ];
 }
 
 function mapsOf(strides: readonly number[], { width, height }: Size): Size[] {

@@ -20,7 +20,8 @@ import { findWeights } from './weights-file.ts';
 
 /** The options of a model that a checkpoint has an answer to. */
 const ownTable = pick(createTable, [
-  ...(['weights', 'preset', 'backbone', 'imageSize', 'head', 'features', 'fusion', 'scores', 'nms'] as const),
+  ...(['weights', 'preset', 'backbone', 'imageSize', 'head', 'headWidth', 'features', 'fusion', 'scores'] as const),
+  'nms',
 ]);
 const modelTable = { ...ownTable, ...pick(createTable, ['trustTorchScript']) };
 
@@ -97,13 +98,21 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
   if (name !== config.backbone)
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
-  const { preset, head = 'ssd', features = 'last', fusion = 'none', postprocess } = config;
-  const found = { preset, head, features, fusion, scores: scoresOf(config), nms: postprocess.nms ?? 'plain' };
+  const { preset, head = 'ssd', headWidth, features = 'last', fusion = 'none', postprocess } = config;
+  const found = {
+    preset,
+    head,
+    headWidth,
+    features,
+    fusion,
+    scores: scoresOf(config),
+    nms: postprocess.nms ?? 'plain',
+  };
   for (const [key, value] of Object.entries(found)) {
     const given = options[key as keyof typeof found] ?? value;
     if ((key === 'preset' ? checkPreset('preset', given) : given) === value) continue;
     throw new UsageError(
-      `--${kebabCase(key)} ${given}: the run to resume has the ${key === 'nms' ? 'NMS' : key} ${value}`,
+      `--${kebabCase(key)} ${given}: the run to resume has ${value === undefined ? 'none' : `the ${key === 'nms' ? 'NMS' : key} ${value}`}`,
     );
   }
 }

@@ -2,12 +2,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { suggestion } from '../../base/check.ts';
 import type { AnyOption, Kind, OptionTable } from '../../base/option.ts';
 import { defaultWords, type FlatOption, flagsOf, flatten } from '../../base/option-words.ts';
-import { presetNames } from '../../model/config.ts';
+import { defaultPreset, presetNames } from '../../model/config.ts';
 
 /** The flags of a table of options: the name of each in kebab-case, and its further flags beside it. */
 
 /** The presets, the default one first. */
-export const presetOrder = [...presetNames].reverse();
+export const presetOrder = [defaultPreset, ...presetNames.filter((name) => name !== defaultPreset)];
 
 /** The word for `null`, which unsets what a preset has, and what the parser keeps for it: it takes null for a missing value. */
 const NONE = 'none';

@@ -37,6 +37,18 @@ def decode(self, codes: Tensor) -> Tensor:
     return torch.flatten(torch.stack([x, y], -1), -2)
 )";
 
+// The same of distances from points.
+constexpr const char* kDecodeDistances = R"(
+def decode(self, codes: Tensor) -> Tensor:
+    point = self.default_boxes[:, 0:2]
+    size = self.default_boxes[:, 2:4] - point
+    distances = torch.exp(torch.clamp_max(codes, 10)) * torch.cat([size, size], -1)
+    boxes = torch.cat([point - distances[:, :, 0:2], point + distances[:, :, 2:4]], -1)
+    x = torch.clamp(boxes[:, :, 0:4:2], 0, self.width)
+    y = torch.clamp(boxes[:, :, 1:4:2], 0, self.height)
+    return torch.flatten(torch.stack([x, y], -1), -2)
+)";
+
 // `select` has scores [A, K] and boxes [A, 4] of one image.
 constexpr const char* kPostprocess = R"(
 def postprocess(self, logits: Tensor, codes: Tensor) -> List[Dict[str, Tensor]]:
@@ -170,8 +182,8 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
   std::vector<ScriptMember> members{{"backbone", backbone._ivalue()},
                                     {"head", head_->script(builder, maps_.size())._ivalue()},
                                     {"default_boxes", default_boxes_.boxes, true},
-                                    {"center_weight", default_boxes_.weights.center},
-                                    {"size_weight", default_boxes_.weights.size},
+                                    {"center_weight", default_boxes_.coding.center},
+                                    {"size_weight", default_boxes_.coding.size},
                                     {"boxes_of_maps", boxes_of_maps},
                                     {"image_mean", mean_, true},
                                     {"image_std", std_, true},
@@ -184,8 +196,9 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
                                     {"max_detections", options.max_detections}};
   if (neck_) members.push_back({"neck", neck_->script(builder)._ivalue()});
   return builder.make(kDetectorClass, members,
-                      kForward + feature_maps(backbone, neck_ != nullptr) + kDecode + kPostprocess +
-                          (options.topk_per == TopkPer::kMap ? kBestOfMaps : kBestOfClasses) +
+                      kForward + feature_maps(backbone, neck_ != nullptr) +
+                          (default_boxes_.coding.kind == BoxCoding::Kind::kDistances ? kDecodeDistances : kDecode) +
+                          kPostprocess + (options.topk_per == TopkPer::kMap ? kBestOfMaps : kBestOfClasses) +
                           (scoring() == Scoring::kSigmoid ? kSigmoid : kSoftmax) + kNms);
 }
 

@@ -14,9 +14,24 @@ import { golden } from '../../support/shared.ts';
 const size = { width: 640, height: 640 };
 
 describe('presetConfig', () => {
+  it('is RTMDet on the maps of a ConvNeXt', () => {
+    const config = presetConfig('dense', 'convnext_tiny', size, { headWidth: 128 });
+    expect(config).toMatchObject({ preset: 'dense', head: 'dense', headWidth: 128, features: 'pyramid' });
+    expect(config.defaultBoxes).toEqual({ strides: [8, 16, 32] });
+    expect(config.postprocess).toMatchObject({ scoreThreshold: 0.001, nmsThreshold: 0.65, topkPer: 'map' });
+    expect(config).not.toHaveProperty('scores');
+    expect(checkDetectorConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(presetConfig('ssd', 'convnext_tiny', size, { head: 'dense' })).toMatchObject({
+      preset: 'ssd',
+      head: 'dense',
+    });
+    const { head: _, ...headless } = config;
+    expect(() => checkDetectorConfig(headless)).toThrow('dense with the preset dense');
+  });
+
   it('is the article: torchvision constants on six head entries', () => {
     const config = presetConfig('article', 'convnext_tiny', size);
-    expect(config.defaultBoxes.aspectRatios).toEqual([[2], [2, 3], [2, 3], [2, 3], [2], [2]]);
+    expect(config.defaultBoxes).toHaveProperty('aspectRatios', [[2], [2, 3], [2, 3], [2, 3], [2], [2]]);
     expect(config.defaultBoxes).toHaveProperty('scales', [0.15, 0.3, 0.44999999999999996, 0.6, 0.75, 0.9, 1]);
     expect(config.postprocess).toEqual({
       scoreThreshold: 0.01,
@@ -74,7 +89,7 @@ describe('the preset ssd', () => {
     const { preset: _, defaultBoxes: __, ...article } = presetConfig('article', 'convnext_tiny', best.imageSize);
     expect([preset, features]).toEqual(['ssd', 'pyramid']);
     expect(rest).toEqual(article);
-    expect(defaultBoxes.aspectRatios).toHaveLength(presetMaps(best).length);
+    expect(defaultBoxes).toHaveProperty('aspectRatios.length', presetMaps(best).length);
     expect(checkDetectorConfig(JSON.parse(JSON.stringify(best)))).toEqual(best);
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VocDataset } from '../../../lib/data/voc-dataset.ts';
+import { presetConfig } from '../../../lib/model/config.ts';
 import { resolveTrainerOptions, scheduleOf } from '../../../lib/training/resolve-options.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 import { squareClasses, writeSquares } from '../../support/squares.ts';
@@ -46,6 +47,16 @@ describe('resolveTrainerOptions', () => {
     const own = { learningRate: 0.5, warmupSteps: 0, schedule: 'flat-cosine' } as const;
     expect(best(own)).toMatchObject(own);
     expect(best({ learningRate: undefined } as never)).toMatchObject({ learningRate: best({}).learningRate });
+  });
+
+  it('has the defaults of the preset ssd for dense too, but for a higher rate', () => {
+    const given = { train, valid: train, outDir: 'run', batchSize: 1, epochs: 10 };
+    const of = (preset: 'ssd' | 'dense') => {
+      const model = presetConfig(preset, 'convnext_test', { width: 64, height: 64 });
+      return resolveTrainerOptions(given, { preset, pretrained: true, model }).run;
+    };
+    const { backgroundNegatives: _, ...ssd } = of('ssd');
+    expect(of('dense')).toEqual({ ...ssd, learningRate: 2e-3 });
   });
 
   it('keeps what is given', () => {

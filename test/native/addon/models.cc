@@ -10,6 +10,8 @@
 #include "addon/values.h"
 #include "kernels/residual_mlp.h"
 #include "models/convnext.h"
+#include "models/dense_head.h"
+#include "models/dense_neck.h"
 #include "models/drop_path.h"
 #include "models/feature_pyramid.h"
 #include "models/layers.h"
@@ -94,6 +96,34 @@ Napi::Value retinanet_head_js(const CallbackInfo& info) {
   RetinaNetHead head(integer(info[0]), integer(info[1]), integer(info[2]), generator);
   load(head.parameters(), named_tensors(info[3]));
   return from_output(info.Env(), head.forward(list(info[4], to_tensor)));
+}
+
+Napi::Value dense_neck_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[2]));
+  return from_named(info.Env(),
+                    DenseNeck(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
+}
+
+Napi::Value dense_neck_js(const CallbackInfo& info) {
+  at::Generator generator;
+  const std::vector<at::Tensor> maps = list(info[0], to_tensor);
+  DenseNeck neck(shapes_of(maps), integer(info[1]), generator);
+  load(neck.parameters(), named_tensors(info[2]));
+  return to_list(info.Env(), neck.forward(maps), from_tensor);
+}
+
+Napi::Value dense_head_parameters_js(const CallbackInfo& info) {
+  at::Generator generator = at::detail::createCPUGenerator(integer(info[2]));
+  return from_named(info.Env(),
+                    DenseHead(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
+}
+
+Napi::Value dense_head_js(const CallbackInfo& info) {
+  at::Generator generator;
+  const std::vector<at::Tensor> maps = list(info[0], to_tensor);
+  DenseHead head(shapes_of(maps), integer(info[1]), generator);
+  load(head.parameters(), named_tensors(info[2]));
+  return from_output(info.Env(), head.forward(maps));
 }
 
 // convForwards(dtype, weight, bias, xs, stride, padding): for each x of xs the convolution with the weight, then with
@@ -187,6 +217,10 @@ void add_models(Exports& exports) {
   exports.add<masked_block_js>("maskedBlock");
   exports.add<run_script_js>("runScript");
   exports.add<float32_products_js>("float32Products");
+  exports.add<dense_neck_parameters_js>("denseNeckParameters");
+  exports.add<dense_neck_js>("denseNeck");
+  exports.add<dense_head_parameters_js>("denseHeadParameters");
+  exports.add<dense_head_js>("denseHead");
 }
 
 }  // namespace dinov3_det::test

@@ -52,11 +52,11 @@ Napi::Value clip_boxes_js(const CallbackInfo& info) {
 }
 
 Napi::Value encode_boxes_js(const CallbackInfo& info) {
-  return from_tensor(info.Env(), encode_boxes(to_tensor(info[0]), to_tensor(info[1]), box_weights(info[2])));
+  return from_tensor(info.Env(), encode_boxes(to_tensor(info[0]), to_tensor(info[1]), box_coding(info[2])));
 }
 
 Napi::Value decode_boxes_js(const CallbackInfo& info) {
-  return from_tensor(info.Env(), decode_boxes(to_tensor(info[0]), to_tensor(info[1]), box_weights(info[2])));
+  return from_tensor(info.Env(), decode_boxes(to_tensor(info[0]), to_tensor(info[1]), box_coding(info[2])));
 }
 
 Napi::Value last_milliseconds_js(const CallbackInfo& info) { return from_number(info.Env(), last_milliseconds); }

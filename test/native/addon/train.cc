@@ -9,12 +9,14 @@
 #include "models/held_weights.h"
 #include "train/atss.h"
 #include "train/box_iou_loss.h"
+#include "train/dense_loss.h"
 #include "train/ema.h"
 #include "train/focal_loss.h"
 #include "train/hard_negatives.h"
 #include "train/matcher.h"
 #include "train/multibox_loss.h"
 #include "train/optimizer.h"
+#include "train/soft_assigner.h"
 
 namespace dinov3_det::test {
 
@@ -85,6 +87,34 @@ Napi::Value multibox_loss_js(const CallbackInfo& info) {
   return object;
 }
 
+Napi::Value assign_softly_js(const CallbackInfo& info) {
+  const at::Tensor cells = to_tensor(info[3]);
+  const at::Tensor boxes = decode_boxes(to_tensor(info[1]), cells, BoxCoding::distances());
+  SoftAssignerOptions options;
+  options.points_of_object = integer(info[4]);
+  const auto [matches, quality] =
+      assign_softly(to_tensor(info[0]), boxes, targets(info[2].As<Napi::Object>()), cells, options);
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("matches", from_tensor(info.Env(), matches));
+  object.Set("quality", from_tensor(info.Env(), quality));
+  return object;
+}
+
+Napi::Value dense_loss_js(const CallbackInfo& info) {
+  const HeadOutput output{to_tensor(info[0]).requires_grad_(true), to_tensor(info[1]).requires_grad_(true)};
+  const DefaultBoxes cells{to_tensor(info[3]), {}, BoxCoding::distances()};
+  const MultiboxLoss loss = dense_loss(output, targets(info[2].As<Napi::Object>()), cells, number(info[4]));
+  (loss.bbox_regression + loss.classification).backward();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("boxLoss", loss.bbox_regression.item<double>());
+  object.Set("classLoss", loss.classification.item<double>());
+  object.Set("positives", loss.positives.item<double>());
+  object.Set("terms", loss.terms.item<double>());
+  object.Set("logitsGradient", from_tensor(info.Env(), output.cls_logits.grad()));
+  object.Set("regressionGradient", from_tensor(info.Env(), output.bbox_regression.grad()));
+  return object;
+}
+
 Napi::Value optimizer_steps_js(const CallbackInfo& info) {
   const NamedTensors parameters = named_tensors(info[1]);
   for (const NamedTensor& parameter : parameters) parameter.tensor.set_requires_grad(true);
@@ -144,6 +174,8 @@ void add_train(Exports& exports) {
   exports.add<sigmoid_focal_loss_js>("sigmoidFocalLoss");
   exports.add<box_iou_loss_js>("boxIouLoss");
   exports.add<multibox_loss_js>("multiboxLoss");
+  exports.add<assign_softly_js>("assignSoftly");
+  exports.add<dense_loss_js>("denseLoss");
   exports.add<optimizer_steps_js>("optimizerSteps");
   exports.add<moving_average_js>("movingAverage");
 }

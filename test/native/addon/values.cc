@@ -95,10 +95,11 @@ Targets targets(const Napi::Object& object) {
   return {to_tensor(object.Get("boxes")), to_tensor(object.Get("labels")), to_tensor(object.Get("counts"))};
 }
 
-BoxWeights box_weights(const Napi::Value& value) {
+BoxCoding box_coding(const Napi::Value& value) {
   if (value.IsUndefined()) return {};
+  if (value.IsString()) return BoxCoding::distances();
   const std::vector<double> weights = numbers<double>(value);
-  return {weights[0], weights[1]};
+  return BoxCoding::offsets(weights[0], weights[1]);
 }
 
 std::vector<BoxGrid> box_grids(const Napi::Value& value) {
@@ -111,7 +112,7 @@ std::vector<BoxGrid> box_grids(const Napi::Value& value) {
 DefaultBoxes default_boxes_of(const Napi::Value& boxes, const Napi::Object& object) {
   const Napi::Value grids = object.Get("grids");
   return {to_tensor(boxes), grids.IsUndefined() ? std::vector<BoxGrid>{} : box_grids(grids),
-          box_weights(object.Get("boxWeights"))};
+          box_coding(object.Get("boxWeights"))};
 }
 
 at::ScalarType dtype(const Napi::Value& name) {

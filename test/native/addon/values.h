@@ -43,7 +43,7 @@ Objects objects(const Napi::Object& object);
 Targets targets(const Napi::Object& object);
 
 // [center, size], SSD's when none are given.
-BoxWeights box_weights(const Napi::Value& value);
+BoxCoding box_coding(const Napi::Value& value);
 
 std::vector<BoxGrid> box_grids(const Napi::Value& value);
 

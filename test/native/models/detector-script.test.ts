@@ -150,6 +150,13 @@ describe('a detector as TorchScript', () => {
     await expectSameDetections(detector, { ...postprocess, topkCandidates: 40 });
   });
 
+  it.each([0, 16])('has a dense head in it, below a neck of width %i', async (headWidth) => {
+    const { head, features, defaultBoxes, postprocess } = presetConfig('dense', 'convnext_test', imageSize);
+    const width = headWidth > 0 ? { headWidth } : {};
+    const detector = await create({ head, features, defaultBoxes, scores: 'sigmoid', ...width } as never);
+    await expectSameDetections(detector, { ...postprocess, topkCandidates: 40 });
+  });
+
   it('is of the weights as they are after training, in evaluation', async () => {
     const detector = await create(await scripted('batch_norm'));
     const before = await readBytes(detector, 'model');

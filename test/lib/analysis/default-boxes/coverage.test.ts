@@ -21,6 +21,21 @@ const sample = (objects: Sample['objects']): Sample => ({
   objects,
 });
 
+it('counts in which objects a point lies, not on a side, and which get the nearest', () => {
+  const side = 8; // pixels from point to point
+  const image = { ...sample([]), width: 64, height: 64 };
+  const samples = [
+    { ...image, objects: [object(1, 7, 7, 9, 9), object(1, 8, 8, 15, 15), object(2, 1, 1, 7, 7)] },
+    { ...image, objects: [object(2, 57, 57, 64, 64), object(2, 0, 0, 64, 64)] },
+  ];
+  const points = { imageSize: { width: 64, height: 64 }, maps: [{ width: 8, height: 8 }] };
+  const images = finish(analysedObjects(samples));
+  const { boxes, meanIou, all, byClass } = finish(measureCoverage(images, classes, { strides: [side] }, points));
+  expect([boxes, meanIou]).toEqual([64, null]);
+  expect(all).toMatchObject({ objects: 5, covered: 2, forced: 3, unmatched: 0, share: 0.4 });
+  expect(byClass.map(({ covered }) => covered)).toEqual([1, 1, 0]);
+});
+
 it('counts by class and size what two default boxes of a cell reach', () => {
   // Default boxes are the quarters of the image. The cat is one; the first dog overlaps one by half: a third; the other dog is tiny.
   const samples = [

@@ -7,7 +7,7 @@ import {
   visitDefaultBoxes,
 } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
 import type { Size } from '../../../../lib/boxes/box.ts';
-import type { BoxOptions } from '../../../../lib/model/default-box-options.ts';
+import type { FittedBoxOptions } from '../../../../lib/model/default-box-options.ts';
 import { isAnchors } from '../../../../lib/model/default-box-options.ts';
 import { retinaNetAnchors } from '../../../../lib/model/detection-head.ts';
 import { retinaNetMaps } from '../../../../lib/model/feature-pyramid.ts';
@@ -17,7 +17,7 @@ import { randomBox } from '../../../support/images.ts';
 const addon = await loadTestAddon();
 
 const article = { aspectRatios: [[2], [2, 3]], scales: [0.15, 0.9, 1], steps: [], clip: true };
-const layouts: [name: string, options: BoxOptions, maps: Size[], image: Size][] = [
+const layouts: [name: string, options: FittedBoxOptions, maps: Size[], image: Size][] = [
   ['the article', article, [{ width: 20, height: 20 }], { width: 640, height: 640 }],
   [
     'three maps of an oblong image',

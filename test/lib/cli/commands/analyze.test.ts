@@ -147,6 +147,18 @@ describe('analyze', () => {
     expect(code).toBe(2);
   });
 
+  it('says that points need no default boxes, and writes none', async () => {
+    const { folder, config } = await squares();
+    const dense = ['--preset', 'dense', '--imgsz', '64', '64', '--config', config];
+    const { code, out, error } = await analyze(...dense, '--output', join(folder, 'report'));
+    expect(code, error).toBe(0);
+    expect(out).toContain('Points at 64x64 on 8x8, 4x4, 2x2 cells (84), which need no default boxes');
+    expect(out).toContain('there is nothing to propose');
+    const refused = await analyze(...dense, '--write-config', join(folder, 'never.yaml'));
+    expect(refused.code).toBe(2);
+    expect(refused.error).toContain('the head dense has points');
+  });
+
   it('never replaces the data set file, not even with --force', async () => {
     const { config } = await squares();
     const text = await readFile(config, 'utf8');
