@@ -1,6 +1,5 @@
 import type { AnchorOptions } from '../../model/default-box-options.ts';
-import type { DefaultBoxLayout } from './coverage.ts';
-import type { RelativeBox } from './default-box-grid.ts';
+import type { DefaultBoxLayout, RelativeBox } from './default-box-grid.ts';
 import { bestOf, MIN_CELLS, type ProposalOptions, rounded } from './default-box-proposal.ts';
 import { clusterShapes, type Shape } from './k-means.ts';
 

@@ -1,7 +1,7 @@
-import type { Size } from '../../boxes/box.ts';
 import { relativeSide, sideIndex, sideRanges } from '../../boxes/relative-side.ts';
 import type { Sample } from '../../data/dataset.ts';
 import { type BoxOptions, isPoints } from '../../model/default-box-options.ts';
+import type { DefaultBoxLayout } from './default-box-grid.ts';
 import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU, matchObjects, type ObjectMatch } from './default-box-matching.ts';
 import { countPoints, matchPoints } from './point-matching.ts';
@@ -39,13 +39,6 @@ export interface Coverage {
 /** An object as the matcher sees it; `label` is its position in the class list, from 1. */
 export interface AnalysedObject extends RelativeBox {
   label: number;
-}
-
-/** What the default boxes are laid out on. */
-export interface DefaultBoxLayout {
-  imageSize: Size;
-  /** The sizes of the feature maps in cells, the finest first. */
-  maps: readonly Size[];
 }
 
 const AREAS = ['small', 'medium', 'large'];

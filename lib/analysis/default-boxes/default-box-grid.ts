@@ -3,6 +3,13 @@ import type { AnchorOptions, DefaultBoxOptions, FittedBoxOptions } from '../../m
 import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 
+/** What the default boxes are laid out on. */
+export interface DefaultBoxLayout {
+  imageSize: Size;
+  /** The sizes of the feature maps in cells, the finest first. */
+  maps: readonly Size[];
+}
+
 /** A box by its centre and its sides, in parts of the image's width and height. IoU is the same there as in pixels. */
 export interface RelativeBox extends Shape {
   x: number;

@@ -1,7 +1,7 @@
 import type { Size } from '../../boxes/box.ts';
 import { relativeSide } from '../../boxes/relative-side.ts';
 import type { DefaultBoxOptions, FittedBoxOptions } from '../../model/default-box-options.ts';
-import type { DefaultBoxLayout } from './coverage.ts';
+import type { DefaultBoxLayout } from './default-box-grid.ts';
 import { bestDefaultBox, defaultBoxGrids, type RelativeBox } from './default-box-grid.ts';
 import { MATCH_IOU } from './default-box-matching.ts';
 import { clusterShapes, type KMeansOptions, type Shape } from './k-means.ts';

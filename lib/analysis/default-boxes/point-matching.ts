@@ -1,7 +1,6 @@
 import type { Size } from '../../boxes/box.ts';
 import type { PointOptions } from '../../model/default-box-options.ts';
-import type { DefaultBoxLayout } from './coverage.ts';
-import type { RelativeBox } from './default-box-grid.ts';
+import type { DefaultBoxLayout, RelativeBox } from './default-box-grid.ts';
 import type { ObjectMatch } from './default-box-matching.ts';
 
 /**

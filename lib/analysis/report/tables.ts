@@ -1,7 +1,8 @@
 import type { Size } from '../../boxes/box.ts';
 import { isPoints } from '../../model/default-box-options.ts';
 import type { DatasetAnalysis, DefaultBoxFit } from '../dataset-analysis.ts';
-import type { CoverageRow, DefaultBoxLayout } from '../default-boxes/coverage.ts';
+import type { CoverageRow } from '../default-boxes/coverage.ts';
+import type { DefaultBoxLayout } from '../default-boxes/default-box-grid.ts';
 import type { Distribution } from '../distribution.ts';
 
 /** A table for people, on a terminal or a page. */

@@ -28,7 +28,7 @@ describe('Detector.create', () => {
     [{ backbone: 'convnext_tinny' }, 'did you mean "convnext_tiny"'],
     [{ device: 'gpu' }, '"cpu", "cuda" or "cuda:N"'],
     [{ seed: -1 }, 'seed'],
-    [{ preset: 'bets' }, 'one of article, ssd for preset'],
+    [{ preset: 'bets' }, 'one of article, ssd, dense for preset'],
     [{ preset: 'article', fusion: 'fpn' }, 'a single map has none to be fused with'],
     [{ preset: 'best', fusion: 'pan' }, 'one of none, fpn for fusion'],
     [

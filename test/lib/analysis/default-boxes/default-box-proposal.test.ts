@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type DefaultBoxLayout, measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
-import { defaultBoxShapes } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
+import { measureCoverage } from '../../../../lib/analysis/default-boxes/coverage.ts';
+import { type DefaultBoxLayout, defaultBoxShapes } from '../../../../lib/analysis/default-boxes/default-box-grid.ts';
 import { proposeDefaultBoxes } from '../../../../lib/analysis/default-boxes/default-box-proposal.ts';
 import { shapeIou } from '../../../../lib/analysis/default-boxes/k-means.ts';
 import { presetConfig } from '../../../../lib/model/config.ts';

@@ -40,7 +40,7 @@ describe('the schemas in configs/', () => {
     expect(properties.training.properties.loss?.anyOf).toContainEqual(
       expect.objectContaining({ additionalProperties: false, type: 'object' }),
     );
-    expect(properties.detector.properties.preset?.anyOf).toContainEqual({ enum: ['article', 'ssd', 'best'] });
+    expect(properties.detector.properties.preset?.anyOf).toContainEqual({ enum: ['article', 'ssd', 'dense', 'best'] });
     for (const name of ['train', 'outDir', 'resume']) expect(properties.training.properties).not.toHaveProperty(name);
   });
 });
