@@ -49,8 +49,8 @@ export const keyMaps: readonly KeyMap[] = [
   {
     // mmdet's RTMDet on mmpretrain's ConvNeXt, whose stem and stages have the official names for all but these layers. The convolutions
     // that all maps share are there once for each.
-    source: "mmdet's RTMDet",
-    signature: [/^backbone\.stages\.0\.0\.depthwise_conv\./, /^bbox_head\.rtm_cls\./],
+    source: 'mmdet',
+    signature: [/^backbone\.stages\.0\.0\.depthwise_conv\./, /^bbox_head\./],
     rules: [
       [
         new RegExp(`^backbone\\.stages\\.([0-3])\\.(\\d+)\\.depthwise_conv\\.${LEAF}$`),

@@ -1,7 +1,15 @@
 /** The names of a ConvNeXt's tensors in the programs that write them, made by rule, in the order of ours. */
 
 export const depths = { convnext_test: [1, 1, 2, 1], convnext_tiny: [3, 3, 9, 3], convnext_small: [3, 3, 27, 3] };
-export type Naming = 'dinov3-det' | 'dinov3' | 'convnext' | 'huggingface' | 'huggingface-model' | 'timm' | 'article';
+export type Naming =
+  | 'dinov3-det'
+  | 'dinov3'
+  | 'convnext'
+  | 'huggingface'
+  | 'huggingface-model'
+  | 'timm'
+  | 'article'
+  | 'mmdet';
 
 interface Words {
   downsample: (stage: number, layer: number) => string;
@@ -30,6 +38,11 @@ const words: Record<Naming, Words> = {
   article: official('backbone.backbone_model.'),
   huggingface: huggingface(''),
   'huggingface-model': huggingface('model.'),
+  mmdet: {
+    ...official('backbone.'),
+    layers: ['depthwise_conv', 'norm', 'pointwise_conv1', 'pointwise_conv2'],
+    norm: 'backbone.norm3',
+  },
   timm: {
     downsample: (stage, layer) => (stage === 0 ? `stem.${layer}` : `stages.${stage}.downsample.${layer}`),
     block: (stage, block) => `stages.${stage}.blocks.${block}`,
@@ -63,6 +76,7 @@ export const extraKeys: Record<Naming, string[]> = {
   'huggingface-model': [],
   timm: [],
   article: ['backbone.backbone_model.norms.3.weight', 'backbone.backbone_model.norms.3.bias'],
+  mmdet: [1, 2].map((level) => `bbox_head.cls_convs.${level}.0.conv.weight`),
 };
 
 /** torchvision's SSD head: six convolutions for classes and six for boxes. */

@@ -144,7 +144,7 @@ describe('a detector with the preset dense', () => {
       addon.writeState(handle, 'model', weights, spans.map((span) => ({ ...span, name: ours.get(span.name)! }))),
     ); // biome-ignore format: calls in calls
     await using loaded = await Detector.create({ ...options, seed: 4, weights });
-    expect(loaded.weightReport).toMatchObject({ source: "mmdet's RTMDet", head: true, missing: [], unexpected: [], wrongShape: [] }); // biome-ignore format: one line
+    expect(loaded.weightReport).toMatchObject({ source: 'mmdet', head: true, missing: [], unexpected: [], wrongShape: [] }); // biome-ignore format: one line
     const path = data.samples[0]!.imagePath;
     const limits = { scoreThreshold: 0.001 };
     expect(await loaded.detect(path, limits)).toEqual(await detector.detect(path, limits));

@@ -106,7 +106,7 @@ describe('a file of a detector as weights', () => {
 
   it.each([
     ['loss', '{"classification":"vocal"}', 'loss.classification'],
-    ['head', 'yolo', 'one of ssd, retinanet for head'],
+    ['head', 'yolo', 'one of ssd, retinanet, dense for head'],
     ['classes', '[1]', 'classes[0]'],
     ['image_size', '{', 'image_size'],
     ['default_boxes', '{"sizes":[]}', 'default_boxes.sizes.length'],

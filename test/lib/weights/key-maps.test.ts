@@ -10,6 +10,7 @@ const sources: [Naming, string][] = [
   ['huggingface-model', 'Hugging Face DINOv3ConvNext'],
   ['timm', 'timm'],
   ['article', "the article's torchvision SSD"],
+  ['mmdet', 'mmdet'],
 ];
 const ours = backboneKeys('dinov3-det', depths.convnext_tiny);
 
@@ -29,7 +30,7 @@ describe('key maps', () => {
     for (const name of extraKeys[naming]) expect(mapKey(map, name), name).toBeUndefined();
   });
 
-  it.each(['dinov3', 'article'] as const)('know the second names of the final norm (%s)', (naming) => {
+  it.each(['dinov3', 'article', 'mmdet'] as const)('know what a file has twice (%s)', (naming) => {
     const names = [...backboneKeys(naming, depths.convnext_tiny), ...extraKeys[naming]];
     const { alias } = findKeyMap(names)!;
     expect(names.filter((name) => alias!.test(name))).toEqual(extraKeys[naming]);

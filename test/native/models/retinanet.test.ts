@@ -201,7 +201,7 @@ describe('a detector with the head of RetinaNet', () => {
     await expectError(several, 'NATIVE_ERROR', 'default boxes for each of 2 maps');
     await expectError(addon.createDetector(retinaNet({ scores: 'softmax' })), 'NATIVE_ERROR', 'scores sigmoid', 'received softmax'); // biome-ignore format: one line
     const wrong = retinaNet({ head: 'yolo' as 'ssd' });
-    expect(() => addon.createDetector(wrong)).toThrow('one of ssd, retinanet for native head');
+    expect(() => addon.createDetector(wrong)).toThrow('one of ssd, retinanet, dense for native head');
   });
 
   it('takes other losses and assigners', async () => {
