@@ -16,7 +16,7 @@ const allowedFiles = [
   /^dist\/[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.(yaml|schema\.json)$/,
-  /^dist\/images\/echarts\/LICENSE\.txt$/,
+  /^dist\/chunks\/LICENSE\.txt$/,
   /^docs\/licenses\/[\w.-]+$/,
   /^(docs\/[\w-]+|(configs|native[\w/-]*)\/README)\.md$/,
   /^scripts\/export_backbone\.py$/,
@@ -27,7 +27,7 @@ const allowedFiles = [
 const licenceTexts = {
   LICENSE: [],
   'docs/licenses/libtorch.txt': [],
-  'dist/images/echarts/LICENSE.txt': ['echarts', 'tslib', 'zrender'],
+  'dist/chunks/LICENSE.txt': ['echarts', 'tslib', 'zrender'],
 };
 
 /** Bytes of the tarball: of everything that every platform shares, and of each prebuilt addon. */

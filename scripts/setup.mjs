@@ -7,7 +7,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { bundleCharts } from './bundle-charts.mjs';
+import { bundle } from './bundle.mjs';
 import { withLock } from './lock.mjs';
 import { root, run, tool } from './program.mjs';
 
@@ -54,7 +54,14 @@ function arePackagesCurrent() {
 }
 
 async function compileTypeScript() {
-  const sources = ['lib', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'scripts/bundle-charts.mjs'];
+  const sources = [
+    'lib',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package.json',
+    'package-lock.json',
+    'scripts/bundle.mjs',
+  ];
   // With what came of them: a dist that somebody compiled by hand has no bundle.
   const state = () => hashOf(...sources, 'dist');
   if (readStamp().dist === state()) return;
@@ -62,8 +69,8 @@ async function compileTypeScript() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   if ((await run(tool('tsc'), '-p', 'tsconfig.build.json')) !== 0)
     throw new Error('TypeScript did not compile: see above');
+  await bundle();
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755); // npx runs it as it is
-  await bundleCharts();
   writeStamp({ dist: state() });
 }
 

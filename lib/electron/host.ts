@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import { programFile } from '../base/package-files.ts';
 import type { DetectorOptions, LoadOptions } from '../detector/detector-options.ts';
 import type { OnnxLoadOptions } from '../inference/onnx-detector.ts';
 import { Connection } from './connection.ts';
@@ -52,7 +52,7 @@ export async function createDetectorHost(options: DetectorHostOptions = {}): Pro
   const { process: kind = 'utility', backend = 'libtorch', electron, ...policy } = given;
   checkOneOf('process', kind, processKinds);
   checkOneOf('backend', backend, backends);
-  const program = fileURLToPath(new URL('./service-main.js', import.meta.url));
+  const program = programFile('electron/service-main');
   if (kind === 'child') return new DetectorHost(() => childProcess(program), policy, backend);
   if (kind === 'worker') return new DetectorHost(() => workerThread(program), policy, backend);
   const module = electron ?? (await electronMain("Outside of Electron, give createDetectorHost({ process: 'child' })"));

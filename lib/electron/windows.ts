@@ -1,7 +1,8 @@
 import { realpath } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { checkFunction, checkKeys, checkNumber, checkOneOf, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
+import { packageRoot } from '../base/package-files.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { ImageInput } from '../images/image.ts';
 import type { BridgeReply, BridgeRequest, PageAnnotateOptions, PageDescription, PageDetectOptions } from './bridge.ts';
@@ -26,7 +27,7 @@ export interface WindowAccess {
 }
 
 /** The preload script for `webPreferences.preload`, or to be bundled into one's own. */
-export const preloadPath = fileURLToPath(new URL('./preload.cjs', import.meta.url));
+export const preloadPath = join(packageRoot, 'dist', 'electron', 'preload.cjs');
 
 const CHANNEL = 'dinov3-det';
 

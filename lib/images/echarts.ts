@@ -10,8 +10,8 @@ export interface Chart {
 
 /**
  * An empty chart, its size in pixels. The library is loaded in three parts: all at once they would hold the event loop for a
- * twentieth of a second. In the package they are bundles of the modules that are used (scripts/bundle-charts.mjs), and the library
- * itself, 68 MB, is not installed.
+ * twentieth of a second. In the package they are bundles of the modules that are used (scripts/bundle.mjs), and the library itself,
+ * 68 MB, is not installed.
  */
 export async function createChart(width: number, height: number): Promise<Chart> {
   await import('./echarts/renderer.ts');

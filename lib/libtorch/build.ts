@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { DetectorError, messageOf } from '../base/errors.ts';
+import { packageRoot } from '../base/package-files.ts';
 import { findLibtorch, type LibtorchLocation } from './find.ts';
 import { exists } from './inspect/inspect.ts';
 import { runProgram } from './program.ts';
@@ -32,16 +32,15 @@ export type BuildOptions = {
 export async function buildAddon(options: BuildOptions = {}): Promise<void> {
   const { libtorch = await findLibtorch(), tests = false, kind = 'release', onLine } = options;
   await checkTools(libtorch);
-  const root = fileURLToPath(new URL('../..', import.meta.url));
   const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
   const parameters = [
     '--directory',
-    root,
+    packageRoot,
     '--config',
     kind === 'release' ? 'Release' : 'Debug',
     ...(kind === 'release'
       ? []
-      : ['--out', join(root, 'build', kind), `--CDADDON_DIR=${join(root, 'build', 'Release')}`]),
+      : ['--out', join(packageRoot, 'build', kind), `--CDADDON_DIR=${join(packageRoot, 'build', 'Release')}`]),
     '--parallel',
     String(availableParallelism()),
     `--CDLIBTORCH_DIR=${libtorch.dir}`,

@@ -1,10 +1,9 @@
 import { constants, existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { version } from '../base/version.ts';
+import { packageRoot, version } from '../base/package-files.ts';
 import { makeDirectory, writing } from '../files/atomic-file.ts';
 import { markerFile } from './cache.ts';
 import { cachedFolders, findLibtorch } from './find.ts';
@@ -97,8 +96,6 @@ export async function bundleRuntime(out: string, options: BundleOptions = {}): P
 function isHere({ platform, arch }: Target): boolean {
   return platform === process.platform && arch === process.arch;
 }
-
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Of another platform, the one that was published with this package. */
 async function findAddon({ platform, arch }: Target): Promise<string> {

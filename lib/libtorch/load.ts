@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { DetectorError, messageOf } from '../base/errors.ts';
+import { packageRoot } from '../base/package-files.ts';
 import { type FindOptions, findLibtorch, type LibtorchLocation } from './find.ts';
 import { libraryFile, requiredLibraries } from './inspect/libraries.ts';
 import { bundlePaths, findBundle, outsideAsar } from './resources.ts';
@@ -85,7 +85,7 @@ function shortenBusyWaiting(): void {
 export function addonPath(): string {
   const bundle = findBundle();
   if (bundle !== undefined) return join(bundle, bundlePaths.addon);
-  const root = outsideAsar(fileURLToPath(new URL('../..', import.meta.url)));
+  const root = outsideAsar(packageRoot);
   const { resolve } = createRequire(import.meta.url)('node-gyp-build') as { resolve: (root: string) => string };
   try {
     return resolve(root);

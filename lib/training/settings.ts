@@ -1,10 +1,10 @@
 import { join, relative, resolve as resolvePath, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { checkKeys, withoutUndefined } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { tableSchema } from '../base/kinds.ts';
 import { checkGiven, type Schema } from '../base/option.ts';
+import { packageRoot } from '../base/package-files.ts';
 import { parseYaml } from '../data/dataset-config.ts';
 import type { Detector } from '../detector/detector.ts';
 import { internalsOf } from '../detector/detector-internals.ts';
@@ -18,7 +18,7 @@ import { type ResolvedTrainerOptions, type TrainerOptions, trainerTable } from '
 export const SETTINGS = 'settings.yaml';
 
 const MAX_BYTES = 64 * 1024;
-const schemaFile = fileURLToPath(new URL('../../configs/settings.schema.json', import.meta.url));
+const schemaFile = join(packageRoot, 'configs', 'settings.schema.json');
 
 const { classes: _classes, loss: _loss, assigner: _assigner, trustTorchScript: _trust, ...detectorTable } = createTable;
 const { train: _train, valid: _valid, outDir: _outDir, resume: _resume, ...trainingTable } = trainerTable;

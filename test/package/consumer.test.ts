@@ -55,23 +55,25 @@ describe(`the package, installed ${how}`, () => {
   it('draws every chart as the sources do, with the parts of the chart library in it', async () => {
     const analysis = await analyzeDataset(await openSquares(join(folder, 'squares'), 7));
     await write('analysis.json', JSON.stringify(analysis));
-    const charts = (base: URL, extension: string) => `
+    const draw = (library: string, plot: string) => `
       import { readFileSync } from 'node:fs';
-      const { lineChartSvg } = await import('${base}images/plot.${extension}');
-      const { analysisCharts } = await import('${base}analysis/report/charts.${extension}');
+      const { writeAnalysisReport } = await import('${library}');
+      const { lineChartSvg } = await import('${plot}');
+      const analysis = JSON.parse(readFileSync('analysis.json', 'utf8'));
+      const files = await writeAnalysisReport('report', 'T', analysis);
       const points = [[1, 3], [2, null], [3, 1]];
       const series = [{ name: 'a', points }, { name: 'b', points: [[0, 2]] }];
-      const svgs = { line: await lineChartSvg({ title: 'T', xLabel: 'x', yLabel: 'y', series }) };
-      const analysis = JSON.parse(readFileSync(${JSON.stringify(join(folder, 'analysis.json'))}, 'utf8'));
-      for await (const { name, svg } of analysisCharts(analysis)) svgs[name] = svg;
-      console.log(JSON.stringify(svgs));`;
+      const line = await lineChartSvg({ title: 'T', xLabel: 'x', yLabel: 'y', series });
+      console.log(JSON.stringify({ files, page: readFileSync('report/report.html', 'utf8'), line }));`;
     const evaluate = ['--input-type=module', '--eval'];
-    const dist = pathToFileURL(join(modules, manifest.name, 'dist/'));
-    const bundled = JSON.parse(await node(...evaluate, charts(dist, 'js')));
-    const sources = charts(new URL('../../lib/', import.meta.url), 'ts');
-    const drawn = JSON.parse(await program(process.execPath, ['--import', 'tsx', ...evaluate, sources]));
-    expect(Object.keys(bundled)).toHaveLength(10);
-    expect(bundled).toEqual(drawn);
+    const chunks = join(modules, manifest.name, 'dist', 'chunks');
+    const [plot] = (await readdir(chunks)).filter((name) => /^plot-\w+\.js$/.test(name));
+    const bundled = await node(...evaluate, draw(manifest.name, pathToFileURL(join(chunks, plot!)).href));
+    const lib = (path: string) => new URL(`../../lib/${path}`, import.meta.url).href;
+    const tsx = ['--import', import.meta.resolve('tsx')];
+    const drawn = await node(...tsx, ...evaluate, draw(lib('index.ts'), lib('images/plot.ts')));
+    expect(JSON.parse(bundled).files).toHaveLength(10);
+    expect(JSON.parse(bundled)).toEqual(JSON.parse(drawn));
   });
 
   it.each(entries)('gives the same to import and to require: %s', async (entry) => {

@@ -63,14 +63,10 @@ describe('the check finds', () => {
       (path) => appendFile(path('dist/cli/main.js'), "await import('echarts/core');"),
       'dist/cli/main.js imports echarts/core, which an install does not bring',
     ],
-    [
-      'a missing licence',
-      (path) => rm(path('dist/images/echarts/LICENSE.txt')),
-      'dist/images/echarts/LICENSE.txt is missing',
-    ],
+    ['a missing licence', (path) => rm(path('dist/chunks/LICENSE.txt')), 'dist/chunks/LICENSE.txt is missing'],
     [
       'a licence cut short',
-      (path) => truncate(path('dist/images/echarts/LICENSE.txt'), 9000),
+      (path) => truncate(path('dist/chunks/LICENSE.txt'), 9000),
       'LICENSE.txt lacks the licence of zrender',
     ],
     ['too much', (path) => writeFile(path('dist/big.js'), randomBytes(3e6)), 'the tarball has '],

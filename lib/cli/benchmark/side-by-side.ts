@@ -1,6 +1,5 @@
 import { fork } from 'node:child_process';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { programFile } from '../../base/package-files.ts';
 import type { Verification } from '../../onnx/verify.ts';
 import { compare } from '../../onnx/verify.ts';
 import { alignColumns } from '../output/text.ts';
@@ -22,8 +21,10 @@ export interface Row {
 
 /** Runs a task in a process of its own, whose memory is its own. */
 export async function measureApart(task: Task): Promise<Measurement> {
-  const program = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
-  const child = fork(program, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const child = fork(programFile('cli/benchmark/child'), {
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   return await new Promise<Measurement>((resolve, reject) => {
     child.once('message', (answer: { value: Measurement } | { error: string }) => {
       'value' in answer ? resolve(answer.value) : reject(new Error(answer.error));

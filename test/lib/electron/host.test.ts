@@ -281,7 +281,7 @@ describe('createDetectorHost', () => {
     await new Promise((resolve) => setTimeout(resolve, 2));
     expect(forked).toEqual([
       [
-        expect.stringMatching(/electron\/service-main\.js$/),
+        expect.stringMatching(/electron[\\/]service-main\.ts$/),
         [],
         expect.objectContaining({ serviceName: 'dinov3-det' }),
       ],
