@@ -1,12 +1,8 @@
 /// <reference types="node" preserve="true" />
+
+export type { AnalysisHooks, AnalysisOptions } from './analysis/analysis-options.ts';
 export { analyzeDataset } from './analysis/analyze-dataset.ts';
-export type {
-  AnalysisHooks,
-  AnalysisOptions,
-  ClassCount,
-  DatasetAnalysis,
-  DefaultBoxFit,
-} from './analysis/dataset-analysis.ts';
+export type { ClassCount, DatasetAnalysis, DefaultBoxFit } from './analysis/dataset-analysis.ts';
 export type { Coverage, CoverageRow } from './analysis/default-boxes/coverage.ts';
 export type { Shape } from './analysis/default-boxes/k-means.ts';
 export type { Distribution } from './analysis/distribution.ts';
@@ -37,7 +33,6 @@ export { type DatasetIssue, type DatasetIssueKind, formatIssues } from './data/d
 export { openDataset } from './data/open-dataset.ts';
 export type { OpenDatasetOptions, OpenedDataset } from './data/open-dataset-options.ts';
 export type { PartName } from './data/part-name.ts';
-export { type PreviewOptions, previewAugmentation } from './data/preview.ts';
 export type { DatasetSource } from './data/read-samples.ts';
 export type { ExifMode } from './data/read-size.ts';
 export { type SplitDatasets, type SplitOptions, splitDataset } from './data/split-dataset.ts';
@@ -116,6 +111,7 @@ export type { Opset } from './onnx/graph/graph.ts';
 export type { OnnxInput } from './onnx/metadata.ts';
 export type { Verification } from './onnx/verify.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
+export { type PreviewOptions, previewAugmentation } from './training/preview.ts';
 export { Trainer } from './training/trainer.ts';
 export type { OptimizerName, RunOptions, TrainerOptions } from './training/trainer-options.ts';
 export type { EpochEvent, StartEvent, StepEvent, TrainingHooks, TrainingResult } from './training/training-events.ts';

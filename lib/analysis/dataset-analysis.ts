@@ -1,58 +1,10 @@
-import type { CallOptions } from '../base/signal.ts';
 import type { Size } from '../boxes/box.ts';
 import type { DatasetIssue } from '../data/dataset-issue.ts';
-import type { PresetName } from '../model/config.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
-import type { HeadName } from '../model/detection-head.ts';
 import type { Coverage } from './default-boxes/coverage.ts';
 import type { Shape } from './default-boxes/k-means.ts';
 import type { Distribution } from './distribution.ts';
 import type { SuspiciousBox } from './suspicious-boxes.ts';
-
-/** The options of `analyzeDataset`: the model that the data set is for. A model of your own needs `defaultBoxes` and `maps`. */
-export interface AnalysisOptions extends AnalysisHooks {
-  /**
-   * The preset of the model.
-   * @default 'ssd'
-   */
-  preset?: PresetName;
-  /**
-   * The detection head of the model.
-   * @default 'ssd', with the preset `dense` 'dense'
-   */
-  head?: HeadName;
-  /**
-   * The size that images are resized to, in pixels.
-   * @default 640 x 640
-   */
-  imageSize?: Size;
-  /**
-   * The default boxes or anchors of the model.
-   * @default those of the preset or the head
-   */
-  defaultBoxes?: BoxOptions;
-  /**
-   * The sizes of the model's feature maps in cells, the finest first; at most as many as `defaultBoxes` has entries.
-   * @default those of the preset
-   */
-  maps?: readonly Size[];
-  /**
-   * The largest number of aspect ratios of each map in the proposal.
-   * @default as many as that map has now
-   */
-  ratios?: number;
-  /**
-   * The seed of the clustering.
-   * @default 0
-   */
-  seed?: number;
-}
-
-/** Progress and cancelling of `analyzeDataset`. */
-export interface AnalysisHooks extends CallOptions {
-  /** Called after each image whose file was compared with the others, which is the longest part. */
-  onProgress?: ((done: number, total: number) => void) | undefined;
-}
 
 /** How often a class is in a data set. */
 export interface ClassCount {
@@ -102,11 +54,4 @@ export interface DatasetAnalysis {
   proposed: DefaultBoxFit;
   /** For people: what a training on this data with the configured model should not begin without. */
   warnings: string[];
-}
-
-/** The options of `analyzeDataset`, with their defaults. */
-export interface ResolvedAnalysis {
-  layout: { imageSize: Size; maps: Size[] };
-  defaultBoxes: BoxOptions;
-  proposal: { ratios: number | undefined; seed: number };
 }

@@ -3,14 +3,9 @@ import { relativeSide } from '../boxes/relative-side.ts';
 import type { Dataset, Sample } from '../data/dataset.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
 import { isAnchors, isPoints } from '../model/default-box-options.ts';
+import type { ResolvedAnalysis } from './analysis-options.ts';
 import { analysisWarnings } from './analysis-warnings.ts';
-import type {
-  AnalysisHooks,
-  ClassCount,
-  DatasetAnalysis,
-  DefaultBoxFit,
-  ResolvedAnalysis,
-} from './dataset-analysis.ts';
+import type { ClassCount, DatasetAnalysis, DefaultBoxFit } from './dataset-analysis.ts';
 import { proposeAnchors } from './default-boxes/anchor-proposal.ts';
 import { type AnalysedObject, analysedObjects, measureCoverage } from './default-boxes/coverage.ts';
 import { proposeDefaultBoxes } from './default-boxes/default-box-proposal.ts';
@@ -29,8 +24,7 @@ const MAX_SHAPES = 500;
 /** What `analyzeDataset` finds, in slices. */
 export async function measureDataset(
   dataset: Dataset,
-  { layout, defaultBoxes, proposal }: ResolvedAnalysis,
-  { onProgress, signal }: AnalysisHooks,
+  { layout, defaultBoxes, proposal, onProgress, signal }: ResolvedAnalysis,
 ): Promise<DatasetAnalysis> {
   const inSlices = <T>(work: Generator<void, T>) => runInSlices(work, undefined, signal);
 

@@ -4,7 +4,7 @@ import { takeSignal } from '../base/signal.ts';
 import { type NativeDetectorOptions, native } from '../binding.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
-import { decodeImage, type ImageInput } from '../images/image.ts';
+import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { scoresOf } from '../model/scores.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
@@ -18,6 +18,7 @@ import { type DetectorInternals, internalsOf, keepInternals, takeInternals } fro
 import { type DetectorOptions, type LoadOptions, loadTable } from './detector-options.ts';
 import type { ExportReport } from './export.ts';
 import type { ExportOptions } from './export-options.ts';
+import { detectInBatches } from './in-batches.ts';
 import { describeModel, filesOf, readModel } from './model-files.ts';
 import { readState, readWeights, type WeightReport } from './model-state.ts';
 import type { ModelSummary, SummaryOptions } from './summary.ts';
@@ -135,17 +136,9 @@ export class Detector {
   ): Promise<Detection[] | Detection[][]> {
     const { signal, given } = takeSignal(options);
     const { autoOrient, batchSize, ...limits } = checkDetectOptions(given);
-    const inputs = Array.isArray(input) ? (input as readonly ImageInput[]) : [input as ImageInput];
-    const all: Detection[][] = [];
-    for (let begin = 0; begin < inputs.length; begin += batchSize) {
-      signal?.throwIfAborted();
-      const batch = inputs.slice(begin, begin + batchSize);
-      const images = await Promise.all(batch.map((image) => decodeImage(image, { autoOrient })));
-      signal?.throwIfAborted();
-      all.push(...(await detectDecoded(this, images, limits)));
-    }
-    signal?.throwIfAborted();
-    return Array.isArray(input) ? all : all[0]!;
+    const decode = (image: ImageInput) => decodeImage(image, { autoOrient });
+    const detect = (images: RgbImage[]) => detectDecoded(this, images, limits);
+    return detectInBatches(input, { batchSize, signal, decode, detect });
   }
 
   /**

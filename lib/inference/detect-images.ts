@@ -1,6 +1,7 @@
 import { takeSignal } from '../base/signal.ts';
 import type { Detection } from '../boxes/detection.ts';
 import { checkDetectOptions, type DetectOptions } from '../detector/detect-options.ts';
+import { detectInBatches } from '../detector/in-batches.ts';
 import type { RgbImage } from '../images/image.ts';
 import type { OnnxMetadata } from '../onnx/metadata.ts';
 import type { DetectionLimits, OnnxModel } from '../onnx/onnx-model.ts';
@@ -16,21 +17,12 @@ export async function detectImages<T>(
 ): Promise<Detection[] | Detection[][]> {
   const { signal, given } = takeSignal(options);
   const { autoOrient, batchSize, ...limits } = checkDetectOptions(given);
-  const checked = checkLimits(
-    model.metadata,
-    limits,
-    given.maxDetections !== undefined && given.maxDetections !== null,
-  );
-  const inputs = Array.isArray(input) ? (input as readonly T[]) : [input as T];
-  const all: Detection[][] = [];
-  for (let begin = 0; begin < inputs.length; begin += batchSize) {
-    signal?.throwIfAborted();
-    const images = await Promise.all(inputs.slice(begin, begin + batchSize).map((image) => decode(image, autoOrient)));
-    signal?.throwIfAborted();
-    all.push(...(await model.detect(images, checked)));
-  }
-  signal?.throwIfAborted();
-  return Array.isArray(input) ? all : all[0]!;
+  const checked = checkLimits(model.metadata, limits, (given.maxDetections ?? undefined) !== undefined);
+  return detectInBatches(input, {
+    ...{ batchSize, signal },
+    decode: (image) => decode(image, autoOrient),
+    detect: (images) => model.detect(images, checked),
+  });
 }
 
 /** A file with NMS inside gives no more than it was exported for. @throws RangeError */

@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { type AnalysisOptions, analysisTable } from '../../analysis/analysis-options.ts';
 import { analyzeDataset } from '../../analysis/analyze-dataset.ts';
-import type { AnalysisOptions, DatasetAnalysis } from '../../analysis/dataset-analysis.ts';
+import type { DatasetAnalysis } from '../../analysis/dataset-analysis.ts';
 import { REPORT_PAGE, writeAnalysisReport } from '../../analysis/report/report.ts';
 import { analysisTables, describeLayout, type TextTable } from '../../analysis/report/tables.ts';
 import { pick } from '../../base/option.ts';
 import type { Size } from '../../boxes/box.ts';
 import { withDefaultBoxes } from '../../data/dataset-config.ts';
-import { createTable } from '../../detector/detector-options.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
 import { checkPreset, defaultPreset, headOfPreset } from '../../model/config.ts';
 import { type FittedBoxOptions, isAnchors, isPoints } from '../../model/default-box-options.ts';
@@ -26,18 +26,14 @@ import {
 } from '../options/data-option.ts';
 import { imageSize } from '../options/model-options.ts';
 import { addOptions, addOwn, givenOptions } from '../options/option-flags.ts';
-import { integer, integers } from '../options/option-values.ts';
+import { integers } from '../options/option-values.ts';
 import { createProgress } from '../output/progress.ts';
 import { alignColumns } from '../output/text.ts';
 import { UsageError } from '../usage-error.ts';
 
-type ModelChoice = Pick<AnalysisOptions, 'preset' | 'head'>;
-
 interface Flags extends DataFlags, PartFlags {
   imageSize?: number[];
   strides?: number[];
-  ratios?: number;
-  seed?: number;
   output?: string;
   json?: string;
   writeConfig?: string;
@@ -62,13 +58,12 @@ export function analyzeCommand(): Command {
     'look at a data set before training: counts, suspicious boxes, and whether the default boxes fit',
   );
   addPartOptions(addDataOptions(command), 'train');
-  addOptions(command, pick(createTable, ['preset', 'head', 'imageSize']));
   const own = (group: string, flags: string, help: string, parse?: Parse) =>
     addOwn(command, group, parse ? new Option(flags, help).argParser(parse) : new Option(flags, help));
+  addOptions(command, pick(analysisTable, ['preset', 'head', 'imageSize']));
   const strides = "pixels per cell of the model's feature maps, ascending (default: the preset's)";
   own('Model', '--strides <n...>', strides, integers(1));
-  own('Proposal', '--ratios <n>', 'aspect ratios of each map in the proposal (default: as many as now)', integer(0));
-  own('Proposal', '--seed <n>', 'of the clustering (default: 0)', integer(0));
+  addOptions(command, pick(analysisTable, ['ratios', 'seed']));
   own('Output', '--output <dir>', `write charts as PNG and a page, ${REPORT_PAGE}, into this directory`);
   own('Output', '--json <file>', 'write everything that was found as JSON');
   own('Output', '--write-config <file>', 'write a data set file with the proposed default boxes');
@@ -78,10 +73,10 @@ export function analyzeCommand(): Command {
 }
 
 async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
-  const { ratios, seed = 0, output, json, writeConfig } = flags;
+  const { output, json, writeConfig } = flags;
   await checkOutputs(flags);
-  const model = givenOptions(pick(createTable, ['preset', 'head']), flags) as ModelChoice;
-  refuseConfigOfPoints(model, writeConfig);
+  const own = givenOptions(pick(analysisTable, ['preset', 'head', 'ratios', 'seed']), flags) as AnalysisOptions;
+  refuseConfigOfPoints(own, writeConfig);
   const data = await findData(flags, signal, false);
   const { config } = data;
   const part = choosePart(data, flags, 'train');
@@ -90,16 +85,15 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const size = flags.imageSize === undefined ? { width: 640, height: 640 } : imageSize(flags.imageSize);
   const dataset = await openDataPart(data, part, flags);
   const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing images' });
-  const onProgress = (done: number) => progress.update(done);
   const options = {
-    ...model,
+    ...own,
     imageSize: size,
-    seed,
     ...(config?.defaultBoxes && { defaultBoxes: config.defaultBoxes }),
     ...(flags.strides && { maps: mapsOf(flags.strides, size) }),
-    ...(ratios !== undefined && { ratios }),
+    onProgress: (done: number) => progress.update(done),
+    signal,
   };
-  const analysis = await analyzeDataset(dataset, options, { onProgress, signal }).finally(() => progress.stop());
+  const analysis = await analyzeDataset(dataset, options).finally(() => progress.stop());
 
   console.log(formatAnalysis(analysis));
   for (const warning of analysis.warnings) console.error(`Warning: ${warning}`);
@@ -117,7 +111,7 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
 }
 
 /** Points are the same for all data. @throws UsageError */
-function refuseConfigOfPoints({ preset, head }: ModelChoice, writeConfig: string | undefined): void {
+function refuseConfigOfPoints({ preset, head }: AnalysisOptions, writeConfig: string | undefined): void {
   if (writeConfig === undefined) return;
   const name = head ?? headOfPreset(checkPreset('preset', preset ?? defaultPreset));
   if (headOf(name).boxes !== 'points') return;

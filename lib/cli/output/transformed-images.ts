@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Size } from '../../boxes/box.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import { previewAugmentation } from '../../data/preview.ts';
 import { makeDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
+import { previewAugmentation } from '../../training/preview.ts';
 import type { Trainer } from '../../training/trainer.ts';
 
 const MAX_IMAGES = 8;

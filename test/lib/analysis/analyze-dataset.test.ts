@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { AnalysisHooks, AnalysisOptions } from '../../../lib/analysis/analysis-options.ts';
 import { analyzeDataset } from '../../../lib/analysis/analyze-dataset.ts';
-import type { AnalysisHooks, AnalysisOptions } from '../../../lib/analysis/dataset-analysis.ts';
 import { VocDataset } from '../../../lib/data/voc-dataset.ts';
 import { presetConfig } from '../../../lib/model/config.ts';
 import { bccdRoot, hasBccd } from '../../support/shared.ts';

@@ -136,7 +136,7 @@ describe('analyze', () => {
     [['--strides', '0'], 'Expected an integer >= 1.'],
     [['--imgsz', '100', '64'], 'Expected multiple of 32 for imgsz.width but received 100'],
     [['--split', 'test'], 'has no TEST_SPLIT'],
-    [['--ratios', '-1'], 'Expected an integer >= 0.'],
+    [['--ratios', '-1'], 'Expected an integer from 0 to 16.'],
     [['--json', '.'], '. is a directory'],
     [['--output', 'test'], 'test is not empty and holds no report.html'],
   ])('%j is a wrong command line', async (args, message) => {

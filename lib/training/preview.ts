@@ -1,56 +1,47 @@
-import { checkFunction, checkInteger, checkKeys, checkNumber } from '../base/check.ts';
+import { checkInteger } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
-import { type CallOptions, checkSignal } from '../base/signal.ts';
+import { callback, integer } from '../base/kinds.ts';
+import { type Given, option, pick, resolve } from '../base/option.ts';
+import { type CallOptions, takeSignal } from '../base/signal.ts';
 import { native } from '../binding.ts';
 import { type Size, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
+import { checkDataset } from '../data/check-dataset.ts';
+import { DataLoader, type DataLoaderOptions, meanColour } from '../data/data-loader.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { createTable, type DetectorOptions } from '../detector/detector-options.ts';
 import type { RgbImage } from '../images/image.ts';
-import { checkImageSize, presetConfig } from '../model/config.ts';
-import { type AugmentationName, type AugmentationOptions, resolveAugmentation } from './augment/options.ts';
-import { checkDataset } from './check-dataset.ts';
-import { DataLoader, type DataLoaderOptions, meanColour } from './data-loader.ts';
-import type { Dataset } from './dataset.ts';
+import { presetConfig } from '../model/config.ts';
+import { type TrainerOptions, trainerTable } from './trainer-options.ts';
 
-/** The options of `previewAugmentation`. `augmentation`, `flipProbability`, `seed` and `epochs` are those of the Trainer. */
-export interface PreviewOptions extends CallOptions {
-  /**
-   * The size that the images are resized to, in pixels.
-   * @default 640 x 640
-   */
-  imageSize?: Size;
-  /**
-   * The augmentation of the training.
-   * @default 'none'
-   */
-  augmentation?: AugmentationName | AugmentationOptions;
-  /**
-   * The probability of a horizontal flip, 0 to 1.
-   * @default 0.5
-   */
-  flipProbability?: number;
-  /**
-   * The seed of the training.
-   * @default 42
-   */
-  seed?: number;
-  /**
-   * The epochs of the training: its last ones may be without augmentation.
-   * @default 20
-   */
-  epochs?: number;
+const group = 'Images';
+
+const ownTable = {
   /**
    * The epoch that is shown, from 1.
    * @default 1
    */
-  epoch?: number;
+  epoch: option(integer({ min: 1 }), { default: 1, group, help: 'the epoch to show' }),
   /**
    * Images on the sheet, 1 to 100.
    * @default 8
    */
-  count?: number;
+  count: option(integer({ min: 1, max: 100 }), { default: 8, group, help: 'images on the sheet, 1 to 100' }),
   /** Called with a sentence about every image that cannot be read. */
-  onWarning?: ((message: string) => void) | undefined;
-}
+  onWarning: option(callback<(message: string) => void>(), { group, flag: false, help: 'told of unreadable images' }),
+};
+
+const training = ['augmentation', 'flipProbability', 'seed', 'epochs'] as const;
+
+/** Every option of `previewAugmentation`. */
+export const previewTable = { ...pick(createTable, ['imageSize']), ...pick(trainerTable, training), ...ownTable };
+
+/** The options of `previewAugmentation`: those of the detector and of the Trainer that change what a training shows, and its own. */
+export interface PreviewOptions
+  extends Pick<DetectorOptions, 'imageSize'>,
+    Pick<TrainerOptions, (typeof training)[number]>,
+    Given<typeof ownTable>,
+    CallOptions {}
 
 const COLUMNS = 4;
 const TILE_WIDTH = 320;
@@ -71,10 +62,10 @@ interface Tile extends RgbImage {
  */
 export async function previewAugmentation(dataset: Dataset, options: PreviewOptions = {}): Promise<Buffer> {
   checkDataset('dataset', dataset);
-  const { epoch, count, loader: loaderOptions } = resolve(options);
+  const { signal, given } = takeSignal(options);
+  const { epoch, count, onWarning, loader: loaderOptions } = resolveOptions(given);
   const addon = await native();
   const loader = new DataLoader(addon, dataset, loaderOptions);
-  const { onWarning, signal } = options;
   const tiles: Tile[] = [];
   for await (const { handle, objects } of loader.epoch(epoch - 1, 0, { onWarning, signal })) {
     tiles.push({ data: addon.readBatch(handle), ...loaderOptions.size, objects: objects[0]! });
@@ -84,35 +75,15 @@ export async function previewAugmentation(dataset: Dataset, options: PreviewOpti
   return contactSheet(tiles, loaderOptions.size);
 }
 
-function resolve(value: PreviewOptions): { epoch: number; count: number; loader: DataLoaderOptions } {
-  const keys = [
-    'imageSize',
-    'augmentation',
-    'flipProbability',
-    'seed',
-    'epochs',
-    'epoch',
-    'count',
-    'onWarning',
-    'signal',
-  ];
-  const options = checkKeys('options', value, keys) as PreviewOptions;
-  if (options.onWarning !== undefined) checkFunction('onWarning', options.onWarning);
-  checkSignal('signal', options.signal);
-  const size = checkImageSize('imageSize', options.imageSize ?? { width: 640, height: 640 });
-  const transforms = resolveAugmentation('augmentation', options.augmentation ?? 'none');
-  const epochs = checkInteger('epochs', options.epochs ?? 20, 1);
+function resolveOptions(given: Omit<PreviewOptions, 'signal'>) {
+  const { imageSize, augmentation, flipProbability, seed, epochs, ...own } = resolve(previewTable, given);
+  checkInteger('epoch', own.epoch, 1, epochs);
+  const size = imageSize ?? { width: 640, height: 640 };
   const { mean } = presetConfig('article', 'convnext_tiny', size);
-  const shuffle = {
-    seed: checkInteger('seed', options.seed ?? 42, 0),
-    flipProbability: checkNumber('flipProbability', options.flipProbability ?? 0.5, 0, 1),
-    augmentation: transforms && { transforms, epochs, fill: meanColour(mean) },
-  };
-  return {
-    epoch: checkInteger('epoch', options.epoch ?? 1, 1, epochs),
-    count: checkInteger('count', options.count ?? 8, 1, 100),
-    loader: { size, batchSize: 1, workers: 2, shuffle },
-  };
+  const transforms = augmentation && { transforms: augmentation, epochs, fill: meanColour(mean) };
+  const shuffle = { seed, flipProbability, augmentation: transforms };
+  const loader: DataLoaderOptions = { size, batchSize: 1, workers: 2, shuffle };
+  return { ...own, loader };
 }
 
 async function contactSheet(images: readonly Tile[], size: Size): Promise<Buffer> {

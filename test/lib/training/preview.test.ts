@@ -1,7 +1,7 @@
 import { unlink } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { type PreviewOptions, previewAugmentation } from '../../../lib/data/preview.ts';
 import { decodeImage } from '../../../lib/images/image.ts';
+import { type PreviewOptions, previewAugmentation } from '../../../lib/training/preview.ts';
 import { openSquares } from '../../support/squares.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 
