@@ -12,7 +12,7 @@ import { main } from './setup.mjs';
 const releasePlatforms = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64'];
 
 const allowedFiles = [
-  /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp)$/,
+  /^(package\.json|README\.md|LICENSE|CMakeLists\.txt)$/,
   /^dist\/[\w./-]+\.(js|d\.ts|cjs|d\.cts)$/,
   /^native\/[\w/-]+\.(cc|h)$/, // with CMakeLists.txt: for a LibTorch of another version than the prebuilt addon's
   /^configs\/[\w-]+\.(yaml|schema\.json)$/,
@@ -53,7 +53,7 @@ const checks = [
       .map((name) => `${name} is missing: npm run prebuild makes it on its platform`);
   },
 
-  /** npm runs no scripts of dependencies any more, and would run node-gyp for a binding.gyp unless told not to. */
+  /** npm runs no scripts of dependencies any more. It and yarn would run node-gyp for a binding.gyp, which is not in the package. */
   function scripts({ manifest }) {
     const found = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => manifest.scripts?.[name]);
     const problems = found.map((name) => `package.json has the script "${name}", which an install would run`);

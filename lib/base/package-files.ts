@@ -1,12 +1,8 @@
-import { createRequire } from 'node:module';
-import { extname, join } from 'node:path';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The folder of this package. (Compiled, this file lies in `dist/chunks`: as deep as here.) */
 export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-
-/** The version of this package. */
-export const { version } = createRequire(import.meta.url)(join(packageRoot, 'package.json')) as { version: string };
 
 /** A module of this library that is a program of its own, by its path in `lib` without extension. */
 export function programFile(path: string): string {

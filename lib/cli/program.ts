@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../base/errors.ts';
-import { version } from '../base/package-files.ts';
+import { version } from '../base/version.ts';
 import { analyzeCommand } from './commands/analyze.ts';
 import { benchmarkCommand } from './commands/benchmark.ts';
 import { buildCommand } from './commands/build.ts';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { version } from '../base/package-files.ts';
+import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
 import { checkDetectorConfig, type DetectorConfig, readLearning } from '../model/config.ts';
 import { type LearningOptions, readRunLearning } from '../model/loss-options.ts';

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Resolved } from '../base/option.ts';
-import { version } from '../base/package-files.ts';
+import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
 import { backboneNames, checkDetectorConfig, checkImageSize, checkPreset, presetConfig } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';

@@ -3,7 +3,8 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile }
 import { dirname, join, resolve, sep } from 'node:path';
 import { checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { packageRoot, version } from '../base/package-files.ts';
+import { packageRoot } from '../base/package-files.ts';
+import { version } from '../base/version.ts';
 import { makeDirectory, writing } from '../files/atomic-file.ts';
 import { markerFile } from './cache.ts';
 import { cachedFolders, findLibtorch } from './find.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { version } from '../base/package-files.ts';
+import { version } from '../base/version.ts';
 
 /** What `dinov3-det bundle` makes, by path below its folder. */
 export const bundlePaths = {

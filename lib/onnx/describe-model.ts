@@ -1,4 +1,4 @@
-import { version } from '../base/package-files.ts';
+import { version } from '../base/version.ts';
 import { boxesOfMaps, type DescribedModel, type DetectorGraphOptions } from './graph/detector-graph.ts';
 import { METADATA_FORMAT, RESIZE } from './metadata.ts';
 

@@ -1,4 +1,4 @@
-import { version } from '../../base/package-files.ts';
+import { version } from '../../base/version.ts';
 import type { DetectorConfig } from '../../model/config.ts';
 import { presetMaps } from '../../model/config.ts';
 import { boxesPerCell } from '../../model/default-box-options.ts';

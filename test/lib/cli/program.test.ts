@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { version } from '../../../lib/base/package-files.ts';
+import { version } from '../../../lib/base/version.ts';
 import { createProgram, runProgram } from '../../../lib/cli/program.ts';
 import { commandLines, parse } from '../../support/command-lines.ts';
 import { temporaryFolder, writeFiles } from '../../support/voc.ts';

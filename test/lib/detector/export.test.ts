@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { version } from '../../../lib/base/package-files.ts';
+import { version } from '../../../lib/base/version.ts';
 import { saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
 import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { version } from '../../../lib/base/package-files.ts';
+import { version } from '../../../lib/base/version.ts';
 import { findLibtorch } from '../../../lib/libtorch/find.ts';
 import { addonPath } from '../../../lib/libtorch/load.ts';
 import { findBundle, outsideAsar } from '../../../lib/libtorch/resources.ts';
