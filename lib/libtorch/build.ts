@@ -7,6 +7,7 @@ import { packageRoot } from '../base/package-files.ts';
 import { findLibtorch, type LibtorchLocation } from './find.ts';
 import { exists } from './inspect/inspect.ts';
 import { runProgram } from './program.ts';
+import { checkSystem } from './runtime.ts';
 
 /**
  * `release`, what is shipped; `debug`, without optimisation and with symbols; `asan`, which stops at the first wrong access to memory.
@@ -55,6 +56,7 @@ export async function buildAddon(options: BuildOptions = {}): Promise<void> {
 }
 
 async function checkTools({ dir }: LibtorchLocation): Promise<void> {
+  checkSystem();
   if (!(await exists(join(dir, 'include')))) {
     throw new DetectorError('ADDON_LOAD_FAILED', `${dir} has no include/: building needs the headers of LibTorch`);
   }

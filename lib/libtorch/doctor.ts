@@ -6,6 +6,7 @@ import { currentHost } from './inspect/elf.ts';
 import { loadInChild } from './inspect/prove.ts';
 import { addonPath, loadAddon } from './load.ts';
 import { python, runProgram } from './program.ts';
+import { checkSystem, describeRuntime } from './runtime.ts';
 
 /** One thing that was looked at. Without `isNeeded` a failure is worth knowing and nothing more. */
 export type DoctorCheck = {
@@ -29,7 +30,7 @@ const buildRemedy = 'needed only to build the addon from source';
 
 const probes: readonly Probe[] = [
   { name: 'Node.js', isNeeded: true, remedy: `install Node.js ${oldestNode.join('.')} or newer`, look: nodeVersion },
-  { name: 'platform', isNeeded: false, look: platform },
+  { name: 'platform', isNeeded: true, look: platform },
   { name: 'addon', isNeeded: true, look: async () => addonPath() },
   { name: 'LibTorch', isNeeded: true, look: libtorch },
   { name: 'loading', isNeeded: true, look: loading },
@@ -78,12 +79,13 @@ async function nodeVersion(): Promise<string> {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
   const isNewEnough = major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1]);
   if (!isNewEnough) throw new Error(`${process.version} is too old`);
-  return process.version;
+  return describeRuntime();
 }
 
 async function platform(): Promise<string> {
+  checkSystem();
   const { glibc } = currentHost();
-  const libc = process.platform !== 'linux' ? '' : glibc === undefined ? ', musl' : `, glibc ${glibc}`;
+  const libc = process.platform !== 'linux' || glibc === undefined ? '' : `, glibc ${glibc}`;
   return `${process.platform} ${process.arch}${libc}`;
 }
 

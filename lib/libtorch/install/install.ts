@@ -8,6 +8,7 @@ import { inspectInstalled } from '../find.ts';
 import { inspectLibtorch, type LibtorchLocation } from '../inspect/inspect.ts';
 import type { LibtorchVariant } from '../inspect/libraries.ts';
 import { proveLibtorch } from '../inspect/prove.ts';
+import { checkSystem } from '../runtime.ts';
 import { installedVersion } from '../version.ts';
 import { sha256Of } from './download.ts';
 import { withLock } from './lock.ts';
@@ -50,6 +51,7 @@ export type InstallPlan = {
 /** Says what `installLibtorch` would do, and touches nothing. */
 export async function planInstall({ variant = 'cpu', from }: InstallOptions = {}): Promise<InstallPlan> {
   checkOneOf('variant', variant, ['cpu', 'cuda']);
+  checkSystem();
   const target = cacheFolder(installedVersion, variant);
   return {
     variant,
