@@ -5,6 +5,7 @@ import { analyzeCommand } from './commands/analyze.ts';
 import { benchmarkCommand } from './commands/benchmark.ts';
 import { buildCommand } from './commands/build.ts';
 import { bundleCommand } from './commands/bundle.ts';
+import { completionCommand } from './commands/completion.ts';
 import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
 import { detectCommand } from './commands/detect.ts';
@@ -58,6 +59,7 @@ export function createProgram(): Command {
     installCommand,
     buildCommand,
     bundleCommand,
+    completionCommand,
   ];
   for (const create of commands) program.addCommand(create().copyInheritedSettings(program));
   return program;

@@ -3,6 +3,7 @@ import { suggestion } from '../../base/check.ts';
 import type { AnyOption, Kind, OptionTable } from '../../base/option.ts';
 import { defaultWords, type FlatOption, flagsOf, flatten } from '../../base/option-words.ts';
 import { defaultPreset, presetNames } from '../../model/config.ts';
+import { keepNames } from '../completion/command-words.ts';
 
 /** The flags of a table of options: the name of each in kebab-case, and its further flags beside it. */
 
@@ -75,6 +76,7 @@ function switches(name: string): Option[] {
 
 function valued(name: string, option: AnyOption): Option {
   const flag = new Option(`--${name} ${placeholderOf(option)}`);
+  keepNames(flag, namesOf(option.kind.item ?? option.kind));
   if (option.withoutValue !== undefined) flag.preset(String(option.withoutValue));
   return flag.argParser((text: string, previous: unknown) => {
     const value = read(option, text);
