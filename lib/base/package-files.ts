@@ -2,13 +2,13 @@ import { createRequire } from 'node:module';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of this package. (Compiled, this file lies in `dist/chunks`: as deep as here.) */
+/** The folder of this package. The compiled file lies in `dist/chunks`, which is equally deep. */
 export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The version of this package. */
 export const { version } = createRequire(import.meta.url)(join(packageRoot, 'package.json')) as { version: string };
 
-/** A module of this library that is a program of its own, by its path in `lib` without extension. */
+/** The path of a module that runs as a program of its own. The argument is its path in `lib` without extension. */
 export function programFile(path: string): string {
   return fileURLToPath(new URL(`../${path}${extname(import.meta.url)}`, import.meta.url));
 }
