@@ -125,7 +125,7 @@ describe('video that cannot be', () => {
     ]);
     expect(missing).toMatchObject({ code: 1, out: '' });
     expect(missing.error).toMatch(
-      /^Error: Video needs ffmpeg and ffprobe, and \/no\/such\/ff\w+ does not run: it was not found\. Install/,
+      /^Error: Video needs ffmpeg and ffprobe, but \/no\/such\/ff\w+ does not run: it was not found\. Install/,
     );
   });
 });

@@ -107,7 +107,7 @@ describe.skipIf(!hasFfmpeg)(`an output${needsFfmpeg}`, () => {
     const before = await readFile(clip);
     await link(clip, inFolder('other-name.mp4'));
     for (const output of [clip, join(folder, '.', 'clip.mp4'), inFolder('other-name.mp4')])
-      await expect(watch(clip, { output })).rejects.toThrow(/another file than the source .*clip\.mp4 for output/);
+      await expect(watch(clip, { output })).rejects.toThrow(/a file other than the source .*clip\.mp4 for output/);
     expect(await readFile(clip)).toEqual(before);
   });
 
