@@ -149,7 +149,7 @@ export const hostilePth: readonly HostileFile[] = [
   ['a packed pickle', () => deflated('data.pkl', records[0]![1]), 'compressed, which torch does not do'],
   ['a packed storage', () => deflated('data/0', eight), 'compressed, which torch does not do'],
   ['a zip bomb', () => deflated('data/0', Buffer.alloc(64 << 20)), 'compressed, which torch does not do'],
-  ['a zip bomb that hides its size', () => deflated('data.pkl', Buffer.alloc(64 << 20), 100), 'packed'],
+  ['a zip bomb that hides its size', () => deflated('data.pkl', Buffer.alloc(64 << 20), 100), 'compressed'],
   ['a record twice', () => storedZip([...records, records[2]!]), 'twice'],
   ['a record twice, in another case', () => storedZip([...records, ['archive/DATA.PKL', eight]]), 'twice'],
   ['records that overlap', overlapping, 'overlap'],

@@ -97,7 +97,7 @@ describe.each(Object.keys(launchers) as (keyof typeof launchers)[])('detectors i
     expect(await found).toStrictEqual(await here.detect(pictures[2]!, all));
   });
 
-  it('draw the same picture', async () => {
+  it('draw the same image', async () => {
     const found = await here.detect(picture, all);
     const drawn = await there.annotate(picture, found, { format: 'png' });
     expect(Buffer.isBuffer(drawn)).toBe(true);

@@ -199,7 +199,7 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
         'VIDEO_STALLED',
         'clip.mp4 stalled',
         'no frame came for 3 s after 5 frames',
-        'hung.mp4 has what',
+        'hung.mp4 has the frames before that',
       );
       expect(seen.frames).toHaveLength(5);
       expect((await probeFile(output)).times).toHaveLength(5);
@@ -215,7 +215,7 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
         'SIGKILL while it read',
         'after 3 frames',
         'out of luck',
-        'died.mp4 has what',
+        'died.mp4 has the frames before that',
       );
       expect((await probeFile(output)).times).toHaveLength(3);
     });
