@@ -31,8 +31,8 @@ export function checkTrainedDetectorFlags({ checkpoint, config, weights }: Train
 }
 
 /**
- * Opens a trained detector: a checkpoint, or a weights file with a head, such as the article's best_model.pth. Such a file gets its classes
- * from `--config`.
+ * Opens a trained detector: a checkpoint, or a weights file with a head, such as the article's best_model.pth. The classes of such a file
+ * come from `--config`.
  * @throws {UsageError} for contradictory flags
  * @throws {DetectorError} `WEIGHTS_MISMATCH` for a file without a head that fits
  */
