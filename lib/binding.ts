@@ -7,52 +7,65 @@ import type { AssignerName, LossOptions } from './model/loss-options.ts';
 import type { PostprocessOptions } from './model/postprocess-options.ts';
 import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 
-/** The only file that knows the addon: its functions, typed. Checking and naming is done by the callers. */
+/** The only file that knows the addon: its functions with types. Callers check and name arguments. */
 
 declare const kind: unique symbol;
-/** Opaque: a native model, and its optimizer once training has started. */
+/** An opaque native model, with its optimizer once training has started. */
 export type DetectorHandle = { readonly [kind]: 'Detector' };
-/** Opaque: images of one size with their ground truth. */
+/** An opaque batch: images of one size with their ground truth. */
 export type BatchHandle = { readonly [kind]: 'Batch' };
 
 export interface NativeDetectorOptions {
-  /** A ConvNeXt's name, or "torchscript". */
+  /** The name of a ConvNeXt, or "torchscript". */
   backbone: string;
-  /** The archive, vetted or trusted by the user, when backbone is "torchscript". */
+  /** The archive for the backbone "torchscript", checked before or trusted by the user. */
   torchscript?: Uint8Array;
-  /** Kinds of nodes that the archive's graphs may have; without it the archive is trusted. */
+  /** The allowed node kinds of the archive's graphs. Without it the archive is trusted. */
   allowedNodes?: readonly string[];
-  /** `pyramid`: the head looks at a feature pyramid made of the backbone's maps; default `last`. */
+  /**
+   * The maps that the head uses. `pyramid`: a feature pyramid made of the backbone's maps.
+   * @default 'last'
+   */
   features?: 'last' | 'pyramid';
-  /** Of the pyramid's maps; default `none`. */
+  /**
+   * The fusion of the pyramid's maps.
+   * @default 'none'
+   */
   fusion?: 'none' | 'fpn';
-  /** Default `ssd`. Below `retinanet` the pyramid is RetinaNet's, and has to be fused; `dense` has a neck of its own. */
+  /**
+   * The head. `retinanet` uses RetinaNet's pyramid, which has to be fused; `dense` has its own neck.
+   * @default 'ssd'
+   */
   head?: HeadName;
-  /** Channels of a dense head's maps; default: those of the backbone's finest map. */
+  /**
+   * The channels of a dense head's maps.
+   * @default the channels of the backbone's finest map
+   */
   headWidth?: number;
-  /** Background included. */
+  /** The number of classes, background included. */
   numClasses: number;
   imageSize: Size;
   mean: number[];
   std: number[];
   defaultBoxes: BoxOptions;
   /**
-   * What the head's scores mean: `softmax` (default), one class out of all with the background, or `sigmoid`, each class by itself. The
-   * heads `retinanet` and `dense` need `sigmoid`.
+   * The meaning of the head's scores. `softmax`: one class or the background. `sigmoid`: each class by itself. The heads `retinanet` and
+   * `dense` need `sigmoid`.
+   * @default 'softmax'
    */
   scores?: 'softmax' | 'sigmoid';
-  /** Of the random initial weights; none for weights that are read afterwards. */
+  /** The seed of the random initial weights. It is undefined if weights are read afterwards. */
   seed?: number;
   device: string;
-  /** `fp32`, `bf16`, or `auto`. */
+  /** The precision: `fp32`, `bf16` or `auto`. */
   precision: string;
 }
 
-/** A way of going faster that has a plain path beside it with the same result. */
+/** A fast path. The plain path beside it gives the same result. */
 export interface Lever {
   name: string;
   active: boolean;
-  /** Why it is not active; empty otherwise. */
+  /** The reason why it is not active; empty if it is active. */
   reason: string;
 }
 
@@ -62,44 +75,44 @@ export interface FeatureMap extends Size {
 
 export type StatePart = 'model' | 'optimizer';
 
-/** A decoded image: RGB, rows packed, height * width * 3 bytes; `flip` has it mirrored left to right. */
+/** A decoded image: RGB, rows packed, height * width * 3 bytes. `flip` mirrors it left to right. */
 export interface BatchImage extends Size {
   data: Uint8Array;
   flip: boolean;
 }
 
-/** In pixels. */
+/** A rectangle in pixels. */
 export interface Rectangle extends Size {
   x: number;
   y: number;
 }
 
-/** What is done to an image's colours, in this order; factors as in torchvision's `adjust_*` functions, 1 (hue: 0) for nothing. */
+/** Changes of an image's colours, in this order. Factors are those of torchvision's `adjust_*` functions: 1 (hue: 0) changes nothing. */
 export interface Photometric {
   brightness: number;
-  /** Before saturation and hue where `contrastFirst` is true, else after them. */
+  /** The contrast factor. It is applied before saturation and hue if `contrastFirst` is true, otherwise after them. */
   contrast: number;
   saturation: number;
-  /** Turns of the colour circle, -0.5 to 0.5. */
+  /** The hue shift in turns of the colour circle, -0.5 to 0.5. */
   hue: number;
   contrastFirst: boolean;
-  /** Channel i becomes the old channel `channels[i]`. */
+  /** The channel order: channel i becomes the old channel `channels[i]`. */
   channels: readonly number[];
 }
 
-/** How an image lies in an image of the batch: `window` of it is resized into `area`, and mirrored there if it is to be flipped. */
+/** The place of an image in an image of the batch. `window` is resized into `area`, and mirrored there on request. */
 export interface Placement {
-  /** In pixels of the image; it may reach beyond it, and there the fill colour stands. */
+  /** The window in pixels of the image. Parts beyond the image get the fill colour. */
   window: Rectangle;
-  /** In whole pixels of the batch's image, inside of it. */
+  /** The area in whole pixels, inside the batch's image. */
   area: Rectangle;
-  /** Share in the result, over what earlier layers left there; 1 covers it. */
+  /** The weight in the result, over the earlier layers. 1 covers them. */
   weight: number;
-  /** Of the image alone, not of the fill colour. */
+  /** The colour changes of the image, not of the fill colour. */
   photometric?: Photometric;
 }
 
-/** An image of the batch that is made of several, or of a part of one, on a ground of the fill colour (red, green, blue; 0 to 255). */
+/** An image of the batch that combines several images or parts. The ground has the fill colour (red, green, blue; 0 to 255). */
 export interface BatchComposition {
   fill: readonly number[];
   layers: (BatchImage & Placement)[];
@@ -108,9 +121,9 @@ export interface BatchComposition {
 export interface BatchSpec {
   /** The size of every image of the batch. */
   size: Size;
-  /** A decoded image fills its place in the batch. */
+  /** The images. A decoded image fills its place in the batch. */
   images: (BatchImage | BatchComposition)[];
-  /** Objects per image; their boxes (xyxy, in pixels of `size`, flipped with the image) and labels follow each other. */
+  /** The number of objects per image. Their boxes (xyxy, in pixels of `size`, flipped with the image) and labels follow each other. */
   counts: Int32Array;
   boxes: Float32Array;
   labels: Int32Array;
@@ -118,35 +131,47 @@ export interface BatchSpec {
 
 export interface TrainingOptions {
   optimizer: string;
-  /** Train the backbone too. */
+  /** True to train the backbone too. */
   fineTune: boolean;
   /**
-   * Default: hard negatives and smooth L1. The class loss has to be one for the detector's `scores`: `focal` for `sigmoid`, `quality` for
-   * a dense head.
+   * The losses. The class loss must fit the detector's `scores`: `focal` for `sigmoid`, `quality` for a dense head.
+   * @default hard negatives and smooth L1
    */
   loss?: LossOptions;
-  /** Default: SSD's matcher; a dense head needs `soft`. */
+  /**
+   * The assigner. A dense head needs `soft`.
+   * @default SSD's matcher
+   */
   assigner?: AssignerName;
-  /** Below 1; default 0.9. */
+  /**
+   * The momentum, below 1.
+   * @default 0.9
+   */
   momentum?: number;
-  /** Of the loss `quality`, 0 to 1: how far every object counts the same; default 1. */
+  /**
+   * How equally objects count in the loss `quality`, 0 to 1. With 1 every object counts the same.
+   * @default 1
+   */
   objectBalance?: number;
   clipGradNorm?: number;
-  /** Those that are stepped otherwise than the rest; without it the optimizer's own weight decay holds for all. */
+  /** The parameters with their own settings. Without it the optimizer's weight decay applies to all. */
   parameters?: readonly ParameterOptions[];
-  /** Images that go through the model together: a larger batch goes in parts, with the gradients of the whole. */
+  /** The number of images that go through the model together. A larger batch is split, with the gradients of the whole batch. */
   microBatchSize?: number;
-  /** Keep a moving average of the weights, which the model holds between steps. */
+  /** The decay of a moving average of the weights. The model holds the average between steps. */
   emaDecay?: number;
-  /** Rate at which a ConvNeXt's last block is dropped for a sample. */
+  /** The rate at which a ConvNeXt's last block is dropped for a sample. */
   dropPath?: number;
-  /** Steps between two looks at what steps measured, which wait for the device; default 1 on the CPU, 10 on a GPU. */
+  /**
+   * The steps between two reads of measured values, which wait for the device.
+   * @default 1 on the CPU, 10 on a GPU
+   */
   lookEvery?: number;
 }
 
 export interface ParameterOptions {
   name: string;
-  /** Of the step's learning rate. */
+  /** The factor on the step's learning rate. */
   learningRateFactor: number;
   weightDecay: number;
 }
@@ -155,9 +180,9 @@ export interface StepResult {
   loss: number;
   boxLoss: number;
   classLoss: number;
-  /** L2 norm of all gradients together, before clipping. */
+  /** The L2 norm of all gradients together, before clipping. */
   gradientNorm: number;
-  /** Default boxes of the batch matched to an object. */
+  /** The number of default boxes of the batch that matched an object. */
   positives: number;
 }
 
@@ -165,7 +190,7 @@ export interface DetectorScriptOptions extends PostprocessOptions {
   classes: readonly string[];
 }
 
-/** Image after image: counts[i] rows of boxes (xyxy, pixels of the original image), scores and labels for image i. */
+/** The detections image by image. Image i has counts[i] rows of boxes (xyxy, pixels of the original image), scores and labels. */
 export interface FlatDetections {
   counts: Int32Array;
   boxes: Float32Array;
@@ -173,17 +198,17 @@ export interface FlatDetections {
   labels: Int32Array;
 }
 
-/** Everything that returns a promise runs on the one native lane, in order; `createBatch` alone runs beside it. */
+/** The functions of the addon. Functions that return a promise run on one native lane, in order. Only `createBatch` runs beside it. */
 export interface NativeAddon {
-  /** The LibTorch that the addon was built against. */
+  /** The LibTorch version that the addon was built against. */
   readonly libtorchVersion: string;
   cudaDeviceCount(): number;
   levers(): Lever[];
-  /** Gives memory that is kept for later tensors back to the system. */
+  /** Returns unused cached memory to the system. */
   releaseMemory(): Promise<void>;
-  /** How many threads the lane computes with from now on, for every detector of the process. */
+  /** Sets the number of threads of the lane, for every detector of the process. */
   setThreads(threads: number): Promise<void>;
-  /** How many threads the lane computes with: on the CPU the order of sums, and so their last bits, depend on it. */
+  /** Returns the number of threads of the lane. On the CPU the order of sums, and so their last bits, depend on it. */
   threads(): Promise<number>;
   createDetector(options: NativeDetectorOptions): Promise<DetectorHandle>;
   disposeDetector(detector: DetectorHandle): void;
@@ -197,31 +222,31 @@ export interface NativeAddon {
   writeBackboneScript(detector: DetectorHandle, path: string): Promise<void>;
   createBatch(spec: BatchSpec): Promise<BatchHandle>;
   /**
-   * Gives an image's memory back now, instead of when its array is collected; the array is empty afterwards. No work may be
-   * under way on it. An array that shares its buffer with others is left alone.
+   * Frees an image's memory now, instead of at garbage collection. The array is empty afterwards. No call may use it at that time. An array
+   * that shares its buffer with others stays as it is.
    */
   freePixels(pixels: Uint8Array): void;
-  /** A copy of its pixels, image after image: RGB, rows packed. */
+  /** Copies the pixels of a batch, image after image: RGB, rows packed. */
   readBatch(batch: BatchHandle): Uint8Array;
   disposeBatch(batch: BatchHandle): void;
   startTraining(detector: DetectorHandle, options: TrainingOptions): Promise<void>;
-  /** The results of all steps since the last look, in order: none, or on the CPU this step's. */
+  /** Runs a step. Resolves with the results of all steps since the last read, in order: none, or on the CPU that of this step. */
   trainStep(detector: DetectorHandle, batch: BatchHandle, learningRate: number, seed?: number): Promise<StepResult[]>;
-  /** The results that `trainStep` has not given yet; to be called before weights or optimizer are read. */
+  /** Resolves with the results that `trainStep` has not returned yet. Call it before you read weights or the optimizer. */
   finishSteps(detector: DetectorHandle): Promise<StepResult[]>;
-  /** Why a GPU is not given steps as graphs although it was to be; empty otherwise, as on the CPU. */
+  /** The reason why a GPU does not run steps as graphs although requested. It is empty otherwise, and on the CPU. */
   graphRefusal(detector: DetectorHandle): Promise<string>;
   /**
-   * A detector with the weights and the optimizer's state that this one has now, which is trained on. To detect and to write its
-   * state; all but what is trained is the same memory.
+   * Takes a snapshot of a detector in training: its weights and optimizer state. It can detect and write its state. Everything that is not
+   * trained shares memory.
    */
   takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>;
   detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>;
 }
 
 /**
- * Makes a batch of images that nobody needs afterwards: their memory is free at once, for the next ones. Left to the collector it
- * would be dozens of images, and each in memory that the system has just cleared, which takes as long as the decoding.
+ * Makes a batch and frees the pixels of its images at once, for the next images. The garbage collector would keep dozens of images. New
+ * memory must also be cleared by the system, which takes as long as decoding.
  */
 export async function makeBatch(addon: NativeAddon, spec: BatchSpec): Promise<BatchHandle> {
   const batch = await addon.createBatch(spec);

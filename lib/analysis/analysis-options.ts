@@ -11,18 +11,18 @@ const proposal = 'Proposal';
 
 const ownTable = {
   /**
-   * The sizes of the model's feature maps in cells, the finest first; at most as many as `defaultBoxes` has entries.
-   * @default those of the preset
+   * The sizes of the model's feature maps in cells, finest first. There are at most as many as entries of `defaultBoxes`.
+   * @default the maps of the preset
    */
   maps: option(kind<readonly Size[], Size[]>(checkMaps, 'array of sizes'), {
-    unset: 'those of the preset',
+    unset: 'the maps of the preset',
     group: 'Model',
     flag: false,
     help: "sizes of the model's feature maps in cells",
   }),
   /**
-   * The largest number of aspect ratios of each map in the proposal.
-   * @default as many as that map has now
+   * The largest number of aspect ratios per map in the proposal.
+   * @default as many as the map has now
    */
   ratios: option(integer({ max: 16 }), {
     unset: 'as many as now',
@@ -33,23 +33,26 @@ const ownTable = {
    * The seed of the clustering.
    * @default 0
    */
-  seed: option(integer(), { default: 0, group: proposal, help: 'of the clustering' }),
+  seed: option(integer(), { default: 0, group: proposal, help: 'seed of the clustering' }),
 };
 
 const hookTable = {
-  /** Called after each image whose file was compared with the others, which is the longest part. */
-  onProgress: option(callback<(done: number, total: number) => void>(), { flag: false, help: 'told of each image' }),
+  /** Called after each image that was compared with the others by its file. This comparison takes the longest. */
+  onProgress: option(callback<(done: number, total: number) => void>(), {
+    flag: false,
+    help: 'called after each image',
+  }),
 };
 
 const modelKeys = ['preset', 'head', 'imageSize', 'defaultBoxes'] as const;
 
-/** Every option of `analyzeDataset`. */
+/** The table of every option of `analyzeDataset`. */
 export const analysisTable = { ...pick(createTable, modelKeys), ...ownTable, ...hookTable };
 
-/** Progress and cancelling of `analyzeDataset`. */
+/** Options for progress and cancelling of `analyzeDataset`. */
 export interface AnalysisHooks extends Given<typeof hookTable>, CallOptions {}
 
-/** The options of `analyzeDataset`: the model that the data set is for. A model of your own needs `defaultBoxes` and `maps`. */
+/** The options of `analyzeDataset`: the model that you want to train. Your own model needs `defaultBoxes` and `maps`. */
 export interface AnalysisOptions
   extends Pick<DetectorOptions, (typeof modelKeys)[number]>,
     Given<typeof ownTable>,
@@ -57,7 +60,10 @@ export interface AnalysisOptions
 
 export type ResolvedAnalysis = ReturnType<typeof resolveAnalysis>;
 
-/** The same with its defaults; `hooks` are options of an earlier place. @throws {TypeError|RangeError} naming the option */
+/**
+ * Checks the options and fills in defaults. `hooks` is an earlier place for two of the options.
+ * @throws {TypeError|RangeError} naming the option
+ */
 export function resolveAnalysis(options: AnalysisOptions, hooks: AnalysisHooks) {
   const given = { ...options, ...withoutUndefined(checkKeys('hooks', hooks, ['onProgress', 'signal'])) };
   const { signal, given: own } = takeSignal(given);

@@ -2,14 +2,14 @@ import { isPoints } from '../model/default-box-options.ts';
 import type { DatasetAnalysis } from './dataset-analysis.ts';
 import type { CoverageRow } from './default-boxes/coverage.ts';
 
-/** Below this the default boxes are called poor: a training learns little of an object that has one forced match. */
+/** A lower share of covered objects gives a warning. An object with one forced match teaches the model little. */
 const GOOD_SHARE = 0.8;
-/** A range of sizes or a class may be poor although the whole is not: one in this many objects is worth a word. */
+/** A class or a range of sizes is worth a warning if it holds at least this share of all objects. */
 const WORTH_SHARE = 0.01;
 const POOR_SHARE = 0.5;
 const NAMED = 5;
 
-/** What to know before a training, in sentences with a remedy. */
+/** Lists the warnings before a training, as sentences with a remedy. */
 export function analysisWarnings(analysis: Omit<DatasetAnalysis, 'warnings'>): string[] {
   const { images, objects, imagesWithoutObjects, duplicateImages, classes } = analysis;
   const { defaultBoxes } = analysis.configured;
@@ -37,13 +37,13 @@ export function analysisWarnings(analysis: Omit<DatasetAnalysis, 'warnings'>): s
   return warnings;
 }
 
-/** Points need not be fitted to objects; an object may only be too small for them. */
+/** Points need not fit objects, but an object may be too small for them. */
 function pointWarnings({ configured }: Omit<DatasetAnalysis, 'warnings'>): string[] {
   const { all } = configured.coverage;
   if (all.forced < WORTH_SHARE * all.objects) return [];
   return [
     `${percent(all.forced / all.objects)} of the objects are so small that no point of the head lies in them; training gives each the ` +
-      'nearest one. A larger image size has points for them.',
+      'nearest point. A larger image size has points for them.',
   ];
 }
 
@@ -52,13 +52,13 @@ function coverageWarnings({ configured, proposed, maps }: Omit<DatasetAnalysis, 
   const warnings: string[] = [];
   if (all.share! < GOOD_SHARE) {
     warnings.push(
-      `Only ${percent(all.share!)} of the objects reach IoU 0.5 with one of the ${boxes} default boxes; training gives most of the others one forced default box, or none.`,
+      `Only ${percent(all.share!)} of the objects reach IoU 0.5 with one of the ${boxes} default boxes; training gives most other objects one forced default box or none.`,
     );
   }
   for (const [what, rows] of Object.entries({ Sizes: bySide, Classes: byClass })) {
     const poor = poorRows(rows, all.objects).map(({ name, share }) => `${name} (${percent(share!)})`);
     if (poor.length > 0)
-      warnings.push(`${what} of which less than half reach IoU 0.5 with a default box: ${list(poor)}.`);
+      warnings.push(`${what} with less than half of their objects at IoU 0.5 with a default box: ${list(poor)}.`);
   }
   if (warnings.length === 0) return [];
   const reached = proposed.coverage.all;
@@ -69,13 +69,13 @@ function coverageWarnings({ configured, proposed, maps }: Omit<DatasetAnalysis, 
   );
   if (reached.share! < GOOD_SHARE || poorRows(proposed.coverage.bySide, all.objects).length > 0) {
     warnings.push(
-      `More than that needs other feature maps than ${plural(maps.length, 'this one', `these ${maps.length}`)}: finer ones for small objects, more of them for many sizes.`,
+      `More objects need other feature maps than ${plural(maps.length, 'this one', `these ${maps.length}`)}: finer maps for small objects, or more maps for many sizes.`,
     );
   }
   return warnings;
 }
 
-/** Those with a good number of objects that the default boxes hardly reach. */
+/** Selects the rows with many objects that few default boxes cover. */
 function poorRows(rows: readonly CoverageRow[], all: number): CoverageRow[] {
   return rows.filter(({ objects, share }) => share !== null && share < POOR_SHARE && objects >= WORTH_SHARE * all);
 }

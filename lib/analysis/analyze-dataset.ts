@@ -4,12 +4,12 @@ import { type AnalysisHooks, type AnalysisOptions, resolveAnalysis } from './ana
 import type { DatasetAnalysis } from './dataset-analysis.ts';
 
 /**
- * Examines a data set before a training: what is in it, what looks wrong, and whether the default boxes of the model fit its objects.
- * It needs neither LibTorch nor weights. The event loop is never held long.
+ * Examines a data set before a training. It reports the content, suspicious boxes, and how the model's default boxes fit the objects. It
+ * needs neither LibTorch nor weights. The event loop stays free.
  *
- * @param hooks an earlier place for `onProgress` and `signal`, which are options
- * @throws {TypeError|RangeError} for a wrong option, naming it
- * @throws {DetectorError} `IMAGE_UNREADABLE` for an image file that is gone
+ * @param hooks an earlier place for the options `onProgress` and `signal`
+ * @throws {TypeError|RangeError} for a wrong option; the message names it
+ * @throws {DetectorError} `IMAGE_UNREADABLE` if an image file is missing
  * @throws the reason of `signal` when it is aborted
  */
 export async function analyzeDataset(

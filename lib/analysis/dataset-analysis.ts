@@ -6,14 +6,14 @@ import type { Shape } from './default-boxes/k-means.ts';
 import type { Distribution } from './distribution.ts';
 import type { SuspiciousBox } from './suspicious-boxes.ts';
 
-/** How often a class is in a data set. */
+/** The number of objects and images of a class. */
 export interface ClassCount {
   label: string;
-  /** All of them, the difficult ones too. */
+  /** The number of objects, difficult ones included. */
   objects: number;
-  /** Images with at least one. */
+  /** The number of images with at least one object of the class. */
   images: number;
-  /** Objects with VOC's flag `difficult`. */
+  /** The number of objects with VOC's flag `difficult`. */
   difficult: number;
 }
 
@@ -23,35 +23,35 @@ export interface DefaultBoxFit {
   coverage: Coverage;
 }
 
-/** What `analyzeDataset` found: plain JSON. A `Distribution` is null when there is nothing to count. */
+/** The result of `analyzeDataset` as plain JSON. A `Distribution` is null if there is nothing to count. */
 export interface DatasetAnalysis {
   images: number;
   objects: number;
-  /** In the order of the class list; classes without objects too. */
+  /** The counts in the order of the class list, classes without objects included. */
   classes: ClassCount[];
   objectsPerImage: Distribution | null;
-  /** Ids of the images without a usable object. */
+  /** The ids of the images without a usable object. */
   imagesWithoutObjects: string[];
-  /** Of the boxes, in parts of the image: its width, its height, and sqrt(width * height). */
+  /** The widths of the boxes relative to the image; `height`: their heights; `side`: sqrt(width * height). */
   width: Distribution | null;
   height: Distribution | null;
   side: Distribution | null;
-  /** Width / height of those parts, as default boxes have it: 1 is a box of the image's own shape. */
+  /** The aspect ratio: relative width / relative height, as in default boxes. 1 is a box with the image's own shape. */
   aspectRatio: Distribution | null;
-  /** Width and height of up to 500 boxes from all over the data set, in parts of the image. */
+  /** Relative width and height of up to 500 boxes, spread over the whole data set. */
   shapes: Shape[];
-  /** Centres of the boxes: `[row][column]` of 10 x 10 equal parts of the image. */
+  /** The number of box centres in 10 x 10 equal parts of the image, as `[row][column]`. */
   positions: number[][];
-  /** Ids of images whose files are the same, byte for byte. */
+  /** Groups of image ids whose files have the same bytes. */
   duplicateImages: string[][];
   suspiciousBoxes: SuspiciousBox[];
-  /** What the data set had to skip or repair; boxes beyond the image are `box-clipped` and `box-outside`. */
+  /** The problems that reading the data set skipped or repaired. `box-clipped` and `box-outside` are boxes beyond the image. */
   issues: readonly DatasetIssue[];
   imageSize: Size;
   maps: readonly Size[];
   configured: DefaultBoxFit;
-  /** From k-means; the configured default boxes where nothing better was found, and the points of the head `dense`. */
+  /** The default boxes that k-means proposes. They are the configured ones if none is better, and for the points of the head `dense`. */
   proposed: DefaultBoxFit;
-  /** For people: what a training on this data with the configured model should not begin without. */
+  /** Sentences about what to mend before you train the configured model on this data. */
   warnings: string[];
 }

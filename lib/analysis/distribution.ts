@@ -8,12 +8,15 @@ export interface Distribution {
   p75: number;
   p95: number;
   max: number;
-  /** Numbers from `edges[i]` on and below `edges[i + 1]`; those beyond the ends are in the first and the last. */
+  /**
+   * The count of numbers from `edges[i]` up to, but not including, `edges[i + 1]`. The first and last counts include the numbers beyond the
+   * ends.
+   */
   counts: number[];
   edges: number[];
 }
 
-/** Quantiles (linear between neighbours, as numpy has them) and a histogram; null without any number. */
+/** Computes mean, quantiles (linear, as in numpy) and a histogram. The result is null without any number. */
 export function distributionOf(numbers: Iterable<number>, edges: readonly number[]): Distribution | null {
   const values = Float64Array.from(numbers).sort();
   if (values.length === 0) return null;

@@ -10,8 +10,9 @@ export interface DuplicateHooks {
 }
 
 /**
- * Groups of images whose files are the same, byte for byte, by their ids. Only files of equal size are read.
- * Rejects with `IMAGE_UNREADABLE` for a file that is gone, or with the signal's reason.
+ * Finds groups of images whose files have the same bytes, by their ids. It reads only files of equal size.
+ * @throws {DetectorError} `IMAGE_UNREADABLE` if a file is missing
+ * @throws the reason of `signal` when it is aborted
  */
 export async function findDuplicateImages(samples: readonly Sample[], hooks: DuplicateHooks = {}): Promise<string[][]> {
   const { onProgress, signal } = hooks;

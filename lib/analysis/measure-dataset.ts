@@ -16,12 +16,12 @@ import { findSuspiciousBoxes } from './suspicious-boxes.ts';
 
 const POSITIONS = 10;
 const SIDE_EDGES = evenEdges(0, 1, 20);
-/** From 1:8 to 8:1, in quarters of a doubling. */
+/** Edges from 1:8 to 8:1, in quarters of a doubling. */
 const ASPECT_EDGES = evenEdges(-3, 3, 24).map((exponent) => 2 ** exponent);
 const MAX_COUNTED = 30;
 const MAX_SHAPES = 500;
 
-/** What `analyzeDataset` finds, in slices. */
+/** Computes the result of `analyzeDataset`, with pauses for the event loop. */
 export async function measureDataset(
   dataset: Dataset,
   { layout, defaultBoxes, proposal, onProgress, signal }: ResolvedAnalysis,

@@ -2,29 +2,31 @@ import type { Box, Size } from '../boxes/box.ts';
 import { boxIou } from '../boxes/box.ts';
 import type { Sample } from '../data/dataset.ts';
 
-/** Why a box is suspicious. */
+/** The reason why a box is suspicious. */
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';
 
-/** A box that may be right, but is more often a mistake of the annotator. */
+/** A box that may be right, but is often an annotation mistake. */
 export interface SuspiciousBox {
   kind: SuspiciousKind;
   /** The id of the image. */
   image: string;
   label: string;
-  /** In pixels of the image. */
+  /** The box in pixels of the image. */
   box: Box;
-  /** What was found. */
+  /** A description of the problem. */
   message: string;
 }
 
-/** Pixels at the size that the model sees; the finest feature map of any backbone here has cells of four. */
+/**
+ * The side of a tiny box in pixels at the size that the model sees. The finest feature map of every backbone here has cells of four pixels.
+ */
 const TINY_SIDE = 4;
 const WHOLE_AREA = 0.95;
-/** Of the longer to the shorter side, in pixels of the image. */
+/** The ratio of the longer side to the shorter side, in pixels of the image. */
 const EXTREME_ASPECT = 8;
 const DUPLICATE_IOU = 0.95;
 
-/** The boxes of all images that deserve a look. */
+/** Finds the boxes of all images that a person should check. */
 export function* findSuspiciousBoxes(samples: readonly Sample[], imageSize: Size): Generator<void, SuspiciousBox[]> {
   const found: SuspiciousBox[] = [];
   for (const sample of samples) {

@@ -1,13 +1,13 @@
-/** The vocabulary of argument checks: one wording for every wrong argument of the library. */
+/** Checks of arguments. Every wrong argument of the library gets the same wording. */
 
-/** "Expected integer >= 1 for epochs but received 0 of type number" */
+/** The message for a wrong argument, for example `Expected integer >= 1 for epochs but received 0 of type number`. */
 export function wrongArgument(name: string, expected: string, actual: unknown): string {
   const shown = typeof actual === 'string' ? JSON.stringify(actual) : typeof actual === 'object' ? '' : String(actual);
   const kind = actual === null ? 'null' : Array.isArray(actual) ? 'array' : typeof actual;
   return `Expected ${expected} for ${name} but received ${shown === '' ? kind : `${shown.slice(0, 80)} of type ${kind}`}`;
 }
 
-/** An integer in [min, max]; throws `TypeError` for another type, `RangeError` for another value. */
+/** Checks that a value is an integer in [min, max]. @throws {TypeError} for another type; {RangeError} for another value */
 export function checkInteger(name: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
   const range = max === Number.MAX_SAFE_INTEGER ? `integer >= ${min}` : `integer from ${min} to ${max}`;
   if (typeof value !== 'number') throw new TypeError(wrongArgument(name, range, value));
@@ -15,7 +15,7 @@ export function checkInteger(name: string, value: unknown, min: number, max = Nu
   return value;
 }
 
-/** A finite number in [min, max]. */
+/** Checks that a value is a finite number in [min, max]. */
 export function checkNumber(name: string, value: unknown, min: number, max = Number.POSITIVE_INFINITY): number {
   const range = max === Number.POSITIVE_INFINITY ? `number >= ${min}` : `number from ${min} to ${max}`;
   if (typeof value !== 'number') throw new TypeError(wrongArgument(name, range, value));
@@ -23,14 +23,14 @@ export function checkNumber(name: string, value: unknown, min: number, max = Num
   return value;
 }
 
-/** A finite number above zero. */
+/** Checks that a value is a finite number above zero. */
 export function checkPositive(name: string, value: unknown): number {
   if (typeof value !== 'number') throw new TypeError(wrongArgument(name, 'number > 0', value));
   if (!Number.isFinite(value) || value <= 0) throw new RangeError(wrongArgument(name, 'number > 0', value));
   return value;
 }
 
-/** A non-empty string. */
+/** Checks that a value is a non-empty string. */
 export function checkString(name: string, value: unknown): string {
   if (typeof value !== 'string' || value === '') throw new TypeError(wrongArgument(name, 'non-empty string', value));
   return value;
@@ -46,7 +46,7 @@ export function checkFunction<T>(name: string, value: T): T {
   return value;
 }
 
-/** One of a closed list of strings. */
+/** Checks that a value is in a closed list of strings. */
 export function checkOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   if (typeof value === 'string' && (allowed as readonly string[]).includes(value)) return value as T;
   const expected = `one of ${allowed.join(', ')}`;
@@ -54,14 +54,14 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   throw new (typeof value === 'string' ? RangeError : TypeError)(wrongArgument(name, expected, value) + hint);
 }
 
-/** An array of so many elements. */
+/** Checks that a value is an array with `min` to `max` elements. */
 export function checkSequence(name: string, value: unknown, min: number, max: number): unknown[] {
   if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, 'array', value));
   checkInteger(`${name}.length`, value.length, min, max);
   return value;
 }
 
-/** So many numbers, each as `check` wants it. */
+/** Checks that a value is an array with `min` to `max` numbers. `check` checks each number. */
 export function checkNumbers(
   name: string,
   value: unknown,
@@ -73,7 +73,7 @@ export function checkNumbers(
   return checkSequence(name, value, min, max).map((element, index) => check(`${name}[${index}]`, element));
 }
 
-/** A plain object whose keys are all known; an unknown key is an error with a suggestion, never ignored. */
+/** Checks that a value is a plain object with known keys only. An unknown key is an error with a suggestion. */
 export function checkKeys(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new TypeError(wrongArgument(name, 'object', value));
@@ -86,7 +86,7 @@ export function checkKeys(name: string, value: unknown, known: readonly string[]
   return value as Record<string, unknown>;
 }
 
-/** `; did you mean "epochs"?` when a known word is near, else nothing. */
+/** A hint such as `; did you mean "epochs"?` if a known word is similar, otherwise an empty string. */
 export function suggestion(word: string, known: readonly string[]): string {
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -95,7 +95,7 @@ export function suggestion(word: string, known: readonly string[]): string {
   return near ? `; did you mean "${near.candidate}"?` : '';
 }
 
-/** Levenshtein distance, of the first 64 characters. */
+/** The Levenshtein distance between the first 64 characters of two words. */
 function editDistance(first: string, second: string): number {
   const [a, b] = [first.slice(0, 64), second.slice(0, 64)];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -110,7 +110,7 @@ function editDistance(first: string, second: string): number {
   return row[b.length]!;
 }
 
-/** An object's keys with a value: those of options left at `undefined` must not hide a default. */
+/** Copies an object without its undefined values, because they would hide defaults. */
 export function withoutUndefined<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, option]) => option !== undefined)) as never;
 }

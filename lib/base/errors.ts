@@ -1,6 +1,6 @@
 /**
- * What went wrong, for programs; docs/troubleshooting.md has a section for each. The message is for people: it names the thing, what was
- * found, and the remedy.
+ * The kind of a failure, for programs. docs/troubleshooting.md has a section for each code. The message is for people: it names the thing,
+ * what was found, and the remedy.
  */
 export type DetectorErrorCode =
   | 'LIBTORCH_NOT_FOUND'
@@ -36,10 +36,10 @@ export type DetectorErrorCode =
   | 'PROCESS_ENDED'
   | 'NATIVE_ERROR';
 
-/** Every failure that is not a wrong argument (`TypeError`, `RangeError`) or the user's own abort reason. */
+/** The error for every failure except a wrong argument (`TypeError`, `RangeError`) and the caller's own abort reason. */
 export class DetectorError extends Error {
   override readonly name = 'DetectorError';
-  /** For programs: stays, whatever the message says. */
+  /** The kind of the failure. It stays the same when the wording of the message changes. */
   readonly code: DetectorErrorCode;
 
   constructor(code: DetectorErrorCode, message: string, options?: ErrorOptions) {
@@ -48,7 +48,7 @@ export class DetectorError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

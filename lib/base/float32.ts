@@ -1,4 +1,4 @@
-/** The largest float32 that is not above a number. Comparing a float32 with either of them gives the same answer. */
+/** Rounds a number down to a float32. Comparing a float32 with the result or with the number gives the same answer. */
 export function float32AtMost(value: number): number {
   const nearest = Math.fround(value);
   if (nearest <= value) return nearest;

@@ -18,7 +18,7 @@ interface Limits {
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** Decimal notation only: `Number` would also read "", "0x10" and " 5". */
+/** Parses decimal notation only, because `Number` would also read "", "0x10" and " 5". */
 function parseNumber(text: string): unknown {
   return DECIMAL.test(text) ? Number(text) : text;
 }
@@ -36,7 +36,7 @@ export function integer({ min = 0, max = Number.MAX_SAFE_INTEGER }: Limits = {})
   };
 }
 
-/** A finite number; `words` for limits that read badly. */
+/** A finite number. `words` replaces the description of the limits. */
 export function number(limits: Limits & { words?: string } = {}): Kind<number> {
   const { min = 0, max = Number.POSITIVE_INFINITY, words } = limits;
   const isOpen = max === Number.POSITIVE_INFINITY;
@@ -70,7 +70,7 @@ export function text(placeholder = '<text>'): Kind<string> {
   return { check: checkString, words: 'non-empty string', schema, placeholder, parse: asIs };
 }
 
-/** One of some names; `also` has earlier names and what they are called now. On a command line in any case. */
+/** One of several names. `also` maps earlier names to current names. A command line ignores case. */
 export function choice<T extends string, A extends string = never>(
   names: readonly T[],
   also: Readonly<Record<A, T>> = {} as never,
@@ -87,7 +87,7 @@ export function choice<T extends string, A extends string = never>(
   };
 }
 
-/** A list; `of` has the words for its elements. */
+/** A list. `of` describes its elements. */
 export function list<I, O>(item: Kind<I, O>, limits: Limits & { of?: string } = {}): Kind<readonly I[], O[]> {
   const { min = 0, max = 1e6, of } = limits;
   const words = of === undefined ? 'array' : `array of ${of}`;
@@ -104,7 +104,7 @@ export function list<I, O>(item: Kind<I, O>, limits: Limits & { of?: string } = 
   };
 }
 
-/** An object with options of its own. Its types are named, so that an editor shows what each of them is for. */
+/** An object with its own options. Its types have names, so that an editor shows the docstring of each option. */
 export function object<I, O>(fields: OptionTable): Kind<I, O> {
   return {
     check: (name, value) => resolve(fields, value, { name }) as O,
@@ -118,7 +118,7 @@ export function object<I, O>(fields: OptionTable): Kind<I, O> {
   };
 }
 
-/** The JSON Schema of objects with these options, as editors of YAML files read it. */
+/** The JSON Schema of objects with these options. Editors of YAML files read it. */
 export function tableSchema(table: OptionTable): Schema {
   const properties = Object.entries(table).flatMap(([name, { kind, help, required, default: value }]) => {
     if (kind.schema === undefined) return [];
@@ -132,7 +132,7 @@ export function callback<F>(): Kind<F> {
   return { check: (name, value) => checkFunction(name, value) as F, words: 'function', placeholder: '', parse: asIs };
 }
 
-/** An object of a class. */
+/** An instance of a class. */
 export function instance<T>(type: { prototype: T; name: string }): Kind<T> {
   const check = (name: string, value: unknown): T => {
     if (value instanceof (type as never)) return value as T;
@@ -141,7 +141,7 @@ export function instance<T>(type: { prototype: T; name: string }): Kind<T> {
   return { check, words: type.name, placeholder: '', parse: asIs };
 }
 
-/** A kind with a check of its own. */
+/** A kind of value with its own check. */
 export function kind<In, Out = In>(
   check: (name: string, value: unknown) => Out,
   words: string,

@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 
-/** Results in the order of the items, a few at a time. After a failure nothing new is begun, and nothing still runs. */
+/**
+ * Maps a few items at a time and returns the results in the order of the items. After a failure it starts no further item, and rejects
+ * once nothing runs any more.
+ */
 export async function mapConcurrently<T, R>(
   items: readonly T[],
   action: (item: T, index: number) => Promise<R>,

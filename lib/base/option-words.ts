@@ -1,11 +1,11 @@
 import { type AnyOption, isComputed, type OptionTable } from './option.ts';
 
-/** What people read of a table of options: defaults and flags in words, and tables for the documentation. */
+/** A table of options in words: defaults and flags for `--help`, and tables for the documentation. */
 
 /** The presets of a model, the default one first. */
 export type PresetOrder = readonly string[];
 
-/** `10; preset article: none`: what holds when an option is left out; empty for what need not be said. */
+/** The value of an omitted option in words, for example `10; preset article: none`. Empty if there is nothing to say. */
 export function defaultWords(option: AnyOption, [usual, ...others]: PresetOrder): string {
   if (option.required) return '';
   const of = (preset: string | undefined) => valueWords(option, preset);
@@ -24,18 +24,18 @@ function valueWords({ presets, default: value, unset }: AnyOption, preset: strin
   return Array.isArray(found) ? found.join(' ') || 'none' : typeof found === 'string' ? found : JSON.stringify(found);
 }
 
-/** `learning-rate` of `learningRate`. */
+/** Converts a name to kebab case: `learningRate` becomes `learning-rate`. */
 export function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** An option of a table or of an object in it, with its path. */
+/** An option of a table, or of an object in that table, with its path. */
 export interface FlatOption {
   path: readonly string[];
   option: AnyOption;
 }
 
-/** Every option that is one by itself: of `loss` its own. */
+/** Lists all options of a table. An object counts as its own options: `loss` as the options inside it. */
 export function flatten(table: OptionTable, path: readonly string[] = []): FlatOption[] {
   return Object.entries(table).flatMap(([name, option]) => {
     const own = [...path, name];
@@ -43,12 +43,12 @@ export function flatten(table: OptionTable, path: readonly string[] = []): FlatO
   });
 }
 
-/** The flags of an option, its own first, without their dashes. */
+/** The flags of an option without their dashes, the main flag first. */
 export function flagsOf({ path, option }: FlatOption): string[] {
   return [path.map(kebabCase).join('-'), ...(option.flags ?? [])];
 }
 
-/** A Markdown table of the options: name, values, default and what each is for. */
+/** A Markdown table of the options: name, values, default and help. */
 export function optionTable(table: OptionTable, presets: PresetOrder): string {
   const rows = flatten(table).map(({ path, option }) => [
     `\`${path.join('.')}\``,

@@ -1,71 +1,72 @@
 import { checkKeys } from './check.ts';
 
 /**
- * One declaration for each option: a table of them gives the TypeScript type (`Given`), the check and the defaults (`resolve`), the
- * command-line flags, `--help`, the tables of the documentation and the JSON Schema of YAML files.
+ * Each option is declared once, in a table. The TypeScript type (`Given`), the check and the defaults (`resolve`) come from that table. So
+ * do
+ * the command-line flags, `--help`, the tables of the documentation and the JSON Schema of YAML files.
  *
- * What holds when an option is left out is the same for every option of the library:
- * - `undefined`, or not there: the preset's value, else the option's default, else none;
- * - `null`: the option's default, else none, even where the preset has a value. `clipGradNorm: null` does not clip.
+ * Every option of the library treats a missing value in the same way:
+ * - `undefined` or absent: the preset's value, else the option's default, else none.
+ * - `null`: the option's default, else none, even if the preset has a value. `clipGradNorm: null` does not clip.
  */
 
-/** A part of JSON Schema, as editors of YAML files read it. */
+/** A fragment of JSON Schema, for editors of YAML files. */
 export type Schema = { readonly [key: string]: unknown };
 
-/** What the values of an option are. */
+/** The values that an option accepts. */
 export interface Kind<In, Out = In> {
-  /** The value, complete. @throws {TypeError|RangeError} naming it */
+  /** Checks a value and fills in its defaults. @throws {TypeError|RangeError} naming the option */
   check(name: string, value: unknown): Out;
-  /** `integer >= 1`: as messages and the documentation say it. */
+  /** The accepted values in words, for messages and the documentation, for example `integer >= 1`. */
   words: string;
-  /** Undefined for what no file can hold. */
+  /** The JSON Schema of the values. Undefined if a file cannot hold them. */
   schema?: Schema;
-  /** What stands for the value in `--help`, such as `<n>`; empty for a boolean. */
+  /** The text for the value in `--help`, such as `<n>`; empty for a boolean. */
   placeholder: string;
-  /** What a word of a command line means: the text itself where it means nothing, which `check` then refuses. */
+  /** Converts a word of a command line to a value. A word without meaning stays as it is, and `check` rejects it. */
   parse(text: string): unknown;
-  /** A list's elements, which are a word each of a command line. */
+  /** The kind of a list's elements. On a command line each element is one word. */
   item?: Kind<unknown>;
-  /** An object's own options. */
+  /** The options of an object. */
   fields?: OptionTable;
-  /** For the compiler alone. */
+  /** Only for the compiler. */
   readonly given?: In;
 }
 
-/** A default that depends on the situation, with words for what it is. */
+/** A default that depends on the situation, with its description in words. */
 export interface Computed<T> {
   words: string;
   of(situation: never): T | undefined;
 }
 
-/** What an option has beside the kind of its values. */
+/** The declaration of an option, apart from the kind of its values. */
 export interface Declaration<T> {
-  /** One line, for `--help` and the documentation. */
+  /** One line for `--help` and the documentation. */
   help: string;
-  /** The heading under which `--help` and the documentation show it. */
+  /** The heading above the option in `--help` and the documentation. */
   group?: string;
   required?: true;
-  /** What is filled in when nothing else has a value. */
+  /** The value if neither the caller nor the preset gives one. */
   default?: T | null;
-  /** What a preset has instead of the default. */
+  /** The value by preset, instead of the default. */
   presets?: Readonly<Record<string, T | Computed<T>>>;
-  /** Words for what holds without a value, where none is filled in. */
+  /** A description of the effect if there is no value at all. */
   unset?: string;
-  /** Other names, of earlier versions. */
+  /** Names of the option in earlier versions. */
   aliases?: readonly string[];
-  /** Further flags, without their dashes; the name in kebab-case always is one. */
+  /** Further flags without their dashes. The name in kebab case is always a flag. */
   flags?: readonly string[];
-  /** False: there is no flag. */
+  /** False if the option has no flag. */
   flag?: false;
-  /** What stands for the value in `--help`, instead of what its kind has. */
+  /** The text for the value in `--help`, instead of the text of its kind. */
   placeholder?: string;
-  /** On a command line what the flag alone means. */
+  /** The value if the flag stands alone on a command line. */
   withoutValue?: T;
-  /** On a command line the value may be the name of a file, which the command reads. */
+  /** True if the value on a command line may be the name of a file, which the command reads. */
   isFile?: true;
-  /** A part of what a run is: kept in its checkpoints, and the same when it is resumed. */
+  /** True if checkpoints keep the value. A resumed run then uses the same value. */
   kept?: true;
-  /** The addon's name for it: it is passed on as it is. */
+  /** The option's name in the addon, which receives the value unchanged. */
   native?: string;
 }
 
@@ -75,10 +76,10 @@ type MarksOf<D> =
   | (D extends { default: null } ? 'null' : never)
   | (D extends { kept: true } ? 'kept' : never);
 
-/** An option: what its values are, and its declaration. */
+/** An option: the kind of its values, and its declaration. */
 export interface Option<In, Out = In, Marks extends string = never> extends Declaration<unknown> {
   kind: Kind<In, Out>;
-  /** For the compiler alone. */
+  /** Only for the compiler. */
   readonly marks?: Marks;
 }
 
@@ -104,30 +105,33 @@ type IsSet<T> = [Extract<Marks<T>, 'required' | 'set'>] extends [never]
     : true;
 type OrNull<T> = 'null' extends Marks<T> ? null : never;
 
-/** What a caller may give. */
+/** The options as a caller may give them. */
 export type Given<T extends OptionTable> = {
   [K in keyof T as 'required' extends Marks<T[K]> ? K : never]: In<T[K]>;
 } & { [K in keyof T as 'required' extends Marks<T[K]> ? never : K]?: In<T[K]> | null | undefined };
 
-/** The same, checked, with defaults. */
+/** The options after the check, with defaults. */
 export type Resolved<T extends OptionTable> = {
   [K in keyof T as IsSet<T[K]> extends true ? K : never]: Out<T[K]> | OrNull<T[K]>;
 } & { [K in keyof T as IsSet<T[K]> extends true ? never : K]?: Exclude<Out<T[K]>, undefined> };
 
-/** The options of a table that are kept with a run. */
+/** The options that checkpoints keep. */
 export type Kept<T extends OptionTable> = { [K in keyof T as 'kept' extends Marks<T[K]> ? K : never]: T[K] };
 
 export interface Resolution {
-  /** What messages call the object; default `options`. The name of an option in another object is `object.option`. */
+  /**
+   * The name of the object in messages. An option of a nested object is called `object.option`.
+   * @default 'options'
+   */
   name?: string;
   preset?: string;
-  /** What computed defaults depend on: `chosen` tells the value of an option, not checked yet. */
+  /** Computes the situation that computed defaults depend on. `chosen` returns the value of an option before its check. */
   situation?: (chosen: (name: string) => unknown) => unknown;
 }
 
 /**
- * Checks every option and fills in what is left out.
- * @throws {TypeError|RangeError} naming the option, for a wrong value, an unknown key or one that is missing
+ * Checks every option and fills in the omitted ones.
+ * @throws {TypeError|RangeError} for a wrong value, an unknown key or a missing option; the message names the option
  */
 export function resolve<T extends OptionTable>(table: T, value: unknown, resolution: Resolution = {}): Resolved<T> {
   const { name: object = 'options', preset, situation } = resolution;
@@ -146,7 +150,10 @@ export function resolve<T extends OptionTable>(table: T, value: unknown, resolut
   return Object.fromEntries(entries) as Resolved<T>;
 }
 
-/** What is given, with the names of today, and nothing filled in. @throws {TypeError|RangeError} naming the option */
+/**
+ * Checks the given options and returns them under their current names. It fills in nothing.
+ * @throws {TypeError|RangeError} naming the option
+ */
 export function checkGiven(table: OptionTable, name: string, value: unknown): Record<string, unknown> {
   const { given, written } = byTheirNames(table, name, value);
   for (const [key, each] of Object.entries(given)) {
@@ -155,7 +162,7 @@ export function checkGiven(table: OptionTable, name: string, value: unknown): Re
   return given;
 }
 
-/** What a preset has instead of the option's default. */
+/** The value of an option in a preset, which replaces the default. */
 export function presetValue({ presets }: AnyOption, preset: string | undefined, situation?: unknown): unknown {
   const value: unknown = preset === undefined ? undefined : presets?.[preset];
   if (!isComputed(value)) return value;
@@ -168,11 +175,14 @@ export function isComputed(value: unknown): value is Computed<unknown> {
 
 interface Named {
   given: Record<string, unknown>;
-  /** What the caller called an option that has another name today: messages show that. */
+  /** The name that the caller wrote, for each option with another name today. Messages show it. */
   written: ReadonlyMap<string, string>;
 }
 
-/** The options with the names of today. @throws {TypeError} for unknown keys, and for an option under two names */
+/**
+ * Returns the options under their current names.
+ * @throws {TypeError} for an unknown key, and for an option under two names
+ */
 function byTheirNames(table: OptionTable, object: string, value: unknown): Named {
   const earlier = Object.entries(table).flatMap(([name, { aliases = [] }]) => aliases.map((alias) => [alias, name]));
   const given = { ...checkKeys(object, value, [...Object.keys(table), ...earlier.map(([alias]) => alias!)]) };
@@ -187,7 +197,7 @@ function byTheirNames(table: OptionTable, object: string, value: unknown): Named
   return { given, written };
 }
 
-/** Part of a table. */
+/** Selects options of a table. */
 export function pick<T extends OptionTable, K extends keyof T>(table: T, names: readonly K[]): Pick<T, K> {
   return Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<T, K>;
 }

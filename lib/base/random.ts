@@ -1,10 +1,10 @@
 /**
- * Counter-based randomness: a number is a function of what it is for, not of how many were drawn before it. So neither the order
- * of workers nor the place where a run was interrupted changes it. These functions must give the same numbers for ever, because
- * resumed runs depend on them.
+ * Counter-based random numbers: a number depends only on its use, not on the numbers drawn before it. The order of workers and an
+ * interrupted
+ * run therefore change nothing. These functions must return the same numbers forever, because resumed runs depend on them.
  */
 
-/** What a random number is used for; each use has its own stream. Never change or reuse a value. */
+/** The uses of random numbers. Each use has its own stream. Never change or reuse a value. */
 export const PURPOSE = {
   shuffle: 1,
   flip: 2,
@@ -20,19 +20,17 @@ export const PURPOSE = {
 /** The next number of a stream, in [0, 1). */
 export type Draw = () => number;
 
-/**
- * A number in [0, 1), a multiple of 2^-32. All arguments are integers >= 0; `seed` below 2^53, the others below 2^32.
- */
+/** A random number in [0, 1), a multiple of 2^-32. All arguments are integers >= 0: `seed` below 2^53, the others below 2^32. */
 export function random(seed: number, epoch: number, sample: number, purpose: number): number {
   let hash = 0;
   for (const word of [seed, Math.floor(seed / 2 ** 32), purpose, epoch, sample]) {
-    // 2^32 divided by the golden ratio: keeps zero words from leaving a zero hash as it is.
+    // 2^32 divided by the golden ratio. Without it, zero words would leave a zero hash unchanged.
     hash = mix((hash ^ word) + 0x9e3779b9);
   }
   return hash / 2 ** 32;
 }
 
-/** Where the streams of a sample begin; `part` (0 to 7) tells apart the images of which one sample is made. */
+/** The start of a sample's streams. `part` (0 to 7) distinguishes the images that make up one sample. */
 export interface StreamKey {
   seed: number;
   epoch: number;
@@ -40,13 +38,13 @@ export interface StreamKey {
   part: number;
 }
 
-/** As many numbers of one purpose (below 32) as are asked for; the first of part 0 is that of `random`. */
+/** A stream of random numbers for one purpose (below 32). The first number of part 0 equals that of `random`. */
 export function stream({ seed, epoch, sample, part }: StreamKey, purpose: number): Draw {
   let drawn = 0;
   return () => random(seed, epoch, sample, purpose + 32 * part + 256 * drawn++);
 }
 
-/** The numbers 0 to `length - 1` in random order: Fisher-Yates, from the end. */
+/** The numbers 0 to `length - 1` in random order (Fisher-Yates shuffle, from the end). */
 export function permutation(length: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length }, (_, index) => index);
   for (let last = length - 1; last > 0; last--) {
@@ -58,7 +56,7 @@ export function permutation(length: number, seed: number, epoch: number): Uint32
   return order;
 }
 
-/** A bijection of 32-bit words with little bias: constants found in https://github.com/skeeto/hash-prospector/issues/19 */
+/** A bijection of 32-bit words with little bias. The constants are from https://github.com/skeeto/hash-prospector/issues/19 */
 function mix(word: number): number {
   let hash = word;
   hash = Math.imul(hash ^ (hash >>> 16), 0x21f0aaad);

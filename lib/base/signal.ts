@@ -1,18 +1,24 @@
 import { wrongArgument } from './check.ts';
 
-/** How a call is given up. */
+/** Options that every cancellable call takes. */
 export interface CallOptions {
-  /** When it is aborted, the call rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
 }
 
-/** @throws {TypeError} for what is given and is no `AbortSignal` */
+/** Checks that a value is an `AbortSignal` or undefined. @throws {TypeError} for any other value */
 export function checkSignal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value;
   throw new TypeError(wrongArgument(name, 'AbortSignal', value));
 }
 
-/** The signal of a call, and its other options. @throws {TypeError} for options that are no object, and for another signal */
+/**
+ * Separates the signal of a call from its other options.
+ * @throws {TypeError} if the options are not an object, or the signal is not an `AbortSignal`
+ */
 export function takeSignal<T extends CallOptions>(
   options: T,
 ): { signal: CallOptions['signal']; given: Omit<T, 'signal'> } {

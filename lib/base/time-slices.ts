@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 
 /**
- * Runs a long computation without holding the event loop: `work` yields wherever it may pause,
- * and the loop gets its turn whenever `sliceMs` milliseconds have passed. Rejects with the reason of `signal` when it is aborted.
+ * Runs a long computation without blocking the event loop. `work` yields wherever it may pause. The event loop gets a turn after every
+ * `sliceMs` milliseconds. The promise rejects with the reason of `signal` when it is aborted.
  */
 export async function runInSlices<T>(work: Generator<void, T>, sliceMs = 15, signal?: AbortSignal): Promise<T> {
   for (;;) {

@@ -1,5 +1,4 @@
 /**
- * The version of this package, as in package.json; a test compares. It stands here because a program into which this library is bundled
- * has a package.json of its own.
+ * The version of this package. A test compares it with package.json, which a program that bundles this library does not have.
  */
 export const version = '0.1.0';

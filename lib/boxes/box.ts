@@ -1,10 +1,10 @@
-/** In pixels of an image, or in cells of a feature map. */
+/** A width and a height, in pixels of an image or in cells of a feature map. */
 export interface Size {
   width: number;
   height: number;
 }
 
-/** Corners in pixels of the image that the box belongs to, `xmin < xmax`, `ymin < ymax`, floating point, never shifted by one. */
+/** A box by its corners, in pixels of its image. `xmin < xmax`, `ymin < ymax`; coordinates are floating point, and no pixel is added. */
 export interface Box {
   xmin: number;
   ymin: number;
@@ -21,12 +21,12 @@ export function boxIou(a: Box, b: Box): number {
   return (width * height) / (area(a) + area(b) - width * height);
 }
 
-/** The box after the image, `width` pixels wide, was mirrored left to right. */
+/** Mirrors a box left to right, together with its image, which is `width` pixels wide. */
 export function flipBox(box: Box, width: number): Box {
   return { xmin: width - box.xmax, ymin: box.ymin, xmax: width - box.xmin, ymax: box.ymax };
 }
 
-/** The box after the image was resized by `sx` horizontally and `sy` vertically (new size / old size). */
+/** Scales a box together with its image, by `sx` horizontally and `sy` vertically (new size / old size). */
 export function scaleBox(box: Box, sx: number, sy: number): Box {
   return { xmin: box.xmin * sx, ymin: box.ymin * sy, xmax: box.xmax * sx, ymax: box.ymax * sy };
 }

@@ -1,6 +1,6 @@
 /**
- * Sizes of objects, by the side of a square of the same area in parts of the image's: 1 fills the image. Each range begins where
- * the one before it ends.
+ * Ranges of object sizes. The size is the side of a square with the object's area, relative to the image: 1 fills the image. Each range
+ * begins where the previous one ends.
  */
 export const sideRanges: readonly { name: string; from: number; to: number }[] = [
   { name: 'side < 0.05', from: 0, to: 0.05 },
@@ -11,12 +11,12 @@ export const sideRanges: readonly { name: string; from: number; to: number }[] =
   { name: 'side >= 0.8', from: 0.8, to: 1 },
 ];
 
-/** Width and height in parts of the image's. */
+/** The width and height of an object, relative to its image. */
 export function relativeSide({ width, height }: { width: number; height: number }): number {
   return Math.sqrt(width * height);
 }
 
-/** Which of the ranges a side belongs to. */
+/** The index of the range that contains a side. */
 export function sideIndex(side: number): number {
   const index = sideRanges.findIndex(({ to }) => side < to);
   return index < 0 ? sideRanges.length - 1 : index;

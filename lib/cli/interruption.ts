@@ -1,14 +1,14 @@
-/** Why work was given up after Ctrl-C: exit code 130. */
+/** The error after Ctrl-C; exit code 130. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** npm and npx pass Ctrl-C on to a child that the terminal has told already: two signals for one key. */
+/** The time within which a second signal is ignored. npm and npx pass Ctrl-C on to a child that the terminal has already signalled. */
 const ECHO_MS = 500;
 
 /**
- * Runs an action that Ctrl-C can end: the first aborts the signal, so that the action can save its work; a second ends the process
- * at once. `hint` says what the first does.
+ * Runs an action that Ctrl-C can end. The first Ctrl-C aborts the signal, so that the action can save its work. The second ends the process
+ * at once. `hint` describes the effect of the first.
  */
 export async function interruptible<T>(hint: string, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();

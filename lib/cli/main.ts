@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { runProgram } from './program.ts';
 
-// The reader went away, as in `dinov3-det train --json | head`: nobody is left to write for.
+// The reader is gone, for example after `dinov3-det train --json | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(1);

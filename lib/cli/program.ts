@@ -34,13 +34,13 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. With DEBUG=1 an error shows its code,
 which docs/troubleshooting.md explains, and where it came from.`;
 
-/** The command line, not yet parsed. */
+/** Creates the command line, before parsing. */
 export function createProgram(): Command {
   const program = new Command('dinov3-det')
     .description('Train and run DINOv3 object detectors in Node.js, without Python')
     .version(version, '--version', 'print the version')
     .addHelpText('after', examples)
-    .showHelpAfterError('(--help shows what there is)')
+    .showHelpAfterError('(--help lists commands and options)')
     .configureHelp(helpLayout)
     .exitOverride();
   const commands = [
@@ -65,13 +65,13 @@ export function createProgram(): Command {
   return program;
 }
 
-/** Runs a command line; resolves with the exit code, after one clear message for what went wrong. */
+/** Runs a command line. Resolves with the exit code, after one clear message if it fails. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
     await createProgram().parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    // The parser has printed its own.
+    // The parser has printed its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof Interrupted) {
       console.error(error.message);

@@ -1,4 +1,4 @@
-/** A wrong command line that the argument parser could not see by itself: exit code 2. */
+/** The error for a wrong command line that the argument parser does not detect; exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

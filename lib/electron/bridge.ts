@@ -4,7 +4,7 @@ import type { AnnotateOptions } from '../images/draw.ts';
 import type { ImageInput } from '../images/image.ts';
 import type { DetectorDescription, PlainError } from './protocol.ts';
 
-/** What a page can ask for, and no more: nothing is loaded, saved or freed from a page. */
+/** The calls of a page. A page cannot load, save or free a detector. */
 export interface DetectorBridge {
   describe(): Promise<BridgeReply<PageDescription>>;
   detect(
@@ -18,24 +18,24 @@ export interface DetectorBridge {
     options?: PageAnnotateOptions,
     callId?: string,
   ): Promise<BridgeReply<Uint8Array>>;
-  /** Gives up the call that was made with this `callId`: any string of the page's own. */
+  /** Aborts the call that was made with this `callId`, a string of the page's choice. */
   abort(callId: string): Promise<BridgeReply<undefined>>;
 }
 
-/** Errors travel as data: Electron's own way keeps their message only. */
+/** A reply to a page. Errors travel as data, because Electron itself keeps only their message. */
 export type BridgeReply<T> = { ok: true; value: T } | { ok: false; error: Omit<PlainError, 'stack'> };
 
-/** What a page is told of the detector: class names, image size in pixels, device and precision. */
+/** The properties of the detector that a page may know: class names, image size in pixels, device and precision. */
 export type PageDescription = Pick<DetectorDescription, 'classes' | 'device' | 'precision'> &
   Pick<DetectorDescription['config'], 'imageSize'>;
 
-/** What a page may choose for a detection; see `DetectOptions`. */
+/** The options of a detection that a page may set; see `DetectOptions`. */
 export type PageDetectOptions = Pick<DetectOptions, 'scoreThreshold' | 'maxDetections' | 'autoOrient'>;
 
-/** How a drawing for a page is encoded; see `AnnotateOptions`. */
+/** The options of a drawing that a page may set; see `AnnotateOptions`. */
 export type PageAnnotateOptions = Omit<AnnotateOptions, 'signal'>;
 
-/** A call as the preload script sends it to the main process; nothing in it is trusted there. */
+/** A call as the preload script sends it to the main process, which trusts nothing in it. */
 export interface BridgeRequest {
   method: keyof DetectorBridge;
   callId?: string | undefined;

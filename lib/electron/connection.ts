@@ -14,16 +14,16 @@ interface Pending {
 
 /** The calls to one process, from its start to its end. */
 export class Connection {
-  /** Resolves when the process is gone. */
+  /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
   readonly #process: ServiceProcess;
   readonly #pending = new Map<number, Pending>();
-  /** What every call rejects with from now on. */
+  /** The error that every later call rejects with. */
   #failure: DetectorError | undefined;
   #served = false;
   #calls = 0;
 
-  /** `onEnd` is called before anything rejects. */
+  /** `onEnd` is called before any call rejects. */
   constructor(service: ServiceProcess, onEnd: (ending: string) => void) {
     this.#process = service;
     service.onMessage((reply) => this.#receive(reply));
@@ -42,12 +42,18 @@ export class Connection {
     return this.#failure === undefined;
   }
 
-  /** Whether it ever did more than to load a detector. */
+  /** True once the process has done more than load a detector. */
   get hasServed(): boolean {
     return this.#served;
   }
 
-  /** @throws what the process answered; `PROCESS_ENDED`; TypeError for what cannot be sent; the signal's reason */
+  /**
+   * Calls a method of the process.
+   * @throws the error that the process answered
+   * @throws {DetectorError} `PROCESS_ENDED`
+   * @throws {TypeError} for an argument that cannot be sent
+   * @throws the reason of the signal
+   */
   call<M extends Method>(
     method: M,
     args: Methods[M]['args'],
@@ -71,10 +77,10 @@ export class Connection {
     return { id: call, value: answer as Promise<Methods[M]['value']> };
   }
 
-  /** Ends the process: what is pending rejects with `failure`. Resolves when the process is gone. */
+  /** Ends the process: pending calls reject with `failure`. Resolves when the process has ended. */
   async close(failure: DetectorError): Promise<void> {
     this.#failAll(failure);
-    this.#process.setRef(true); // the host's process is to see it end
+    this.#process.setRef(true); // the host sees the end of the process
     this.#process.kill();
     await this.ended;
   }
@@ -83,7 +89,7 @@ export class Connection {
     try {
       this.#process.post(request);
     } catch (error) {
-      // What was sent of the call so far is of no use there.
+      // The parts of the call that were sent already are useless there.
       if (request.kind !== 'abort') this.#post({ kind: 'abort', call: request.call });
       throw new TypeError(`The arguments cannot be sent to the detector process: ${messageOf(error)}`, {
         cause: error,

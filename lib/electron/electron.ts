@@ -1,12 +1,12 @@
 /**
- * What is used of Electron, by its structure: the package is no dependency, and the module is taken only where it runs, or as an
- * option. Names and shapes are those of Electron's documentation.
+ * The parts of Electron that are used, by their structure. The package is not a dependency. Its module is imported only inside Electron, or
+ * given as an option. Names and shapes are those of Electron's documentation.
  */
 
-/** A process that `utilityProcess.fork` started. */
+/** A process that `utilityProcess.fork` has started. */
 export interface UtilityProcess {
   postMessage(message: unknown): void;
-  /** SIGTERM, or its like. */
+  /** Ends the process with SIGTERM or its equivalent. */
   kill(): boolean;
   on(event: 'message', listener: (message: unknown) => void): unknown;
   on(event: 'exit', listener: (code: number) => void): unknown;
@@ -18,7 +18,7 @@ export interface ParentPort {
   on(event: 'message', listener: (event: { data: unknown }) => void): unknown;
 }
 
-/** The part of a page that an IPC call came from. */
+/** The frame of a page that an IPC call came from. */
 export interface WebFrame {
   url: string;
   parent: WebFrame | null;
@@ -30,20 +30,20 @@ export interface WebContents {
   once(event: 'destroyed', listener: () => void): unknown;
 }
 
-/** A call of a page. */
+/** The event of a page's call. */
 export interface IpcMainInvokeEvent {
   sender: WebContents;
-  /** Null when the frame has navigated away or is gone. */
+  /** The frame of the call, or null if it has navigated away or is gone. */
   senderFrame: WebFrame | null;
 }
 
-/** The main process's end of the channels to pages. */
+/** The main process's side of the channels to pages. */
 export interface IpcMain {
   handle(channel: string, listener: (event: IpcMainInvokeEvent, ...args: unknown[]) => unknown): void;
   removeHandler(channel: string): void;
 }
 
-/** The part of the `electron` module of the main process that is used. */
+/** The used part of the `electron` module in the main process. */
 export interface ElectronMain {
   utilityProcess: {
     fork(
@@ -56,13 +56,13 @@ export interface ElectronMain {
 }
 
 /**
- * The `electron` module of Electron's main process.
- * @throws {TypeError} elsewhere: there the npm package `electron`, if it is installed, is only the path of a program
+ * Imports the `electron` module of Electron's main process.
+ * @throws {TypeError} outside of Electron, where the npm package `electron` is only the path of a program
  */
 export async function electronMain(remedy: string): Promise<ElectronMain> {
   if (process.versions.electron === undefined) {
-    throw new TypeError(`Electron is needed for this, and this is Node.js ${process.version}. ${remedy}`);
+    throw new TypeError(`This needs Electron, but it runs in Node.js ${process.version}. ${remedy}`);
   }
-  const name = 'electron'; // no literal: compilers and bundlers would look for the package
+  const name = 'electron'; // not a literal, because compilers and bundlers would look for the package
   return (await import(name)) as ElectronMain;
 }

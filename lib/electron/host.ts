@@ -10,28 +10,38 @@ import { HostedDetector } from './hosted-detector.ts';
 import type { DetectorSource } from './protocol.ts';
 import { childProcess, type ServiceProcess, utilityProcess, workerThread } from './service-process.ts';
 
-/** What is done when the process of the detectors ends by itself. */
+/** The restarts after the process of the detectors has ended by itself. */
 export interface RestartPolicy {
-  /** How often the process is started again in a row, without a call between that it answered; default 5. */
+  /**
+   * The number of restarts in a row, without an answered call between them.
+   * @default 5
+   */
   restartLimit?: number;
-  /** Milliseconds from its end to the first restart; doubled with every further one in a row, up to 30 s; default 250. */
+  /**
+   * The delay before the first restart, in milliseconds. It doubles with each further restart in a row, up to 30 s.
+   * @default 250
+   */
   restartDelay?: number;
 }
 
-/** Where a host keeps its detectors, and how it comes back from their crashes; nothing is required. */
+/** The options of `createDetectorHost`. None is required. */
 export interface DetectorHostOptions extends RestartPolicy {
   /**
-   * Where the detectors are: `utility` (default), a utility process of Electron; `child`, a process of Node.js; or `worker`, a thread
-   * of this process, which does not survive a crash of native code.
+   * The kind of process for the detectors. `utility` is a utility process of Electron; `child` is a process of Node.js. `worker` is a
+   * thread of this process, which does not survive a crash of native code.
+   * @default 'utility'
    */
   process?: 'utility' | 'child' | 'worker';
   /**
-   * What computes: `libtorch`; or `onnx`, onnxruntime-node, for which LibTorch and the addon need not be there. `load` takes the file
-   * of an ONNX export then, and `create` and `save` have nothing to work on.
+   * The runtime: `libtorch` or `onnx`. `onnx` uses onnxruntime-node and needs neither LibTorch nor the addon. `load` then takes an exported
+   * ONNX file; `create` and `save` are not available.
    * @default 'libtorch'
    */
   backend?: 'libtorch' | 'onnx';
-  /** The `electron` module, for `utility`; default: the one of this process. */
+  /**
+   * The `electron` module, for `utility`.
+   * @default the module of this process
+   */
   electron?: Pick<ElectronMain, 'utilityProcess'>;
 }
 
@@ -42,9 +52,10 @@ const backends = ['libtorch', 'onnx'] as const;
 type Backend = (typeof backends)[number];
 
 /**
- * Detectors in a process of their own, behind the interface of `Detector`: a crash of native code or memory that runs out ends that
- * process and not the app.
- * @throws {TypeError} outside of Electron, unless `process` names another kind
+ * Creates a host, which runs detectors in a process of their own with the interface of `Detector`. A crash of native code, or lack of
+ * memory, ends that process and not the app.
+ * @throws {TypeError|RangeError} for a wrong option; the message names it
+ * @throws {TypeError} outside of Electron, unless `process` is another kind
  */
 export async function createDetectorHost(options: DetectorHostOptions = {}): Promise<DetectorHost> {
   const keys = ['process', 'backend', 'electron', 'restartLimit', 'restartDelay'];
@@ -59,7 +70,7 @@ export async function createDetectorHost(options: DetectorHostOptions = {}): Pro
   return new DetectorHost(() => utilityProcess(module, program), policy, backend);
 }
 
-/** Starts the process with the detectors when it is first needed, and again when it has ended. */
+/** Starts the process of the detectors on first use, and restarts it when it has ended. */
 export class DetectorHost {
   readonly #launch: () => ServiceProcess;
   readonly #backend: Backend;
@@ -67,11 +78,11 @@ export class DetectorHost {
   #connection: Connection | undefined;
   #starting: Promise<Connection> | undefined;
   #closing: Promise<void> | undefined;
-  /** How the process ended since its last answer, one text for each time. */
+  /** The ends of the process since its last answer, one text each. */
   #endings: string[] = [];
   #startAt = 0;
 
-  /** @internal `launch` starts a process with the program `service-main`. */
+  /** @internal Use `createDetectorHost`. `launch` starts a process with the program `service-main`. */
   constructor(
     launch: () => ServiceProcess,
     { restartLimit = 5, restartDelay = 250 }: RestartPolicy = {},
@@ -85,7 +96,10 @@ export class DetectorHost {
     };
   }
 
-  /** As `Detector.load`, in the process; with the backend `onnx` as `OnnxDetector.load`. */
+  /**
+   * Loads a detector in the process, like `Detector.load`. With the backend `onnx` it works like `OnnxDetector.load`.
+   * @throws {DetectorError} `PROCESS_ENDED`, `DISPOSED`, and the codes of that function
+   */
   load(path: string, options?: LoadOptions | OnnxLoadOptions): Promise<HostedDetector> {
     const source: DetectorSource =
       this.#backend === 'onnx'
@@ -94,18 +108,21 @@ export class DetectorHost {
     return HostedDetector.open(source, () => this.#connect());
   }
 
-  /** As `Detector.create`, in the process. A restart makes the same again: give `weights`, or load a checkpoint. */
+  /**
+   * Creates a detector in the process, like `Detector.create`. A restart creates it again, so give `weights` or load a checkpoint.
+   * @throws {DetectorError} `PROCESS_ENDED`, `DISPOSED`, and the codes of that function
+   */
   async create(options: DetectorOptions): Promise<HostedDetector> {
     if (this.#backend === 'onnx') {
       throw new RangeError(
-        'Expected the backend libtorch for create, found onnx, which only runs what was exported. Use load with a file of dinov3-det ' +
+        'Expected the backend libtorch for create but found onnx, which only runs exported files. Use load with a file of dinov3-det ' +
           'export --format onnx',
       );
     }
     return await HostedDetector.open({ create: options }, () => this.#connect());
   }
 
-  /** Ends the process; pending and later calls reject with `DISPOSED`. Safe to repeat. */
+  /** Ends the process. Pending and later calls reject with `DISPOSED`. It is safe to repeat. */
   dispose(): Promise<void> {
     this.#closing ??= this.#connection?.close(disposed()) ?? Promise.resolve();
     return this.#closing;
@@ -115,7 +132,7 @@ export class DetectorHost {
     await this.dispose();
   }
 
-  /** The process that runs, or a new one after the delay that it deserves. */
+  /** Returns the running process, or starts one after the restart delay. */
   async #connect(): Promise<Connection> {
     if (this.#closing) throw disposed();
     if (this.#connection?.isOpen) return this.#connection;
@@ -146,5 +163,5 @@ export class DetectorHost {
 }
 
 function disposed(): DetectorError {
-  return new DetectorError('DISPOSED', 'The detector host was disposed of; create another');
+  return new DetectorError('DISPOSED', 'The detector host was disposed. Create another');
 }

@@ -13,13 +13,15 @@ import { copyImage, type DetectorDescription, type DetectorSource, type Method, 
 /** The arguments of a call without the detector's number, which only the connection knows. */
 type ArgumentsOf<M extends Method> = Omit<Methods[M]['args'], 'detector'>;
 
-/** Where a detector is: in which process, and its number there. */
+/** The place of a detector: its process and its number there. */
 interface Opened {
   connection: Connection | undefined;
   id: Promise<number>;
 }
 
-/** A detector in another process: as `Detector`, and each call takes an `AbortSignal`. */
+/**
+ * A detector in another process with the interface of `Detector`. Every call takes an `AbortSignal`, and may reject with `PROCESS_ENDED`.
+ */
 export class HostedDetector {
   readonly classes: DetectorDescription['classes'];
   readonly config: DetectorDescription['config'];
@@ -48,14 +50,14 @@ export class HostedDetector {
     this.#opened = opened;
   }
 
-  /** @internal the host's `load` and `create` */
+  /** @internal The host's `load` and `create` call it. */
   static async open(source: DetectorSource, connect: () => Promise<Connection>): Promise<HostedDetector> {
     const connection = await connect();
     const { id, value } = connection.call('open', { source });
     return new HostedDetector(await value, source, connect, { connection, id: Promise.resolve(id) });
   }
 
-  /** As `Detector.detect`. Images are sent batch by batch; an abort between two batches spares the rest. */
+  /** Detects objects, like `Detector.detect`. Images are sent batch by batch, so an abort saves the remaining batches. */
   detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(
@@ -73,7 +75,7 @@ export class HostedDetector {
     return Array.isArray(input) ? all : all[0]!;
   }
 
-  /** As `Detector.annotate`. */
+  /** Draws detections into an image and encodes it, like `Detector.annotate`. */
   async annotate(image: ImageInput, detections?: readonly Detection[], options: AnnotateOptions = {}): Promise<Buffer> {
     const { signal, given } = takeSignal(options);
     const images = [copyImage(image)];
@@ -85,36 +87,36 @@ export class HostedDetector {
     return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
   }
 
-  /** As `Detector.summary`. */
+  /** Summarizes the model by layers, like `Detector.summary`. */
   async summary(options: SummaryOptions & CallOptions = {}): Promise<ModelSummary> {
     const { signal, given } = takeSignal(options);
     return this.#call('summary', { options: given }, { signal });
   }
 
-  /** As `Detector.export`. The process of the detector writes the file. */
+  /** Exports the detector, like `Detector.export`. The process of the detector writes the file. */
   async export(path: string, options: ExportOptions = {}): Promise<ExportReport> {
     const { signal, given } = takeSignal(options);
     return this.#call('export', { path, options: given }, { signal });
   }
 
-  /** As `Detector.save`. */
+  /** Saves a checkpoint, like `Detector.save`. */
   async save(dir: string, options: CallOptions = {}): Promise<void> {
     await this.#call('save', { dir }, { signal: takeSignal(options).signal });
   }
 
-  /** Frees the detector's memory in the process, once the calls that are under way have ended. Safe to repeat. */
+  /** Frees the detector's memory in the process after its current calls. It is safe to repeat. */
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     void Promise.allSettled(this.#underWay).then(() => this.#release());
   }
 
-  /** The same, for `using`. */
+  /** Calls `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** The same, for `await using`. */
+  /** Calls `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }
@@ -145,7 +147,7 @@ export class HostedDetector {
     return connection.call(method, { ...args, detector } as Methods[M]['args'], options).value;
   }
 
-  /** Makes the detector again in a process that does not have it yet, or could not make it. */
+  /** Opens the detector in a process that does not have it yet. */
   #open(connection: Connection): Promise<number> {
     if (this.#opened.connection !== connection) {
       const { id, value } = connection.call('open', { source: this.#source });
@@ -163,12 +165,12 @@ export class HostedDetector {
     try {
       if (connection?.isOpen) await connection.call('dispose', { detector: await id }).value;
     } catch {
-      // The process that had it is gone.
+      // The process of the detector has ended.
     }
   }
 }
 
-/** Waits no longer than until the signal; what is waited for goes on for others. */
+/** Waits until the signal at most. The promise continues for other callers. */
 async function unlessAborted<T>(waiting: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return waiting;
   let onAbort = () => {};

@@ -1,8 +1,8 @@
 import type { BridgeReply, BridgeRequest, DetectorBridge } from './bridge.ts' with { 'resolution-mode': 'import' };
 
 /**
- * The preload script of a window: gives its page `window.dinov3Detector`, four functions that ask the main process. CommonJS, and
- * without any import but Electron's, as a sandboxed window needs it; `preloadPath` of `dinov3-det/electron` is its file.
+ * The preload script of a window. It gives the page `window.dinov3Detector`, four functions that ask the main process. A sandboxed window
+ * needs CommonJS without any import except Electron's. `preloadPath` of `dinov3-det/electron` is its file.
  */
 interface ElectronRenderer {
   contextBridge: { exposeInMainWorld(name: string, api: unknown): void };
@@ -11,7 +11,7 @@ interface ElectronRenderer {
 
 const { contextBridge, ipcRenderer } = require('electron') as ElectronRenderer;
 
-/** `ipcRenderer` itself is never handed to the page: it could then call anything. */
+/** Sends a request. The page never gets `ipcRenderer` itself, because it could then call anything. */
 function ask<T>(request: BridgeRequest): Promise<BridgeReply<T>> {
   return ipcRenderer.invoke('dinov3-det', request) as Promise<BridgeReply<T>>;
 }

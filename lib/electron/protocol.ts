@@ -12,23 +12,23 @@ import { checkImageBytes, type ImageInput, type RgbImage } from '../images/image
 import type { OnnxLoadOptions } from '../inference/onnx-detector.ts';
 
 /**
- * What goes between a host and the process with the detectors, as messages that can be cloned. Every call is answered once. Images
- * go ahead of the call that they are for, each in a message of its own, so that no message grows with their number.
+ * The messages between a host and the process of the detectors; all can be cloned. Every call is answered once. Images are sent before
+ * their call, one message each, so that no message grows with their number.
  */
 
-/** How a detector is made; kept by the host, so that it can be made again in another process. */
+/** The recipe of a detector. The host keeps it, to make the detector again in another process. */
 export type DetectorSource =
   | { load: string; options: LoadOptions | undefined }
   | { onnx: string; options: OnnxLoadOptions | undefined }
   | { create: DetectorOptions; options?: undefined };
 
-/** What a host knows of a detector: its plain properties. */
+/** The properties of a detector that a host knows. */
 export interface DetectorDescription extends Pick<Detector, 'classes' | 'config' | 'device' | 'weightReport'> {
-  /** `fp16` of an ONNX file that was exported with `half`. */
+  /** The precision; `fp16` for an ONNX file that was exported with `half`. */
   precision: Detector['precision'] | 'fp16';
 }
 
-/** What can be asked of the process; `detector` is the number of the call of `open` that made it. */
+/** The methods of the process. `detector` is the number of the `open` call that made the detector. */
 export interface Methods {
   open: { args: { source: DetectorSource }; value: DetectorDescription };
   detect: { args: { detector: number; options: Omit<DetectOptions, 'signal'> }; value: Detection[][] };
@@ -48,14 +48,14 @@ export type Call = { [M in Method]: { kind: 'call'; call: number; method: M; arg
 export type Request =
   | { kind: 'image'; call: number; image: ImageInput }
   | Call
-  /** The answer is no longer wanted. */
+  /** The answer is no longer needed. */
   | { kind: 'abort'; call: number };
 
 export type Reply =
   | { kind: 'value'; call: number; value: unknown }
   | { kind: 'error'; call: number; error: PlainError };
 
-/** An error as plain data: cloning would keep neither its class nor its code. */
+/** An error as plain data, because cloning would lose its class and code. */
 export interface PlainError {
   name: string;
   message: string;
@@ -63,7 +63,7 @@ export interface PlainError {
   stack?: string;
 }
 
-/** Anything that was thrown. */
+/** Converts any thrown value to plain data. */
 export function packError(thrown: unknown): PlainError {
   if (!(thrown instanceof Error)) return { name: 'Error', message: inspect(thrown, { depth: 2, breakLength: 120 }) };
   const { name, message, stack } = thrown;
@@ -75,7 +75,7 @@ export function packError(thrown: unknown): PlainError {
   };
 }
 
-/** The same as an error of its own class again; its `cause` is the stack that it had in its process. */
+/** Converts plain data back to an error of its class. Its `cause` is the stack from its process. */
 export function unpackError({ name, message, code, stack }: PlainError): Error {
   const options = stack === undefined ? {} : { cause: stack };
   if (code !== undefined) return new DetectorError(code, message, options);
@@ -85,8 +85,8 @@ export function unpackError({ name, message, code, stack }: PlainError): Error {
 }
 
 /**
- * A copy of an image that is safe to send at any time later: bytes are copied out of their buffer, which may be shared, much larger
- * (Node.js keeps small Buffers in one) or reused by the caller. Anything else is left for the detector to refuse.
+ * Copies an image so that it can be sent later. Bytes are copied, because their buffer may be shared, much larger, or reused by the caller.
+ * The detector rejects any other value.
  * @throws {DetectorError} `IMAGE_TOO_LARGE`
  */
 export function copyImage(image: ImageInput): ImageInput {

@@ -3,7 +3,7 @@ import type { ParentPort } from './electron.ts';
 import type { Request } from './protocol.ts';
 import { type ServicePort, serveDetectors } from './service.ts';
 
-/** The program of the process that holds the detectors: a utility process of Electron, a worker thread, or a child of Node.js. */
+/** The program of the process with the detectors: a utility process of Electron, a worker thread, or a child of Node.js. */
 
 const { parentPort: utilityPort } = process as { parentPort?: ParentPort };
 
@@ -23,8 +23,8 @@ function choosePort(): ServicePort {
       onMessage: (listener) => port.on('message', listener),
     };
   }
-  if (process.send === undefined) throw new Error('This program is started by createDetectorHost only');
-  process.once('disconnect', () => process.exit()); // the host is gone: nobody is left to work for
+  if (process.send === undefined) throw new Error('Only createDetectorHost may start this program');
+  process.once('disconnect', () => process.exit()); // the host has ended, so no work is left
   return {
     post: (reply) => process.send?.(reply),
     onMessage: (listener) => process.on('message', (message) => listener(message as Request)),

@@ -4,20 +4,20 @@ import { messageOf } from '../base/errors.ts';
 import type { ElectronMain } from './electron.ts';
 import type { Reply, Request } from './protocol.ts';
 
-/** The process or thread with the detectors, as its host sees it. */
+/** The process or thread of the detectors, as its host sees it. */
 export interface ServiceProcess {
-  /** @throws when the message cannot be cloned */
+  /** Sends a message. @throws if the message cannot be cloned */
   post(request: Request): void;
   onMessage(listener: (reply: Reply) => void): void;
-  /** Called once, with how it ended: "exit code 1", "signal SIGKILL". */
+  /** Registers a listener for the end of the process, such as "exit code 1" or "signal SIGKILL". It is called once. */
   onExit(listener: (ending: string) => void): void;
-  /** Ends it at once. */
+  /** Ends the process at once. */
   kill(): void;
-  /** Whether it keeps the host's process from ending. */
+  /** Sets whether the process keeps the host's process alive. */
   setRef(isNeeded: boolean): void;
 }
 
-/** A utility process of Electron. Electron ends it with the app, and it does not keep the app from ending. */
+/** Starts a utility process of Electron. It ends with the app, and does not keep the app alive. */
 export function utilityProcess(
   { utilityProcess }: Pick<ElectronMain, 'utilityProcess'>,
   program: string,
@@ -33,7 +33,7 @@ export function utilityProcess(
   };
 }
 
-/** A process of Node.js. */
+/** Starts a process of Node.js. */
 export function childProcess(program: string, execArgv: string[] = process.execArgv): ServiceProcess {
   const child = fork(program, { serialization: 'advanced', execArgv });
   return {
@@ -43,14 +43,14 @@ export function childProcess(program: string, execArgv: string[] = process.execA
     onMessage: (listener) => child.on('message', (message) => listener(message as Reply)),
     onExit: (listener) => {
       child.on('exit', (code, signal) => listener(signal === null ? `exit code ${code}` : `signal ${signal}`));
-      // Of one that never started there is no `exit`; of another, `exit` tells what there is to tell.
+      // A process that never started has no `exit`. For any other, `exit` is enough.
       child.on('error', (error) => child.pid === undefined && listener(messageOf(error)));
     },
     kill: () => child.kill('SIGKILL'),
     setRef: (isNeeded) => {
       if (isNeeded) child.ref();
       else child.unref();
-      // With a listener for messages, the channel counts as well.
+      // A listener for messages makes the channel count as well.
       const channel = child.channel as { ref?: () => void; unref?: () => void } | null | undefined;
       if (isNeeded) channel?.ref?.();
       else channel?.unref?.();
@@ -58,7 +58,7 @@ export function childProcess(program: string, execArgv: string[] = process.execA
   };
 }
 
-/** A thread of this process: it cannot be killed by a crash alone, a crash of native code ends them both. */
+/** Starts a thread of this process. A crash of native code ends both. */
 export function workerThread(program: string | URL, options?: WorkerOptions): ServiceProcess {
   const worker = new Worker(program, options);
   let reason = '';

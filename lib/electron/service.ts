@@ -12,13 +12,16 @@ import {
   type Request,
 } from './protocol.ts';
 
-/** The end of a channel that is in the process with the detectors. */
+/** The end of a channel in the process of the detectors. */
 export interface ServicePort {
   post(reply: Reply): void;
   onMessage(listener: (request: Request) => void): void;
 }
 
-/** Calls that run at once: while one is on the native lane, the images of the next ones are decoded. Others wait, and can be aborted. */
+/**
+ * The number of calls that run at the same time. While one computes, the images of the next ones are decoded. Further calls wait, and can
+ * be aborted.
+ */
 const MAX_RUNNING = 4;
 
 /** Serves detectors to a host until the process ends. */
@@ -39,7 +42,7 @@ export function serveDetectors(port: ServicePort): void {
     }
   });
 
-  /** What waits is dropped; what has begun ends, and nobody hears of it. */
+  /** Drops a waiting call. A running call continues, and its result is dropped. */
   function abort(call: number): void {
     const index = waiting.findIndex((each) => each.call === call);
     if (index >= 0) waiting.splice(index, 1);
@@ -96,10 +99,10 @@ async function open(source: DetectorSource): Promise<Detector | OnnxDetector> {
   return OnnxDetector.load(source.onnx, source.options);
 }
 
-/** @throws RangeError for what an exported file cannot do */
+/** Returns a LibTorch detector. @throws {RangeError} for an exported file, which lacks this method */
 function ofLibTorch(detector: Detector | OnnxDetector, method: string): Detector {
   if (detector instanceof Detector) return detector;
   throw new RangeError(
-    `Expected the backend libtorch for ${method}, found onnx: ask the checkpoint that the file was exported from`,
+    `Expected the backend libtorch for ${method} but found onnx. Use the checkpoint that the file was exported from`,
   );
 }

@@ -5,13 +5,16 @@ import type { BridgeReply, DetectorBridge, PageAnnotateOptions, PageDescription,
 
 export type { BridgeReply, DetectorBridge, PageAnnotateOptions, PageDescription, PageDetectOptions } from './bridge.ts';
 
-/** How a call of a page is given up. */
+/** Options that every call of a page takes. */
 export interface PageCallOptions {
-  /** When it is aborted, the call rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal;
 }
 
-/** The detector as a page sees it: as `Detector`, with errors of their own classes and `AbortSignal`s. */
+/** A detector for pages, with the interface of `Detector`. Errors keep their class, and calls take an `AbortSignal`. */
 export interface PageDetector {
   describe(): Promise<PageDescription>;
   detect(image: ImageInput, options?: PageDetectOptions & PageCallOptions): Promise<Detection[]>;
@@ -25,7 +28,7 @@ export interface PageDetector {
 
 let lastCall = 0;
 
-/** For pages: wraps what the preload script put at `window.dinov3Detector`. Uses nothing of Node.js. */
+/** Wraps `window.dinov3Detector` of the preload script, for pages. It uses nothing of Node.js. */
 export function connectDetector(
   bridge: DetectorBridge = (globalThis as unknown as { dinov3Detector: DetectorBridge }).dinov3Detector,
 ): PageDetector {
@@ -42,7 +45,7 @@ export function connectDetector(
   };
 }
 
-/** An `AbortSignal` cannot cross to the main process, its call's name can. */
+/** Makes a call abortable. An `AbortSignal` cannot be sent to the main process, but the call's id can. */
 async function abortable<T>(
   bridge: DetectorBridge,
   signal: AbortSignal | undefined,

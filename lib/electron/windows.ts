@@ -10,28 +10,33 @@ import { type ElectronMain, electronMain, type IpcMainInvokeEvent } from './elec
 import { HostedDetector } from './hosted-detector.ts';
 import { packError } from './protocol.ts';
 
-/** Which pages may call the detector, and which files they may name. */
+/** The rules for pages: which pages may call the detector, and which files they may name. */
 export interface WindowAccess {
   /**
-   * Whether the page at this URL may use the detector; default: pages of `file:` only. Frames inside of a page never may.
-   * A page that shows what strangers wrote should not.
+   * Decides whether the page at this URL may use the detector. Frames inside a page never may. Do not allow pages that show untrusted
+   * content.
+   * @default pages of `file:` only
    */
   allowPage?: (url: string) => boolean;
   /**
-   * Whether a page may name this file to be read, an absolute path without symbolic links; default: never. Without it pages send the
-   * bytes of images, or their pixels.
+   * Decides whether a page may name this image file, an absolute path without symbolic links. Otherwise pages must send the bytes of
+   * images, or their pixels.
+   * @default never
    */
   allowPath?: (path: string) => boolean;
-  /** The `electron` module; default: the one of this process. */
+  /**
+   * The `electron` module.
+   * @default the module of this process
+   */
   electron?: Pick<ElectronMain, 'ipcMain'>;
 }
 
-/** The preload script for `webPreferences.preload`, or to be bundled into one's own. */
+/** The path of the preload script for `webPreferences.preload`. You can also bundle it into your own script. */
 export const preloadPath = join(packageRoot, 'dist', 'electron', 'preload.cjs');
 
 const CHANNEL = 'dinov3-det';
 
-/** Limits of a page, far above what a person does: it cannot fill the memory of the app. */
+/** The limits of a page, so that it cannot fill the memory of the app. They are far above normal use. */
 const MAX_CALLS = 32;
 const MAX_IMAGES = 64;
 const MAX_DETECTIONS = 10_000;
@@ -42,10 +47,11 @@ const bridgeMethods = ['describe', 'detect', 'annotate', 'abort'] as const;
 const detectKeys = ['scoreThreshold', 'maxDetections', 'autoOrient'] satisfies (keyof PageDetectOptions)[];
 
 /**
- * Lets the pages of windows with the preload script use a detector, through one IPC channel. Every message is checked anew here:
- * a page may ask for detections and drawings of images that it has itself, and give its own calls up.
+ * Lets the pages of windows with the preload script use a detector, through one IPC channel. Every message is checked here. A page may
+ * detect and draw objects in its own images, and abort its own calls.
  *
- * Resolves with a function that ends it.
+ * Resolves with a function that removes the channel.
+ * @throws {TypeError} for a wrong argument, or outside of Electron
  */
 export async function serveWindows(detector: HostedDetector, access: WindowAccess = {}): Promise<() => void> {
   if (!(detector instanceof HostedDetector)) {
@@ -77,9 +83,7 @@ interface Service {
 function checkSender({ senderFrame }: IpcMainInvokeEvent, allowPage: (url: string) => boolean): void {
   if (senderFrame !== null && senderFrame.parent === null && allowPage(senderFrame.url) === true) return;
   const url = senderFrame?.url ?? 'a frame that is gone';
-  throw new TypeError(
-    `The page may not use the detector: ${url}. serveWindows(detector, { allowPage }) says which may`,
-  );
+  throw new TypeError(`The page ${url} may not use the detector. Allow it with serveWindows(detector, { allowPage })`);
 }
 
 async function answer({ detector, allowPath, calls }: Service, event: IpcMainInvokeEvent, request: unknown) {
@@ -111,7 +115,7 @@ function describe({ classes, config, device, precision }: HostedDetector): PageD
   return { classes, device, precision, imageSize: config.imageSize };
 }
 
-/** New objects of checked values: nothing that a page made goes further. */
+/** Checks an image. The result is a new object of checked values, without anything made by the page. */
 async function checkImage(image: unknown, allowPath: Service['allowPath']): Promise<ImageInput> {
   if (typeof image === 'string') return checkPath(image, allowPath);
   if (image instanceof Uint8Array) return image;
@@ -120,13 +124,13 @@ async function checkImage(image: unknown, allowPath: Service['allowPath']): Prom
   return { data, width: checkNumber('image.width', width, 1), height: checkNumber('image.height', height, 1) };
 }
 
-/** The same answer whether or not there is such a file: a page learns nothing of the disk. */
+/** Checks a path. The answer does not depend on the file's existence, so a page learns nothing about the disk. */
 async function checkPath(path: string, allowPath: Service['allowPath']): Promise<string> {
   const real = await realpath(path).catch(() => undefined);
   if (real !== undefined && allowPath(real) === true) return real;
   throw new DetectorError(
     'IMAGE_UNREADABLE',
-    `The page may not name ${JSON.stringify(path.slice(0, MAX_TEXT))} to be read. Send the bytes of the image`,
+    `The page may not read ${JSON.stringify(path.slice(0, MAX_TEXT))}. Send the bytes of the image`,
   );
 }
 
@@ -153,7 +157,7 @@ function checkText(name: string, value: unknown): string {
   return text;
 }
 
-/** The calls under way of each page, by the page's own names for them. */
+/** The running calls of each page, by the page's ids. */
 class PageCalls {
   readonly #pages = new Map<number, Map<string | symbol, AbortController>>();
 
@@ -166,7 +170,7 @@ class PageCalls {
     const key = id ?? Symbol('unnamed');
     if (calls.has(key)) throw new RangeError(`The callId ${JSON.stringify(id)} is in use. Name another`);
     if (calls.size >= MAX_CALLS)
-      throw new RangeError(`A page may have ${MAX_CALLS} calls under way. Wait for one to end`);
+      throw new RangeError(`A page may have at most ${MAX_CALLS} running calls. Wait for one to end`);
     const controller = new AbortController();
     calls.set(key, controller);
     try {
@@ -181,7 +185,7 @@ class PageCalls {
     return undefined;
   }
 
-  /** A page that is closed wants no answers. */
+  /** The calls of a page. They are aborted when the page is closed. */
   #callsOf(sender: IpcMainInvokeEvent['sender']): Map<string | symbol, AbortController> {
     const known = this.#pages.get(sender.id);
     if (known) return known;

@@ -9,33 +9,34 @@ export type { EvaluatedImage } from './evaluated-image.ts';
 /** The options of the COCO metric; the defaults are those of pycocotools. */
 export interface CocoOptions {
   /**
-   * The IoU thresholds, ascending. `ap50` and `ap75` need 0.5 and 0.75 among them.
+   * The IoU thresholds, 0 to 1, ascending. `ap50` and `ap75` need 0.5 and 0.75 among them.
    * @default 0.5, 0.55 ... 0.95
    */
   iouThresholds?: readonly number[];
   /**
-   * The recall thresholds, ascending.
+   * The recall thresholds, 0 to 1, ascending.
    * @default 0, 0.01 ... 1
    */
   recallThresholds?: readonly number[];
   /**
-   * The largest numbers of detections per image and class, ascending. The first two serve `ar1` and `ar10`, the last all the rest.
+   * The limits on the number of detections per image and class, ascending. `ar1` and `ar10` use the first two; all other numbers use the
+   * last.
    * @default 1, 10, 100
    */
   maxDetections?: readonly [number, number, number];
 }
 
-/** COCO's twelve numbers, 0..1, in the order of pycocotools' `stats`; -1 where there is nothing to average. */
+/** COCO's twelve numbers, 0 to 1, in the order of pycocotools' `stats`. A number is -1 if there is nothing to average. */
 export interface CocoScores {
-  /** Average precision over all IoU thresholds: the mAP@0.5:0.95. */
+  /** Average precision over all IoU thresholds (mAP@0.5:0.95). */
   ap: number;
   ap50: number;
   ap75: number;
-  /** Objects of an area up to 32^2 square pixels, between, and from 96^2. */
+  /** Average precision of objects with an area up to 32^2 square pixels; `apMedium`: in between; `apLarge`: from 96^2. */
   apSmall: number;
   apMedium: number;
   apLarge: number;
-  /** Average recall with at most 1, 10 and 100 detections per image and class. */
+  /** Average recall with at most 1 detection per image and class; `ar10`, `ar100`: with at most 10 and 100. */
   ar1: number;
   ar10: number;
   ar100: number;
@@ -47,20 +48,23 @@ export interface CocoScores {
 /** The COCO metric of one class. */
 export interface CocoClassResult extends CocoScores {
   labelIndex: number;
-  /** Objects that count: no crowds, no ignored ones. */
+  /** The number of objects that count: crowds and ignored objects do not. */
   groundTruths: number;
   detections: number;
 }
 
-/** The COCO metric of a data set, and of each class. */
+/** The COCO metric of a data set and of each class. */
 export interface CocoResult extends CocoScores {
-  /** The twelve numbers in a row. */
+  /** The twelve numbers as an array. */
   stats: number[];
-  /** Every class that has a detection or an object, by label. Without objects its scores are -1, and no mean counts it. */
+  /** The scores of every class with a detection or an object, by label. A class without objects has scores of -1 and is in no mean. */
   perClass: CocoClassResult[];
 }
 
-/** The pair of `torchmetrics.detection.MeanAveragePrecision` that the article prints: mAP@0.5:0.95 and mAP@0.5, 0..1, -1 without objects. */
+/**
+ * The two numbers of `torchmetrics.detection.MeanAveragePrecision` that the article prints: mAP@0.5:0.95 and mAP@0.5. The range is 0 to 1,
+ * or -1 without objects.
+ */
 export interface TorchmetricsResult {
   map: number;
   map50: number;
@@ -71,14 +75,14 @@ const AREA_RANGES: readonly AreaRange[] = [ALL, [0, 32 ** 2], [32 ** 2, 96 ** 2]
 
 interface Settings extends MatchSettings {
   recallThresholds: readonly number[];
-  /** Smaller limits on detections for the average recall. */
+  /** The two smaller limits on detections, for the average recall. */
   fewDetections: readonly [number, number];
 }
 
 /**
- * Computes the COCO box metric, equal to pycocotools 2.0.11 (`COCOeval` with `iouType='bbox'`) on boxes converted to
- * `[xmin, ymin, xmax - xmin, ymax - ymin]`. Equal scores rank in the order given, so give the images in the order of their
- * ids to compare. The event loop is never held long.
+ * Computes the COCO box metric. The result equals pycocotools 2.0.11 (`COCOeval` with `iouType='bbox'`) on boxes converted to
+ * `[xmin, ymin, xmax - xmin, ymax - ymin]`. Detections with equal scores keep their order, so sort images by their id before you compare.
+ * The event loop stays free.
  * @throws {TypeError|RangeError} naming the image and the field
  */
 export async function cocoAveragePrecision(
@@ -93,7 +97,7 @@ export async function cocoAveragePrecision(
   );
 }
 
-/** `cocoAveragePrecision` with default options, from tables. */
+/** Computes `cocoAveragePrecision` with default options from class tables. */
 export function cocoOfTables(tables: readonly ClassTable[], imageCount: number): Generator<void, CocoResult> {
   return evaluate(tables, imageCount, cocoSettings({}));
 }
@@ -112,9 +116,9 @@ function cocoSettings(options: CocoOptions): Settings {
 }
 
 /**
- * Computes `map` and `map_50` of torchmetrics 1.9 with its default arguments. It hands the same data to pycocotools, but in float32:
- * boxes, and thresholds such as 0.6000000238 that an IoU of exactly 0.6 does not reach, hence numbers that differ from COCO's
- * in the third decimal. (Scores are taken as given: a model's are float32 already.)
+ * Computes `map` and `map_50` of torchmetrics 1.9 with its default arguments. torchmetrics gives the same data to pycocotools, but as
+ * float32 boxes and thresholds. An IoU of exactly 0.6 does not reach the threshold 0.6000000238. The numbers therefore differ from COCO's
+ * in the third decimal. Scores are used as they are, because scores of a model are float32 already.
  */
 export async function torchmetricsMeanAveragePrecision(images: readonly EvaluatedImage[]): Promise<TorchmetricsResult> {
   return await runInSlices(
@@ -124,17 +128,17 @@ export async function torchmetricsMeanAveragePrecision(images: readonly Evaluate
   );
 }
 
-/** How well objects of one range of areas are found. */
+/** The scores of objects within one range of areas. */
 export interface AreaScores {
-  /** The mean over the classes that have such objects; -1 without any. */
+  /** The mean average precision over the classes that have such objects, 0 to 1; -1 without objects. */
   ap50: number;
   groundTruths: number;
 }
 
 /**
- * Computes COCO's average precision at IoU 0.5 for objects of areas within each of the ranges, bounds included: what `apSmall` is to `ap`, for
- * sizes of one's own. Areas are in the unit of the boxes, squared: give boxes in parts of the image's side for sizes relative to it.
- * Throws `TypeError` or `RangeError` naming the image and the field.
+ * Computes COCO's average precision at IoU 0.5 for objects within each range of areas, bounds included. It is `apSmall` for ranges of your
+ * own. Areas have the unit of the boxes, squared. For relative sizes give boxes relative to the image.
+ * @throws {TypeError|RangeError} naming the image and the field
  */
 export async function averagePrecisionByArea(
   images: readonly EvaluatedImage[],
@@ -157,7 +161,7 @@ export async function averagePrecisionByArea(
   );
 }
 
-/** `torchmetricsMeanAveragePrecision` from tables. */
+/** Computes `torchmetricsMeanAveragePrecision` from class tables. */
 export function* torchmetricsOfTables(
   tables: readonly ClassTable[],
   imageCount: number,
@@ -193,12 +197,12 @@ function* evaluate(tables: readonly ClassTable[], imageCount: number, settings: 
       ...named(yield* scoreClass(matches, settings)),
     });
   }
-  // Every class with objects fills as many cells of pycocotools' arrays, so the mean of the means is the mean of the cells.
+  // Every class with objects fills equally many cells of pycocotools' arrays, so the mean of the means is the mean of the cells.
   const stats = SCORE_NAMES.map((name) => mean(perClass.map((result) => result[name]).filter((score) => score > -1)));
   return { ...named(stats), stats, perClass };
 }
 
-/** The twelve numbers of one class. */
+/** Computes the twelve numbers of one class. */
 function* scoreClass(
   { outcomes, positives, ranks }: ClassMatches,
   { iouThresholds, recallThresholds, fewDetections, maxDetections }: Settings,
@@ -225,8 +229,8 @@ function* scoreClass(
 }
 
 /**
- * The mean, over the recall thresholds, of the highest precision at that recall or beyond (pycocotools' `accumulate`):
- * the first point whose recall reaches the threshold is always a hit, so only hits are kept.
+ * The mean over the recall thresholds of the highest precision at that recall or above (pycocotools' `accumulate`). The first point whose
+ * recall reaches a threshold is always a hit, so only hits are kept.
  */
 function interpolatedPrecision(outcome: Uint8Array, positives: number, recallThresholds: readonly number[]): number {
   const precision = new Float64Array(positives);
@@ -260,15 +264,15 @@ function mean(values: readonly number[]): number {
   return values.length === 0 ? -1 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** `numpy.linspace` */
+/** `numpy.linspace`. */
 function linspace(start: number, stop: number, count: number): number[] {
   const step = (stop - start) / (count - 1);
   return Array.from({ length: count }, (_, i) => (i === count - 1 ? stop : start + i * step));
 }
 
 /**
- * `torch.linspace` in float32: from both ends, each sum rounded once. (So its AVX2 and AVX-512 kernels do; on a processor
- * without them torch rounds twice and gets another last bit at 8 of the 101 recall thresholds.)
+ * `torch.linspace` in float32: computed from both ends, each sum rounded once. This is how its AVX2 and AVX-512 kernels compute. Without
+ * them torch rounds twice, and 8 of the 101 recall thresholds differ in the last bit.
  */
 function linspaceFloat32(start: number, stop: number, count: number): number[] {
   const [first, last] = [Math.fround(start), Math.fround(stop)];

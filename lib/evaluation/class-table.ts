@@ -1,12 +1,12 @@
 import { wrongArgument } from '../base/check.ts';
 import { checkImage, type EvaluatedImage } from './evaluated-image.ts';
 
-/** One class of an evaluation: its detections and its objects of all images, side by side. Boxes are xyxy, `[4n]`. */
+/** All detections and objects of one class. Boxes are xyxy, `[4n]`. */
 export interface ClassTable {
   labelIndex: number;
-  /** From the highest score to the lowest, equal scores in the order given; `images` are positions in the list of images. */
+  /** The detections, highest score first; equal scores keep their order. `images` are positions in the list of images. */
   detections: { images: Uint32Array; boxes: Float64Array };
-  /** In the order given. */
+  /** The objects in the order of the images. */
   objects: {
     images: Uint32Array;
     boxes: Float64Array;
@@ -17,16 +17,16 @@ export interface ClassTable {
   };
 }
 
-/** Rows handled before a computation offers to pause: about a millisecond of work. */
+/** The number of rows between two pauses, about a millisecond of work. */
 const PAUSE = 1 << 15;
 
-/** A class whose members are being gathered: so many of each kind are in their places, in the order given. */
+/** A class table while it is filled. The counts say how many members are in their places. */
 interface OpenTable extends ClassTable {
   scores: Float64Array;
   filled: { detections: number; objects: number };
 }
 
-/** A table of every class that has a detection or an object, by ascending label. Throws as `checkImage` does. */
+/** Builds a table for every class with a detection or an object, by ascending label. Throws the errors of `checkImage`. */
 export function* classTables(images: readonly EvaluatedImage[]): Generator<void, ClassTable[]> {
   const counts = yield* countMembers(images);
   const tables = new Map([...counts].map(([label, count]) => [label, openTable(label, count)]));
@@ -124,8 +124,8 @@ function* sortDetections({ scores, detections }: OpenTable): Generator<void, Cla
 }
 
 /**
- * Positions from the highest score to the lowest, equal scores in the order given: a radix sort of the scores' bits, byte by byte from
- * the lowest. Bytes that all scores share, as the lowest ones of float32 scores, cost one look.
+ * Positions by descending score; equal scores keep their order. It is a radix sort of the scores' bits, byte by byte from the lowest. A
+ * byte that all scores share, such as the lowest of float32 scores, is skipped.
  */
 function* descendingOrder(scores: Float64Array): Generator<void, Uint32Array> {
   const count = scores.length;
@@ -149,7 +149,7 @@ function* descendingOrder(scores: Float64Array): Generator<void, Uint32Array> {
   return from;
 }
 
-/** Eight bytes a score, the lowest first, that as one unsigned number grow as the score falls; 0 and -0 are equal. */
+/** Sort keys of eight bytes per score, lowest byte first. As unsigned numbers they grow when the score falls. 0 and -0 are equal. */
 function fallingKeys(scores: Float64Array): Uint8Array {
   const words = new Uint32Array(scores.map((score) => score + 0).buffer);
   for (let high = 1; high < words.length; high += 2) {
@@ -161,7 +161,7 @@ function fallingKeys(scores: Float64Array): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-/** Positions grouped by image in their own order: those of image i are `positions[starts[i]]` up to `positions[starts[i + 1]]`. */
+/** Positions grouped by image, in their own order. Image i has `positions[starts[i]]` up to `positions[starts[i + 1]]`. */
 export interface ImageGroups {
   positions: Uint32Array;
   starts: Uint32Array;

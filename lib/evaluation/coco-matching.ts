@@ -1,9 +1,9 @@
 import { type ClassTable, groupByImage, type ImageGroups } from './class-table.ts';
 
-/** A range of areas: its bounds in square pixels, both inclusive. */
+/** A range of areas in square pixels, both bounds included. */
 export type AreaRange = readonly [min: number, max: number];
 
-/** What becomes of a detection: a false positive, a true positive, or neither. */
+/** The outcome of a detection: false positive, true positive, or neither. */
 export const MISS = 0;
 export const HIT = 1;
 const IGNORED = 2;
@@ -11,23 +11,23 @@ const IGNORED = 2;
 export interface MatchSettings {
   iouThresholds: readonly number[];
   areaRanges: readonly AreaRange[];
-  /** Per image and class; detections of a lower rank are ignored. */
+  /** The limit per image and class. Detections of a lower rank are ignored. */
   maxDetections: number;
-  /** Boxes are held, and their widths and heights computed, in float32, as torch tensors are. */
+  /** True to compute boxes, widths and heights in float32, like torch tensors. */
   float32: boolean;
 }
 
-/** The detections of one class matched to its objects, at every area range and IoU threshold. */
+/** The detections of one class matched to its objects, for every range of areas and IoU threshold. */
 export interface ClassMatches {
   /** `[areas][thresholds][detections]`: `MISS`, `HIT` or `IGNORED`, in the order of the class table. */
   outcomes: Uint8Array[][];
-  /** `[areas]`: the objects to be found, crowds and ignored ones not counted. */
+  /** `[areas]`: the number of objects to find, without crowds and ignored objects. */
   positives: number[];
-  /** `[detections]`: rank by score among those of the same image, 0 the best. */
+  /** `[detections]`: the rank by score within the image, 0 for the best. */
   ranks: Uint32Array;
 }
 
-/** One class in one image: which rows of the positions are its, and the IoU `[detections, objects]` between them. */
+/** One class in one image: its rows in the positions, and the IoU `[detections, objects]` between them. */
 interface ImageMembers {
   detections: Uint32Array;
   firstDetection: number;
@@ -35,11 +35,11 @@ interface ImageMembers {
   objects: Uint32Array;
   firstObject: number;
   lastObject: number;
-  /** As large as the largest image needs, and used for each in turn: there are many images, and most are small. */
+  /** A buffer for the largest image, reused for each image, because there are many images and most are small. */
   ious: Float64Array;
 }
 
-/** `COCOeval.evaluateImg` of pycocotools 2.0.11 for boxes, over all images of one class. */
+/** Matches all images of one class as `COCOeval.evaluateImg` of pycocotools 2.0.11 does for boxes. */
 export function* matchClass(
   { detections, objects }: ClassTable,
   imageCount: number,
@@ -88,7 +88,7 @@ function ignoredObjects({ areas, crowd, ignore }: ClassTable['objects'], [min, m
   return crowd.map((flag, i) => +(flag || ignore[i] || areas[i]! < min || areas[i]! > max));
 }
 
-/** `[n]`: the outcome of each detection where nothing matches it. */
+/** `[n]`: the outcome of each detection if no object matches it. */
 function unmatchedOutcomes(xywh: Float64Array, ranks: Uint32Array, [min, max]: AreaRange, maxDetections: number) {
   const outcomes = new Uint8Array(ranks.length);
   for (let i = 0; i < ranks.length; i++) {
@@ -98,7 +98,7 @@ function unmatchedOutcomes(xywh: Float64Array, ranks: Uint32Array, [min, max]: A
   return outcomes;
 }
 
-/** Room for the IoUs of any image. */
+/** Allocates a buffer for the IoUs of any image. */
 function membersFor(detections: ImageGroups, objects: ImageGroups, maxDetections: number): ImageMembers {
   let most = 0;
   for (let image = 0; image + 1 < objects.starts.length; image++) {
@@ -117,8 +117,8 @@ function membersFor(detections: ImageGroups, objects: ImageGroups, maxDetections
 }
 
 /**
- * Each detection, by descending score, takes the free object of the largest IoU, among equals the later one; an ignored
- * object only where no other will do; a crowd is never used up.
+ * Matches the detections by descending score. Each takes the free object with the largest IoU, the later one among equals. It takes an
+ * ignored object only if no other fits. A crowd stays free.
  */
 function matchImage(
   { detections, firstDetection, lastDetection, objects, firstObject, lastObject, ious }: ImageMembers,
@@ -131,7 +131,7 @@ function matchImage(
   for (let o = firstObject; o < lastObject; o++) if (!ignored[objects[o]!]) order.push(o - firstObject);
   const wanted = order.length;
   for (let o = firstObject; o < lastObject; o++) if (ignored[objects[o]!]) order.push(o - firstObject);
-  const taken = order.map(() => -1); // by which threshold's turn
+  const taken = order.map(() => -1); // index of the last threshold at which the object was taken
   for (let t = 0; t < iouThresholds.length; t++) {
     const threshold = Math.min(iouThresholds[t]!, 1 - 1e-10);
     const outcome = outcomes[t]!;
@@ -156,7 +156,7 @@ function matchImage(
   }
 }
 
-/** `bbIou` of pycocotools' maskApi.c; for a crowd the intersection is divided by the area of the detection alone. */
+/** Computes IoUs like `bbIou` of pycocotools' maskApi.c. For a crowd it divides the intersection by the area of the detection alone. */
 function computeIous(
   { detections, firstDetection, lastDetection, objects, firstObject, lastObject, ious }: ImageMembers,
   detectionBoxes: Float64Array,
@@ -185,7 +185,7 @@ function overlap(start: number, length: number, otherStart: number, otherLength:
   return Math.min(start + length, otherStart + otherLength) - Math.max(start, otherStart);
 }
 
-/** pycocotools works on x, y, width, height; the right edge is x + width, which may differ from xmax in the last bit. */
+/** Converts to x, y, width, height, as pycocotools does. Its right edge is x + width, which may differ from xmax in the last bit. */
 function toXywh(xyxy: Float64Array, float32: boolean): Float64Array {
   const round = float32 ? Math.fround : (value: number) => value;
   const xywh = new Float64Array(xyxy.length);

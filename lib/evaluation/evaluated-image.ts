@@ -4,41 +4,51 @@ type Floats = Float64Array | Float32Array;
 
 /**
  * The detections and the ground truth of one image, as the metrics take them. Boxes are `[xmin, ymin, xmax, ymax]` in pixels, one after
- * another. Label 0 is the background; the labels of classes begin at 1.
+ * another. Label 0 is the background; class labels begin at 1.
  */
 export interface EvaluatedImage {
-  /** What a detector found. */
+  /** The `n` detections of the image. */
   detections: {
-    /** `[4n]` */
+    /** The boxes `[4n]`, in pixels. */
     boxes: Float64Array | Float32Array;
-    /** `[n]`, the higher the surer, in any order. */
+    /** The scores `[n]`, in any order. A higher score is more certain. */
     scores: Float64Array | Float32Array;
-    /** `[n]` */
+    /** The labels `[n]`. */
     labels: Int32Array;
   };
-  /** What was annotated. */
+  /** The `m` annotated objects of the image. */
   groundTruth: {
-    /** `[4m]` */
+    /** The boxes `[4m]`, in pixels. */
     boxes: Float64Array | Float32Array;
-    /** `[m]` */
+    /** The labels `[m]`. */
     labels: Int32Array;
     /**
-     * `[m]` square pixels for COCO's small, medium and large.
-     * @default the area of the box
+     * The areas `[m]` in square pixels, for COCO's small, medium and large.
+     * @default the areas of the boxes
      */
     areas?: Float64Array | Float32Array;
-    /** `[m]` COCO's `iscrowd`: 1 where the box holds a whole group. */
+    /**
+     * COCO's `iscrowd` `[m]`: 1 if the box holds a whole group.
+     * @default all 0
+     */
     crowd?: Uint8Array;
-    /** `[m]` 1 where COCO's metric ignores the object and the detections of it. */
+    /**
+     * Flags `[m]`: 1 if COCO's metric ignores the object and its detections.
+     * @default all 0
+     */
     ignore?: Uint8Array;
-    /** `[m]` VOC's `difficult`: 1 where VOC's metric ignores the object and the detections of it. */
+    /**
+     * VOC's `difficult` `[m]`: 1 if VOC's metric ignores the object and its detections.
+     * @default all 0
+     */
     difficult?: Uint8Array;
   };
 }
 
 /**
- * Throws `TypeError` for an array of another kind, `RangeError` for another length, a number that is not finite,
- * a negative label or area, or a box with `xmax < xmin`; `image` is the position that the message names.
+ * Checks an image; `image` is the position that the message names.
+ * @throws {TypeError} for an array of another kind
+ * @throws {RangeError} for another length, a number that is not finite, a negative label or area, or a box with `xmax < xmin`
  */
 export function checkImage(value: EvaluatedImage, image: number): void {
   const name = `images[${image}]`;

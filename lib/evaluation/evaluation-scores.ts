@@ -10,7 +10,9 @@ export interface EvaluationScores {
   voc: VocResult;
 }
 
-/** All three metrics with default options: detections are gathered by class and sorted once. Throws as each of them does. */
+/**
+ * Computes all three metrics with default options. It gathers detections by class and sorts them once. Throws the errors of each metric.
+ */
 export async function scoreImages(images: readonly EvaluatedImage[]): Promise<EvaluationScores> {
   const tables = await runInSlices(classTables(images));
   return {

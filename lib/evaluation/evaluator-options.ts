@@ -1,7 +1,7 @@
 import { integer } from '../base/kinds.ts';
 import { type Given, option } from '../base/option.ts';
 
-/** Every option of an `Evaluator`: the one place where it is declared. */
+/** The table that declares every option of an `Evaluator`. */
 export const evaluatorTable = {
   /**
    * The number of images that go through the model together.
@@ -26,7 +26,7 @@ export const evaluatorTable = {
   }),
 };
 
-/** How much an evaluation does at a time. */
+/** The options of an `Evaluator`. */
 export interface EvaluatorOptions extends Given<typeof evaluatorTable> {
   /** @deprecated The earlier name of `decodeConcurrency`. */
   workers?: number | null | undefined;

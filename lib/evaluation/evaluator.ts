@@ -14,11 +14,18 @@ import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
 import { type EvaluatorOptions, evaluatorTable } from './evaluator-options.ts';
 
-/** Progress and cancelling of an evaluation. */
+/** The options of one evaluation: progress and cancelling. */
 export interface EvaluationHooks extends CallOptions {
-  /** Called after each batch with the number of images that are done, and of all. What it throws ends the evaluation. */
+  /**
+   * Called after each batch with the number of images that are done and the number of all images. An error that it throws ends the
+   * evaluation.
+   * @default none
+   */
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Called with a sentence about every image that could not be read and is left out. */
+  /**
+   * Called with a sentence about every image that could not be read and is left out.
+   * @default none
+   */
   onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -33,47 +40,49 @@ export interface ClassEvaluation {
   voc2007: number;
   /** Average precision at IoU 0.5 by the area of VOC from 2010 on, 0 to 1; -1 without objects. */
   voc2010: number;
-  /** Objects of the class in the data set. */
+  /** The number of objects of the class in the data set. */
   groundTruths: number;
-  /** Detections of the class. */
+  /** The number of detections of the class. */
   detections: number;
 }
 
-/** The score of a detector on objects of one range of sizes: the side of a square of their area, as a share of the image's side. */
+/**
+ * The score of a detector on objects of one range of sizes. The size is the side of a square with the object's area, relative to the image.
+ */
 export interface SizeEvaluation {
-  /** The range, for example `side 0.05 - 0.1`. */
+  /** The name of the range, for example `side 0.05 - 0.1`. */
   name: string;
-  /** Average precision at IoU 0.5, computed as COCO does for its own sizes, 0 to 1; -1 without objects. */
+  /** Average precision at IoU 0.5, 0 to 1; -1 without objects. It is computed as COCO computes it for its own sizes. */
   ap50: number;
   groundTruths: number;
 }
 
-/** The scores of a detector on a data set. Every average precision is from 0 to 1, or -1 where there is nothing to average. */
+/** The scores of a detector on a data set. Every average precision is from 0 to 1, or -1 if there is nothing to average. */
 export interface EvaluationResult {
   /** mAP@0.5:0.95 as COCO computes it: `coco.ap`. */
   map: number;
   /** mAP@0.5 as COCO computes it: `coco.ap50`. */
   map50: number;
-  /** COCO's twelve numbers. `difficult` objects count like any other. */
+  /** COCO's twelve numbers. `difficult` objects count like any other object. */
   coco: CocoResult;
   /** VOC's mAP at IoU 0.5 by the 11 points of 2007. `difficult` objects are ignored. */
   voc2007: number;
-  /** VOC's mAP at IoU 0.5 by the area, as from 2010 on. `difficult` objects are ignored. */
+  /** VOC's mAP at IoU 0.5 by the area, as VOC computes it from 2010 on. `difficult` objects are ignored. */
   voc2010: number;
-  /** The numbers of other programs, for comparison with what they print. */
+  /** The numbers of other programs, to compare with their output. */
   compat: {
-    /** The pair that the article prints. It computes in float32, and differs from COCO's in the third decimal. */
+    /** The two numbers that the article prints. torchmetrics computes in float32, so they differ from COCO's in the third decimal. */
     torchmetrics: TorchmetricsResult;
   };
-  /** @deprecated use `compat.torchmetrics` */
+  /** @deprecated Use `compat.torchmetrics`. */
   torchmetrics: TorchmetricsResult;
-  /** Every class that has a detection or an object, in the order of the class list. */
+  /** The scores of every class that has a detection or an object, in the order of the class list. */
   perClass: ClassEvaluation[];
-  /** Six ranges of sizes, the smallest first. */
+  /** The scores by six ranges of object sizes, smallest first. */
   bySide: SizeEvaluation[];
-  /** Images that were evaluated, without those that could not be read. */
+  /** The number of evaluated images, without those that could not be read. */
   images: number;
-  /** Duration in seconds. */
+  /** The duration in seconds. */
   seconds: number;
 }
 
@@ -88,7 +97,10 @@ export class Evaluator {
   readonly #batchSize: number;
   readonly #workers: number;
 
-  /** Reads no file. @throws {TypeError|RangeError} for a wrong option or data set, naming it */
+  /**
+   * Creates an evaluator without reading any file.
+   * @throws {TypeError|RangeError} for a wrong option or data set; the message names it
+   */
   constructor(dataset: Dataset, options: EvaluatorOptions = {}) {
     checkDataset('dataset', dataset);
     const { batchSize, decodeConcurrency } = resolve(evaluatorTable, options);
@@ -98,11 +110,11 @@ export class Evaluator {
   }
 
   /**
-   * Detects the objects of every image and compares them with the ground truth. The score threshold and the other limits are those of
-   * `detector.config.postprocess`, which keep more detections than `detect` does by default.
+   * Detects the objects of every image and compares them with the ground truth. `detector.config.postprocess` has the score threshold and
+   * the other limits. They keep more detections than `detect` does by default.
    *
    * @throws {DetectorError} `CHECKPOINT_MISMATCH` when the classes of detector and data set differ; `OUT_OF_MEMORY`; `DISPOSED`
-   * @throws the reason of `signal`, after the batch that is under way
+   * @throws the reason of `signal`, after the current batch
    */
   async evaluate(detector: Detector, options: EvaluationHooks = {}): Promise<EvaluationResult> {
     const { onProgress, ...loadHooks } = checkHooks(options);
@@ -141,13 +153,13 @@ function checkHooks(options: EvaluationHooks): EvaluationHooks {
   return hooks;
 }
 
-/** Throws `CHECKPOINT_MISMATCH` unless a label means the same in both. */
+/** Checks that labels mean the same in both. @throws {DetectorError} `CHECKPOINT_MISMATCH` */
 export function checkSameClasses(detector: Detector, dataset: Dataset): void {
   const [expected, found] = [detector.classes.join(', '), dataset.classes.join(', ')];
   if (expected === found) return;
   throw new DetectorError(
     'CHECKPOINT_MISMATCH',
-    `The detector knows the classes ${expected}, the data set has ${found}; use the configuration that the detector was made for`,
+    `The detector has the classes ${expected}, but the data set has ${found}. Use the data set file that the detector was trained with`,
   );
 }
 
@@ -162,7 +174,7 @@ function toEvaluatedImage({ objects }: Sample, { boxes, scores, labels }: Detect
   };
 }
 
-/** The same boxes in parts of the image's width and height. */
+/** Converts boxes from pixels to parts of the image's width and height. */
 function inPartsOf({ width, height }: Sample, { detections, groundTruth }: EvaluatedImage): EvaluatedImage {
   const scaled = <T extends { boxes: EvaluatedImage['groundTruth']['boxes'] }>(side: T): T => {
     return { ...side, boxes: side.boxes.map((value, i) => value / (i % 2 === 0 ? width : height)) };

@@ -6,7 +6,7 @@ import type { EvaluatedImage } from './evaluated-image.ts';
 /** The options of the PASCAL VOC metric. */
 export interface VocOptions {
   /**
-   * The IoU, 0 to 1, that a hit has to exceed.
+   * The IoU that a hit must exceed, 0 to 1.
    * @default 0.5
    */
   iouThreshold?: number;
@@ -15,29 +15,33 @@ export interface VocOptions {
 /** The PASCAL VOC metric of one class. */
 export interface VocClassResult {
   labelIndex: number;
-  /** VOC2007: the mean of the highest precision at recall 0, 0.1 ... 1 or beyond; -1 without objects. */
+  /** VOC 2007: the mean of the highest precision at recall 0, 0.1 ... 1 or above, 0 to 1; -1 without objects. */
   ap11Point: number;
-  /** VOC2010 and later: the area under the precision envelope; -1 without objects. */
+  /** VOC 2010 and later: the area under the precision envelope, 0 to 1; -1 without objects. */
   apArea: number;
-  /** Objects that count: no difficult ones. */
+  /** The number of objects that count: difficult objects do not. */
   groundTruths: number;
   detections: number;
 }
 
-/** The PASCAL VOC metric of a data set, and of each class. */
+/** The PASCAL VOC metric of a data set and of each class. */
 export interface VocResult {
-  /** Means over the classes that have objects, 0..1; -1 where none has. */
+  /** Mean over the classes that have objects, 0 to 1; -1 if no class has any. */
   map11Point: number;
   mapArea: number;
-  /** Every class that has a detection or an object, by label. */
+  /** The scores of every class that has a detection or an object, by label. */
   perClass: VocClassResult[];
 }
 
 /**
- * Computes the PASCAL VOC metric, both ways of averaging, by the rules of the common Python evaluators (py-faster-rcnn's `voc_eval`):
- * widths and heights count pixels (`xmax - xmin + 1`); a detection goes to the object of its class with the largest IoU,
- * difficult or not, the first among equals; a hit on a difficult object counts as nothing, a second hit as a false positive.
- * The event loop is never held long.
+ * Computes the PASCAL VOC metric with both ways of averaging. It follows the rules of the common Python evaluators (py-faster-rcnn's
+ * `voc_eval`):
+ *
+ * - Widths and heights count pixels: `xmax - xmin + 1`.
+ * - A detection goes to the object of its class with the largest IoU, difficult or not; among equals to the first.
+ * - A hit on a difficult object does not count. A second hit is a false positive.
+ *
+ * The event loop stays free.
  * @throws {TypeError|RangeError} naming the image and the field
  */
 export async function vocAveragePrecision(
@@ -53,7 +57,7 @@ export async function vocAveragePrecision(
   );
 }
 
-/** `vocAveragePrecision` from tables. */
+/** Computes `vocAveragePrecision` from class tables. */
 export function* vocOfTables(
   tables: readonly ClassTable[],
   imageCount: number,
@@ -78,7 +82,7 @@ export function* vocOfTables(
   return { map11Point: mean('ap11Point'), mapArea: mean('apArea'), perClass };
 }
 
-/** The curve after each hit, by descending score; `precision` is made monotone: the highest at that recall or beyond. */
+/** The precision and recall after each hit, by descending score. `precision` is the highest at that recall or above. */
 interface Curve {
   precision: number[];
   recall: number[];
@@ -117,7 +121,7 @@ function* precisionRecall(
   return curve;
 }
 
-/** The candidate of the largest IoU, if that is above the threshold. */
+/** The candidate with the largest IoU, if that exceeds the threshold. */
 function bestObject(
   box: Float64Array,
   candidates: Uint32Array,
@@ -136,7 +140,7 @@ function bestObject(
   return object;
 }
 
-/** IoU of xyxy boxes whose last row and column of pixels are inside. */
+/** IoU of xyxy boxes that include their last row and column of pixels. */
 function pixelIou(a: Float64Array, b: Float64Array): number {
   const width = Math.min(a[2]!, b[2]!) - Math.max(a[0]!, b[0]!) + 1;
   const height = Math.min(a[3]!, b[3]!) - Math.max(a[1]!, b[1]!) + 1;
@@ -151,7 +155,7 @@ function pixelArea(box: Float64Array): number {
 
 function elevenPointPrecision({ precision, recall }: Curve): number {
   let sum = 0;
-  // i * 0.1 and not i / 10: numpy.arange(0, 1.1, 0.1) gives 0.30000000000000004, which a recall of 3 / 10 does not reach.
+  // Not i / 10: numpy.arange(0, 1.1, 0.1) has 0.30000000000000004, which a recall of 3 / 10 does not reach.
   for (let i = 0; i <= 10; i++) sum += precision[recall.findIndex((value) => value >= i * 0.1)] ?? 0;
   return sum / 11;
 }

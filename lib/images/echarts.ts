@@ -1,7 +1,7 @@
-/** What a chart shows, as https://echarts.apache.org/en/option.html describes it. */
+/** The options of a chart, as https://echarts.apache.org/en/option.html describes them. */
 export type ChartOptions = Record<string, unknown>;
 
-/** A chart that is drawn as text, without a display. */
+/** A chart that is rendered to text, without a display. */
 export interface Chart {
   setOption(options: ChartOptions): void;
   renderToSVGString(): string;
@@ -9,9 +9,8 @@ export interface Chart {
 }
 
 /**
- * An empty chart, its size in pixels. The library is loaded in three parts: all at once they would hold the event loop for a
- * twentieth of a second. In the package they are bundles of the modules that are used (scripts/bundle.mjs), and the library itself,
- * 68 MB, is not installed.
+ * Creates an empty chart; `width` and `height` are in pixels. The library loads in three parts, because one import would block the event
+ * loop for 50 ms. The package has bundles of the used modules (scripts/bundle.mjs). The library itself, 68 MB, is not installed.
  */
 export async function createChart(width: number, height: number): Promise<Chart> {
   await import('./echarts/renderer.ts');

@@ -5,7 +5,7 @@ import { outlineChartText } from './font.ts';
 
 export interface ChartSeries {
   name: string;
-  /** In the order of x; a point whose y is null or not finite leaves a gap. */
+  /** The points in the order of x. A point whose y is null or not finite leaves a gap. */
   points: readonly (readonly [x: number, y: number | null])[];
 }
 
@@ -14,17 +14,23 @@ export interface LineChartOptions {
   xLabel: string;
   yLabel: string;
   series: readonly ChartSeries[];
-  /** Lower end of the y axis; default: what the points need. */
+  /**
+   * The lower end of the y axis.
+   * @default chosen from the points
+   */
   yMin?: number;
-  /** In pixels, default 900 x 560. */
+  /**
+   * The width in pixels.
+   * @default 900
+   */
   width?: number;
   height?: number;
 }
 
-/** Above this many points a line is drawn without dots. */
+/** The number of points above which a line has no dots. */
 const MAX_DOTS = 60;
 
-/** A line chart as SVG whose x axis begins at 0. No display and no font is needed. */
+/** Draws a line chart as SVG whose x axis begins at 0. It needs no display and no font. */
 export async function lineChartSvg(options: LineChartOptions): Promise<string> {
   const { title, xLabel, yLabel, series, yMin, width, height } = options;
   const xs = series.flatMap(({ points }) => points.map(([x]) => x));
@@ -61,7 +67,10 @@ export async function lineChartSvg(options: LineChartOptions): Promise<string> {
   return chartSvg(chart, width, height);
 }
 
-/** A chart as SVG, in pixels, its text as outlines. The first one takes long: the event loop gets its turn after each step. */
+/**
+ * Renders a chart as SVG with text as outlines; sizes are in pixels. The first call takes long, so the event loop gets a turn after each
+ * step.
+ */
 export async function chartSvg(options: ChartOptions, width = 900, height = 560): Promise<string> {
   const chart = await createChart(width, height);
   try {
@@ -76,7 +85,7 @@ export async function chartSvg(options: ChartOptions, width = 900, height = 560)
   }
 }
 
-/** An SVG image as PNG. */
+/** Converts an SVG image to PNG. */
 export async function renderSvg(svg: string): Promise<Buffer> {
   return sharp(Buffer.from(svg)).png().toBuffer();
 }

@@ -2,14 +2,14 @@ import type { Size } from '../boxes/box.ts';
 import type { RgbImage } from './image.ts';
 
 /**
- * OpenCV's INTER_LINEAR for 8-bit images, as native/data/resize.cc has it, to the last bit: half-pixel centres, no antialiasing, 11-bit
- * fixed-point weights. For where there is no addon.
+ * Resizes like OpenCV's INTER_LINEAR for 8-bit images, equal to native/data/resize.cc to the last bit. It has half-pixel centres, no
+ * antialiasing and 11-bit fixed-point weights. It serves programs without the addon.
  */
 
 const CHANNELS = 3;
 const ONE = 2048;
 
-/** The two source positions that one target position mixes, and their weights. */
+/** The two source positions for one target position, and their weights. */
 interface Tap {
   low: number;
   high: number;
@@ -17,7 +17,7 @@ interface Tap {
   highWeight: number;
 }
 
-/** RGB pixels of the whole image at another size, rows packed. */
+/** Resizes the whole image and returns its RGB pixels, rows packed. */
 export function resizeBilinear({ data, width, height }: RgbImage, target: Size): Uint8Array {
   const columns = makeTaps(width, target.width);
   const rows = makeTaps(height, target.height);
@@ -66,7 +66,7 @@ function roundToEven(value: number): number {
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }
 
-/** A row resized sideways, in sixteenths less than the weights' scale. */
+/** Resizes a row horizontally. The result has the weights' scale divided by 16. */
 function resizeRow(row: Uint8Array, taps: readonly Tap[]): Int32Array {
   const mixed = new Int32Array(taps.length * CHANNELS);
   let at = 0;

@@ -2,17 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 
 export interface ChildProgramOptions {
-  /** Kills the program at once when it is aborted. */
+  /** Aborting this signal kills the program at once. */
   signal?: AbortSignal | undefined;
-  /** Called with each line of its standard error. */
+  /** Called with each line of the program's standard error. */
   onLine?: (line: string) => void;
 }
 
-/** Longer lines of a log are cut, and of its errors the last ones are kept. */
+/** The length at which a line of the log is cut. Only the last errors are kept. */
 const MAX_LINE = 4096;
 const MAX_COMPLAINTS = 4;
 
-/** With `-loglevel level+...` a line is "[error] text", or "[h264 @ 0x55] [error] text". */
+/** An error line of a log with `-loglevel level+...`: "[error] text" or "[h264 @ 0x55] [error] text". */
 const ERROR_LINE = /^(?:\[[^\]]+\] )?\[(?:error|fatal|panic)\] (.*)$/;
 
 const running = new Set<ChildProgram>();
@@ -20,24 +20,29 @@ const killAll = () => {
   for (const program of running) program.kill();
 };
 
-/** A run of ffmpeg or ffprobe, with pipes, without a shell. It does not outlive this process, and Ctrl-C on the terminal does not reach it. */
+/**
+ * A running ffmpeg or ffprobe with pipes and without a shell. It does not outlive this process. Ctrl-C on the terminal does not reach it.
+ */
 export class ChildProgram {
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** How it ended: an exit code, the name of a signal, or why it could not start. Never rejects; no process is left after it. */
+  /**
+   * Resolves with an exit code, the name of a signal, or the reason why the program did not start. It never rejects. No process is left
+   * afterwards.
+   */
   readonly ended: Promise<number | string>;
-  /** True from the moment that it was killed from here. */
+  /** True once this process has killed the program. */
   isKilled = false;
   readonly #child: ChildProcess;
   readonly #complaints: string[] = [];
 
   constructor(path: string, args: readonly string[], { signal, onLine }: ChildProgramOptions = {}) {
-    // A process group of its own: the terminal's Ctrl-C goes to ours alone, and a wrapper script is killed with what it started.
+    // A process group of its own: the terminal's Ctrl-C reaches only this process. Killing a wrapper script also kills its children.
     const child = spawn(path, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, windowsHide: true });
     this.#child = child;
     this.stdin = child.stdin;
     this.stdout = child.stdout;
-    this.stdin.on('error', () => {}); // it ended before it read all: `ended` says why
+    this.stdin.on('error', () => {}); // the program ended before it read everything; `ended` says why
     const onAbort = () => this.kill();
     this.ended = new Promise<number | string>((resolve) => {
       child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
@@ -57,14 +62,14 @@ export class ChildProgram {
     if (signal?.aborted) onAbort();
   }
 
-  /** The last things that it said were wrong, on one line; empty when there was none. */
+  /** The last errors of the program on one line; empty if there was none. */
   get complaint(): string {
     return this.#complaints.join('; ');
   }
 
-  /** Ends it at once; safe to repeat, and when it has ended by itself. */
+  /** Kills the program at once. It is safe to repeat, also after the program has ended by itself. */
   kill(): void {
-    // What nobody reads would keep the pipes open, and `ended` from coming.
+    // Unread output would keep the pipes open and delay `ended`.
     this.stdin.destroy();
     this.stdout.destroy();
     const { pid, exitCode, signalCode } = this.#child;
@@ -74,11 +79,11 @@ export class ChildProgram {
       if (process.platform === 'win32') this.#child.kill('SIGKILL');
       else process.kill(-pid, 'SIGKILL');
     } catch {
-      // It has just ended.
+      // The program has just ended.
     }
   }
 
-  /** What is not in the log's form is an error too: that of the system's loader, or of a wrapper script. */
+  /** Keeps lines in another form too: errors of the system's loader or of a wrapper script. */
   #keepComplaint(line: string): void {
     const text = ERROR_LINE.exec(line)?.[1] ?? (line.startsWith('[') ? '' : line.trim());
     if (text === '' || this.#complaints.at(-1) === text) return;
@@ -87,7 +92,7 @@ export class ChildProgram {
   }
 }
 
-/** Runs a program to its end, or to that of its time: all of its standard output. */
+/** Runs a program to its end, or until its time is up, and returns its standard output. */
 export async function runToEnd(
   path: string,
   args: readonly string[],
@@ -107,7 +112,7 @@ export async function runToEnd(
   };
 }
 
-/** Waits for `work`, and calls `onLate` when it takes longer than that. */
+/** Waits for `work`. Calls `onLate` if it takes longer than `seconds`. */
 export async function within<T>(seconds: number, work: Promise<T>, onLate: () => void): Promise<T> {
   const timer = setTimeout(onLate, 1000 * seconds);
   try {

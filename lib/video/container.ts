@@ -1,13 +1,13 @@
 import { extname } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 
-/** A kind of video file that is written. */
+/** A video file format for output. */
 export interface Container {
-  /** ffmpeg's name. */
+  /** The name of the format in ffmpeg. */
   format: string;
-  /** The best first; which ones there are depends on how ffmpeg was built. */
+  /** The encoders in order of preference. The build of ffmpeg decides which of them exist. */
   videoEncoders: readonly string[];
-  /** For audio that cannot be copied into it. */
+  /** The encoder for audio that the format cannot hold as it is. */
   audioEncoder: string;
 }
 
@@ -21,7 +21,7 @@ const containers: Record<string, Container> = {
   '.webm': { format: 'webm', videoEncoders: ['libvpx-vp9', 'libvpx'], audioEncoder: 'libopus' },
 };
 
-/** Good quality at a speed that leaves the processor to the model. */
+/** Options for good quality at a speed that leaves the processor to the model. */
 const QUALITY: Record<string, readonly string[]> = {
   libx264: ['-preset', 'veryfast', '-crf', '20'],
   libopenh264: ['-b:v', '6M'],
@@ -30,10 +30,10 @@ const QUALITY: Record<string, readonly string[]> = {
   libvpx: ['-deadline', 'realtime', '-cpu-used', '6', '-crf', '10', '-b:v', '6M'],
 };
 
-/** MPEG-4 part 2 counts a second in no more ticks than these. */
+/** The largest number of ticks per second in MPEG-4 part 2. */
 const MAX_MPEG4_TICKS = 65_535;
 
-/** By the name's ending. @throws RangeError for an unknown one */
+/** Finds the format by the extension of a file name. @throws {RangeError} for an unknown extension */
 export function containerOf(path: string): Container {
   const container = containers[extname(path).toLowerCase()];
   if (container) return container;
@@ -41,7 +41,10 @@ export function containerOf(path: string): Container {
   throw new RangeError(`Expected a file name that ends in ${endings} for output but received ${JSON.stringify(path)}`);
 }
 
-/** ffmpeg's arguments for the best encoder that there is, with the clock of the source. @throws DetectorError FFMPEG_FAILED when there is none */
+/**
+ * The arguments of ffmpeg for the best available encoder, with the clock of the source.
+ * @throws {DetectorError} `FFMPEG_FAILED` if no encoder is available
+ */
 export function videoEncoderArgs(
   { format, videoEncoders }: Container,
   available: ReadonlySet<string>,
@@ -51,7 +54,7 @@ export function videoEncoderArgs(
   if (encoder === undefined) {
     throw new DetectorError(
       'FFMPEG_FAILED',
-      `This ffmpeg cannot write ${format}: it was built without ${videoEncoders.join(', ')}. Install another, or choose another ending`,
+      `This ffmpeg cannot write ${format}: it was built without ${videoEncoders.join(', ')}. Install another ffmpeg, or choose another file extension`,
     );
   }
   const [numerator, ticks] = timeBase.split('/').map(Number) as [number, number];

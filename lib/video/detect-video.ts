@@ -15,7 +15,7 @@ import { openSource, type VideoSource } from './source.ts';
 import { Speedometer } from './speedometer.ts';
 import { noTracks, type TrackerOptions, updateTracks, type VideoDetection, visibleTracks } from './tracker.ts';
 
-/** What finds the objects of frames: a `Detector`, of which this room knows no more. */
+/** Anything that detects objects in frames, such as a `Detector`. This room does not import `Detector`. */
 export interface FrameDetector {
   detect(
     images: readonly RgbImage[],
@@ -23,22 +23,22 @@ export interface FrameDetector {
   ): Promise<Detection[][]>;
 }
 
-/** A frame with what was found in it, and its pixels. */
+/** A frame with its detections and pixels. */
 type DetectedFrame = RawFrame & Pick<VideoFrame, 'detections'>;
 
 const MIN_IOU = 0.3;
 const MAX_AGE = 30;
 
 /**
- * The objects of each frame of a video, in order. Decoding, detection, and drawing with encoding go on at the same time, each at
- * most a batch ahead of the next: a slow reader slows down the decoder, and memory stays flat. Of a live source frames are left
- * out instead.
+ * Detects the objects in each frame of a video, in order. Decoding, detection and encoding run at the same time, each at most one batch
+ * ahead of the next. A slow reader slows down the decoder, and memory use stays constant. A live source drops frames instead.
  *
- * `source` is a file, a URL (http, https, rtsp, rtmp, udp, rtp, srt, tcp) or a camera (see `format`).
- *
- * Throws `FFMPEG_NOT_FOUND`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `FFMPEG_FAILED`, `OUTPUT_NOT_WRITABLE`, or as `Detector.detect`.
- * When a source breaks off, its frames come first, and the output file is finished. Leaving the loop, or aborting `signal`, ends all
- * programs at once.
+ * `source` is a file, a URL (http, https, rtsp, rtmp, udp, rtp, srt, tcp) or a camera (see `format`). If a source breaks off, you still get
+ * its frames, and the output file is finished. Leaving the loop, or aborting `signal`, ends all programs at once.
+ * @throws {TypeError|RangeError} for a wrong option; the message names it
+ * @throws {DetectorError} `FFMPEG_NOT_FOUND`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `FFMPEG_FAILED`, `OUTPUT_NOT_WRITABLE`, and the codes of
+ * `Detector.detect`
+ * @throws the reason of `signal` when it is aborted
  */
 export async function* detectVideo(
   detector: FrameDetector,
@@ -47,7 +47,7 @@ export async function* detectVideo(
 ): AsyncGenerator<VideoFrame, void, void> {
   const settings = checkVideoOptions(options);
   if (settings.output !== undefined) containerOf(settings.output);
-  const end = new AbortController(); // of all programs, however the loop is left
+  const end = new AbortController(); // ends all programs, however the loop is left
   const signal = settings.signal ? AbortSignal.any([settings.signal, end.signal]) : end.signal;
   signal.throwIfAborted();
   const ffmpeg = await findFfmpeg(settings.ffmpeg, signal);
@@ -98,7 +98,7 @@ async function* run(
   }
 }
 
-/** Draws, writes and yields what was detected; says how far it came. */
+/** Draws, writes and yields the detected frames, and counts them. */
 async function* handOut(
   detected: AsyncIterable<DetectedFrame[]>,
   writer: FrameWriter | undefined,
@@ -116,7 +116,7 @@ async function* handOut(
       await writer?.write(drawn[i]!, timestamp);
       end.frames++;
       end.timestamp = timestamp;
-      // The encoder may not have read it yet, and what is handed out is the reader's to change.
+      // A copy, because the reader may change the pixels before the encoder has read them.
       const pixels = images && drawn[i] === image ? { ...image, data: image.data.slice() } : image;
       const result = { frame, timestamp, detections, ...(images && { image: pixels }) };
       onFrame?.(result);
@@ -127,7 +127,7 @@ async function* handOut(
   return end;
 }
 
-/** Ends the output file. The audio of a live source is gone by then. */
+/** Finishes the output file. A live source has no audio left by then. */
 async function finish(
   writer: FrameWriter | undefined,
   input: VideoSource,
@@ -141,7 +141,7 @@ async function finish(
   if (warning !== undefined) onWarning?.(warning);
 }
 
-/** Batches of frames with their detections, followed and smoothed over the frames where that is asked for. */
+/** Yields batches of frames with their detections. It tracks and smooths the detections if the options say so. */
 async function* detectBatches(
   detector: FrameDetector,
   frames: ReadAhead<RawFrame>,
@@ -150,7 +150,7 @@ async function* detectBatches(
   speed: Speedometer,
 ): AsyncGenerator<DetectedFrame[]> {
   const following: TrackerOptions = { minIou: MIN_IOU, maxAge: MAX_AGE, smoothing: smooth, scoreThreshold };
-  // A score that goes up and down around the threshold has an average worth to be known.
+  // A score may vary around the threshold; its average needs the frames below the threshold too.
   const limits = { scoreThreshold: smooth > 0 ? scoreThreshold / 2 : scoreThreshold, maxDetections, batchSize };
   let tracks = noTracks;
   const follow = (detections: Detection[]): VideoDetection[] => {
@@ -169,15 +169,15 @@ async function* detectBatches(
 }
 
 function withOutput({ code, message }: DetectorError, output: string): DetectorError {
-  return new DetectorError(code, `${message}. ${output} has what came before`);
+  return new DetectorError(code, `${message}. ${output} has the frames before that`);
 }
 
-/** What a file must not be written over: the source, by whatever name. */
+/** Checks that the output file is not the source under another name. */
 async function checkOutput(output: string | undefined, { path, name }: VideoSource): Promise<void> {
   if (output === undefined || path === undefined) return;
   const [source, target] = await Promise.all([stat(path), stat(output).catch(() => undefined)]);
   if (target && target.ino === source.ino && target.dev === source.dev)
-    throw new RangeError(`Expected another file than the source ${name} for output`);
+    throw new RangeError(`Expected a file other than the source ${name} for output`);
 }
 
 function publicInfo({ width, height, frameRate, frames, seconds, audio, isLive }: VideoInfo): VideoInfo {

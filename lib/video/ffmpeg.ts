@@ -2,13 +2,13 @@ import { basename, dirname, join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import { runToEnd } from './child-program.ts';
 
-/** An ffmpeg that works, with the ffprobe beside it. */
+/** A working ffmpeg, with the ffprobe beside it. */
 export interface Ffmpeg {
   ffmpeg: string;
   ffprobe: string;
-  /** As it says, for example `5.1.9-0+deb12u1`. */
+  /** The version that ffmpeg prints, for example `5.1.9-0+deb12u1`. */
   version: string;
-  /** From 5.1 on; older ones, down to 4.0, know some options by other names. */
+  /** True from 5.1 on. Older versions, down to 4.0, have other names for some options. */
   isRecent: boolean;
 }
 
@@ -20,9 +20,8 @@ const INSTALL: Partial<Record<NodeJS.Platform, string>> = {
 const ANSWER_SECONDS = 20;
 
 /**
- * The ffmpeg of `path`, else that of the environment's `DINOV3_DET_FFMPEG`, else the system's. ffprobe is looked for beside it.
- *
- * Rejects with `FFMPEG_NOT_FOUND`, saying how to install it, where one of the two does not run.
+ * Finds ffmpeg: the one of `path`, else of the environment variable `DINOV3_DET_FFMPEG`, else of the system. ffprobe must lie beside it.
+ * @throws {DetectorError} `FFMPEG_NOT_FOUND` if one of the two does not run; the message says how to install it
  */
 export async function findFfmpeg(
   path = process.env.DINOV3_DET_FFMPEG || 'ffmpeg',
@@ -38,7 +37,7 @@ export async function findFfmpeg(
   return { ...programs, version, isRecent: isAtLeast(version, 5, 1) };
 }
 
-/** The names of the encoders that it was built with. */
+/** The names of the encoders in this build of ffmpeg. */
 export async function listEncoders({ ffmpeg }: Ffmpeg, signal?: AbortSignal): Promise<Set<string>> {
   const { output } = await runToEnd(ffmpeg, ['-hide_banner', '-encoders'], ANSWER_SECONDS, signal);
   return new Set([...output.matchAll(/^ [VAS][A-Z.]{5} (\S+)/gm)].map(([, name]) => name!));
@@ -52,12 +51,12 @@ async function askVersion(name: string, path: string, signal?: AbortSignal): Pro
   const how = INSTALL[process.platform] ?? 'https://ffmpeg.org/download.html';
   throw new DetectorError(
     'FFMPEG_NOT_FOUND',
-    `Video needs ffmpeg and ffprobe, and ${path} does not run: ${found}. Install them with ${how}, or name the program with ` +
+    `Video needs ffmpeg and ffprobe, but ${path} does not run: ${found}. Install them with ${how}, or name the program with ` +
       '--ffmpeg or DINOV3_DET_FFMPEG',
   );
 }
 
-/** A build from a checkout ("N-109542-g...", "git-2023-...") counts as recent. */
+/** Compares versions. A build from a checkout ("N-109542-g...", "git-2023-...") counts as recent. */
 function isAtLeast(version: string, major: number, minor: number): boolean {
   const numbers = /^n?(\d+)\.(\d+)/.exec(version);
   if (!numbers) return true;

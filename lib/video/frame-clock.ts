@@ -1,19 +1,19 @@
 const TIME_BASE = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] config in time_base: (\d+)\/(\d+)/;
 const FRAME = /^\[Parsed_showinfo_\d+ @ [^\]]+\] \[info\] n: *\d+ pts: *(-?\d+|NOPTS) /;
 
-/** A stream that goes back by more seconds than that has a new clock, as a camera that was started again. */
+/** The backward jump, in seconds, that means a new clock, for example after a camera restarted. */
 const RESTART = 1;
 
 /**
- * The times of frames, read from the log of ffmpeg's `showinfo`, which writes a line for each frame before it hands the frame on.
- * Frames without a time get one by the frame rate; no frame is shown before the one before it.
+ * The times of frames, from the log of ffmpeg's `showinfo`. It writes a line for each frame before it passes the frame on. A frame without
+ * a time gets one by the frame rate. Times never go backwards.
  */
 export class FrameClock {
   readonly #frameSeconds: number;
   readonly #times: (number | undefined)[] = [];
   #timeBase: [numerator: number, denominator: number] = [Number.NaN, 1];
   #last: number | undefined;
-  /** What a stream's own times are behind, since its clock began anew. */
+  /** The offset between the time and the stream's own time since its clock restarted. */
   #offset = 0;
   #hasEnded = false;
   #wake = () => {};
@@ -22,7 +22,7 @@ export class FrameClock {
     this.#frameSeconds = 1 / frameRate;
   }
 
-  /** Takes a line of the log. */
+  /** Reads a line of the log. */
   read(line: string): void {
     const base = TIME_BASE.exec(line);
     if (base) this.#timeBase = [Number(base[1]), Number(base[2])];
@@ -34,7 +34,7 @@ export class FrameClock {
     this.#wake();
   }
 
-  /** No more lines come. */
+  /** Tells the clock that no more lines come. */
   end(): void {
     this.#hasEnded = true;
     this.#wake();

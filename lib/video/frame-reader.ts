@@ -6,24 +6,24 @@ import { FrameClock } from './frame-clock.ts';
 import type { ProbedVideo } from './probe.ts';
 import type { VideoSource } from './source.ts';
 
-/** One decoded frame. */
+/** A decoded frame. */
 export interface RawFrame {
-  /** Counted from 0. */
+  /** The number of the frame, from 0. */
   frame: number;
-  /** Seconds from the beginning of the source. */
+  /** The time from the beginning of the source, in seconds. */
   timestamp: number;
   image: RgbImage;
 }
 
 export interface FrameReaderOptions {
-  /** Without a frame for so long the source has stalled. */
+  /** The seconds without a frame after which the source has stalled. */
   stallSeconds: number;
   signal: AbortSignal;
 }
 
-/** Decodes a source: every frame as it is in the source, upright, with its own time. */
+/** Decodes a source: every frame of it, upright, with its own time. */
 export class FrameReader {
-  /** Frames that were read whole. */
+  /** The number of frames that were read completely. */
   frames = 0;
   readonly #source: VideoSource;
   readonly #info: ProbedVideo;
@@ -46,7 +46,7 @@ export class FrameReader {
     void this.#decoder.ended.then(() => this.#clock.end());
   }
 
-  /** The frames, to the end of the source or to where it breaks off: then ask `outcome`. */
+  /** The frames up to the end of the source, or up to its failure: `outcome` tells which. */
   async *read(): AsyncGenerator<RawFrame> {
     const { width, height } = this.#info;
     for await (const data of this.#readBlocks(3 * width * height)) {
@@ -57,20 +57,20 @@ export class FrameReader {
     }
   }
 
-  /** Ends reading where it is; resolves when the decoder is gone. */
+  /** Stops reading. Resolves when the decoder has ended. */
   async stop(): Promise<void> {
     this.#decoder.kill();
     await this.#decoder.ended;
   }
 
-  /** How reading ended: an error for what broke off, a warning for a video that is shorter than it says or has damaged frames. */
+  /** The outcome of reading. An error if the source broke off; a warning if the video is shorter than it says or has damaged frames. */
   async outcome(): Promise<{ error?: DetectorError; warning?: string }> {
     const ending = await this.#decoder.ended;
     const { name } = this.#source;
     const after = `after ${this.frames} frames (${this.#lastTime.toFixed(2)} s)`;
     const complaint = this.#decoder.complaint.replaceAll(this.#source.args.at(-1)!, name);
     if (this.#hasStalled) {
-      const message = `${name} stalled: no frame came for ${this.#options.stallSeconds} s ${after}. Is the source still there?`;
+      const message = `${name} stalled: no frame came for ${this.#options.stallSeconds} s ${after}. Check that the source is available`;
       return { error: new DetectorError('VIDEO_STALLED', message) };
     }
     if (this.frames === 0)
@@ -93,13 +93,13 @@ export class FrameReader {
     };
   }
 
-  /** Cuts standard output into blocks of that many bytes; what is left over at the end is dropped. */
+  /** Cuts standard output into blocks of `bytes` bytes. An incomplete last block is dropped. */
   async *#readBlocks(bytes: number): AsyncGenerator<Uint8Array> {
     const chunks: AsyncIterator<Buffer> = this.#decoder.stdout[Symbol.asyncIterator]();
-    let block = Buffer.allocUnsafeSlow(bytes); // with memory of its own: it is handed out
+    let block = Buffer.allocUnsafeSlow(bytes); // new memory for each block, because the caller keeps it
     let filled = 0;
     for (;;) {
-      const next = await this.#orStall(chunks.next()).catch(() => undefined); // the pipe was taken away
+      const next = await this.#orStall(chunks.next()).catch(() => undefined); // the pipe was closed
       if (next === undefined || next.done) return;
       const chunk = next.value;
       for (let begin = 0; begin < chunk.length; ) {
@@ -122,7 +122,7 @@ export class FrameReader {
   }
 }
 
-/** `scale` holds frames to the size that was promised, should the video change its own; `showinfo` tells their times. */
+/** The arguments of ffmpeg. `scale` keeps the frame size if the video changes its own. `showinfo` logs the times. */
 function decoderArgs({ isRecent }: Ffmpeg, source: VideoSource, video: ProbedVideo): string[] {
   const { streamIndex, width, height } = video;
   const [showInfo, everyFrame] = isRecent ? ['showinfo=checksum=0', '-fps_mode'] : ['showinfo', '-vsync'];

@@ -13,18 +13,18 @@ import type { ProbedVideo } from './probe.ts';
 import type { VideoSource } from './source.ts';
 
 export interface FrameWriterOptions {
-  /** An encoder that takes no frame for so long has stalled. */
+  /** The seconds after which an encoder that takes no frame has stalled. */
   stallSeconds: number;
   signal: AbortSignal;
 }
 
-/** Finishing a file flushes the encoder and copies the audio: it may take so many times longer than one frame. */
+/** The factor by which finishing may take longer than one frame: it flushes the encoder and copies the audio. */
 const FINISH_FACTOR = 10;
 
-/** The colour matrices by the names of `scale`, for ffprobe's. */
+/** The colour matrices: names of ffprobe to names of `scale`. */
 const MATRICES: Record<string, string> = { bt709: 'bt709', smpte170m: 'bt601', bt470bg: 'bt601', bt2020nc: 'bt2020' };
 
-/** Encodes frames into a video file, which is there when `finish` resolves, whole or not at all. */
+/** Encodes frames into a video file. The file appears when `finish` resolves, complete or not at all. */
 export class FrameWriter {
   readonly #path: string;
   readonly #ffmpeg: Ffmpeg;
@@ -43,8 +43,9 @@ export class FrameWriter {
   #warning: string | undefined;
 
   /**
-   * Rejects with `RangeError` for an unknown kind of file, `FFMPEG_FAILED` where ffmpeg has no encoder for it,
-   * `OUTPUT_NOT_WRITABLE`.
+   * Starts the encoder.
+   * @throws {RangeError} for an unknown file extension
+   * @throws {DetectorError} `FFMPEG_FAILED` if ffmpeg has no encoder for the format; `OUTPUT_NOT_WRITABLE`
    */
   static async open(
     path: string,
@@ -75,10 +76,10 @@ export class FrameWriter {
     this.#done = replaceFile(path, (temporary) =>
       removedAtExit(temporary, () => this.#encode(temporary, video, encoder)),
     );
-    this.#done.catch(() => {}); // told by `open`, `write` and `finish`
+    this.#done.catch(() => {}); // `open`, `write` and `finish` report it
   }
 
-  /** Resolves when the encoder can take another frame; `timestamp` in seconds, later than that of the one before. */
+  /** Resolves when the encoder can take another frame. `timestamp` is in seconds and must exceed the previous one. */
   async write({ data, width, height }: RgbImage, timestamp: number): Promise<void> {
     const { stdin } = this.#encoder!;
     if (this.#firstTime === undefined) {
@@ -92,8 +93,8 @@ export class FrameWriter {
   }
 
   /**
-   * Ends the file, with the audio of `source`, of which no more than `seconds` are taken: copied, or encoded anew where the
-   * container cannot hold it. Resolves with a warning when audio could not be had at all.
+   * Finishes the file with at most `seconds` of the audio of `source`. The audio is copied, or encoded if the container cannot hold it.
+   * Resolves with a warning if there is no audio to use.
    */
   async finish(source?: VideoSource, seconds?: number): Promise<string | undefined> {
     this.#isFinishing = true;
@@ -103,14 +104,14 @@ export class FrameWriter {
     return this.#warning;
   }
 
-  /** Leaves nothing behind. */
+  /** Removes the unfinished file. */
   async discard(): Promise<void> {
     this.#encoder?.kill();
     await this.#done.catch(() => {});
   }
 
   async #encode(temporary: string, video: ProbedVideo, encoder: readonly string[]): Promise<void> {
-    await writeFile(temporary, ''); // the system's own words for what is wrong with the place
+    await writeFile(temporary, ''); // the system's message about the folder
     const { signal } = this.#options;
     this.#encoder = new ChildProgram(
       this.#ffmpeg.ffmpeg,
@@ -135,7 +136,7 @@ export class FrameWriter {
     if (this.#audio) this.#warning = await this.#addAudio(temporary, this.#audio.source, this.#audio.seconds);
   }
 
-  /** The audio of a file begins where the file does, its video maybe later. */
+  /** Adds the audio. It begins with the file; the video may begin later. */
   async #addAudio(video: string, source: VideoSource, seconds: number | undefined): Promise<string | undefined> {
     const { signal, stallSeconds } = this.#options;
     const withAudio = audioName(video);
@@ -156,7 +157,7 @@ export class FrameWriter {
         }
         why = complaint || `ffmpeg ended with ${ending}`;
       }
-      return `The audio of ${source.name} could not be taken over: ${why}`;
+      return `The output file has no audio, because the audio of ${source.name} cannot be used: ${why}`;
     } finally {
       await rm(withAudio, { force: true });
     }
@@ -168,7 +169,7 @@ export class FrameWriter {
   }
 }
 
-/** A process that is ended in the middle leaves no large file behind either. */
+/** Runs `action`, and removes the file if the process exits meanwhile. */
 async function removedAtExit(path: string, action: () => Promise<void>): Promise<void> {
   const remove = () => {
     for (const file of [path, audioName(path)]) rmSync(file, { force: true });
@@ -185,7 +186,7 @@ function audioName(path: string): string {
   return `${path}.audio`;
 }
 
-/** Players want 4:2:0, which has even sides only: an odd frame gets a black line at its right or lower edge. */
+/** The video filters. Players expect 4:2:0, which has even sides. A frame with an odd side gets a black line at the right or bottom. */
 function filters({ width, height, pixelAspect, colour }: ProbedVideo): string {
   const pad = width % 2 || height % 2 ? ['pad=ceil(iw/2)*2:ceil(ih/2)*2'] : [];
   const matrix = MATRICES[colour.space ?? ''];
@@ -193,7 +194,7 @@ function filters({ width, height, pixelAspect, colour }: ProbedVideo): string {
   return [...pad, ...toYuv, 'format=yuv420p', `setsar=${pixelAspect}`].join(',');
 }
 
-/** The copy says of its colours what the source says: the decoder went by that. */
+/** The colour arguments. The output declares the colours of the source, because the decoder used them. */
 function colourArgs({ colour: { space, primaries, transfer } }: ProbedVideo): string[] {
   if (space === undefined || MATRICES[space] === undefined) return [];
   return [

@@ -1,20 +1,20 @@
 /**
- * Raw RGB frames with the time of each, as a Matroska stream: the plainest form in which a pipe can tell ffmpeg when a frame is shown.
- * Elements by RFC 9559 (Matroska) and RFC 8794 (EBML); ffmpeg tells the pixel format of `V_UNCOMPRESSED` by the colour space `RGB` 24.
+ * Raw RGB frames with their times as a Matroska stream, the simplest way to pipe frame times to ffmpeg. The elements follow RFC 9559
+ * (Matroska) and RFC 8794 (EBML). The colour space `RGB` 24 tells ffmpeg the pixel format of `V_UNCOMPRESSED`.
  */
 
 export interface RawVideoFormat {
   width: number;
   height: number;
-  /** How long a frame is shown, in seconds: what ffmpeg takes for the last one. */
+  /** The duration of a frame in seconds. ffmpeg uses it for the last frame. */
   frameSeconds: number;
 }
 
-/** A tick of the stream's clock: a microsecond, in nanoseconds. */
+/** The tick of the stream's clock: one microsecond, in nanoseconds. */
 const TICK = 1000;
 const UNKNOWN_SIZE = Buffer.from('01ffffffffffffff', 'hex');
 
-/** What stands before the first frame. */
+/** The bytes before the first frame. */
 export function matroskaHeader({ width, height, frameSeconds }: RawVideoFormat): Buffer {
   const video = element('e0', [
     element('b0', unsigned(width)),
@@ -46,9 +46,9 @@ export function matroskaHeader({ width, height, frameSeconds }: RawVideoFormat):
   ]);
 }
 
-/** What stands before the `bytes` of a frame that is shown at `seconds`, not below 0: a cluster of its own, with one block. */
+/** The bytes before a frame of `bytes` bytes that is shown at `seconds` (>= 0). It is a cluster with one block. */
 export function frameHeader(seconds: number, bytes: number): Buffer {
-  const block = Buffer.from('81000080', 'hex'); // of track 1, at the cluster's time, a key frame
+  const block = Buffer.from('81000080', 'hex'); // track 1, at the cluster's time, a key frame
   const time = element('e7', unsigned(Math.round(1e6 * seconds)));
   const blockHead = Buffer.concat([Buffer.from('a3', 'hex'), size(block.length + bytes), block]);
   return Buffer.concat([Buffer.from('1f43b675', 'hex'), size(time.length + blockHead.length + bytes), time, blockHead]);
@@ -59,7 +59,7 @@ function element(id: string, content: Buffer | readonly Buffer[]): Buffer {
   return Buffer.concat([Buffer.from(id, 'hex'), size(body.length), body]);
 }
 
-/** Eight bytes, whatever the size: the first one says so. */
+/** A size in eight bytes. The first byte says so. */
 function size(bytes: number): Buffer {
   const written = Buffer.alloc(8);
   written.writeBigUInt64BE(BigInt(bytes) | (1n << 56n));

@@ -10,8 +10,8 @@ const [source, detection, output, hooks] = ['Source', 'Detection', 'Output', 'Ho
 
 const ownTable = {
   /**
-   * The number of frames that go through the model together. About five batches are in memory at a time. A live source does not wait for
-   * a batch to be full.
+   * The number of frames that go through the model together. About five batches are in memory at a time. A live source does not wait for a
+   * full batch.
    * @default 4
    */
   batchSize: option(integer({ min: 1, max: 1024 }), {
@@ -21,13 +21,13 @@ const ownTable = {
     help: 'frames that go through the model together',
   }),
   /**
-   * Whether each object gets an `id` that is the same in every frame. Objects are followed by the IoU of their boxes.
+   * Whether each object gets an `id` that stays the same in every frame. Tracking compares the boxes by IoU.
    * @default false
    */
-  track: option(boolean(), { default: false, group: detection, help: 'give each object a number that it keeps' }),
+  track: option(boolean(), { default: false, group: detection, help: 'give each object a number that stays the same' }),
   /**
-   * The past's share in boxes and scores, below 1: a moving average against flicker. An object that is not found in a frame fades out, and
-   * one that is new fades in; 0.5 is a good value for 25 frames per second.
+   * The weight of earlier frames in boxes and scores, below 1: a moving average against flicker. A lost object fades out, and a new one
+   * fades in. 0.5 is a good value for 25 frames per second.
    * @default 0
    */
   smooth: option(number({ max: 0.99 }), {
@@ -35,11 +35,11 @@ const ownTable = {
     group: detection,
     placeholder: '[share]',
     withoutValue: 0.5,
-    help: "against flicker: the past's share in boxes and scores",
+    help: 'weight of earlier frames in boxes and scores, against flicker',
   }),
   /**
-   * The file (mp4, m4v, mov, mkv, webm) that the video is written to with its boxes, instead of what has that name: with the frame times,
-   * upright, and with the audio of a file or of a URL that is not live. It is there when the iteration has ended.
+   * The output file (mp4, m4v, mov, mkv, webm) with drawn boxes. It replaces an existing file. It has the frame times of the source and is
+   * upright. It has the audio of a file, or of a URL that is not live. It is complete when the iteration has ended.
    * @default none
    */
   output: option(text('<file>'), {
@@ -47,29 +47,29 @@ const ownTable = {
     help: 'write the video with its boxes: mp4, m4v, mov, mkv or webm',
   }),
   /**
-   * Whether each frame comes with its pixels, as they are in the source.
+   * Whether each frame includes its pixels, as they are in the source.
    * @default false
    */
-  images: option(boolean(), { default: false, group: output, flag: false, help: 'give the pixels of each frame' }),
+  images: option(boolean(), { default: false, group: output, flag: false, help: 'include the pixels of each frame' }),
   /**
-   * For a camera, ffmpeg's name for the kind of input, such as `v4l2`, `avfoundation`, `dshow`.
-   * @default what ffmpeg finds out
+   * The input format of a camera by ffmpeg's name, such as `v4l2`, `avfoundation`, `dshow`.
+   * @default ffmpeg detects it
    */
   format: option(kind<string>(checkFormat, "name of one of ffmpeg's input formats", { placeholder: '<name>' }), {
     group: source,
-    help: "of a camera: ffmpeg's name for the kind of input (v4l2, avfoundation, dshow)",
+    help: "input format of a camera by ffmpeg's name (v4l2, avfoundation, dshow)",
   }),
   /**
-   * The path of the ffmpeg program, with ffprobe beside it.
-   * @default that of the environment's `DINOV3_DET_FFMPEG`, else the system's
+   * The path of the ffmpeg program. ffprobe must lie beside it.
+   * @default the environment variable `DINOV3_DET_FFMPEG`, else the system's ffmpeg
    */
   ffmpeg: option(text('<path>'), {
-    unset: 'DINOV3_DET_FFMPEG, or that on PATH',
+    unset: 'DINOV3_DET_FFMPEG, or ffmpeg on PATH',
     group: source,
-    help: 'the ffmpeg program',
+    help: 'path of the ffmpeg program',
   }),
   /**
-   * The seconds after which a source or an encoder that does nothing is given up.
+   * The number of seconds after which a source or an encoder without progress has stalled.
    * @default 30
    */
   stallSeconds: option(number({ min: 0.1, max: 86_400 }), {
@@ -77,66 +77,97 @@ const ownTable = {
     group: source,
     flags: ['stall-timeout'],
     placeholder: '<s>',
-    help: 'give up when nothing comes for so many seconds',
+    help: 'seconds without progress after which to give up',
   }),
-  /** Ends everything at once, with its reason; no output file is left. So does leaving the loop. */
+  /**
+   * Aborting this signal ends everything at once with its reason, and leaves no output file. Leaving the loop does the same.
+   * @default none
+   */
   signal: option(instance(AbortSignal), { group: hooks, flag: false, help: 'ends everything at once' }),
-  /** Ends the source where it is, as if it were no longer: the output file is finished. For cameras, and Ctrl-C. */
-  stop: option(instance(AbortSignal), { group: hooks, flag: false, help: 'ends the source where it is' }),
-  /** Called once, when it is known what the source is. */
+  /**
+   * Aborting this signal ends the source at this point, as if it were no longer. The output file is finished. Use it for cameras and
+   * Ctrl-C.
+   * @default none
+   */
+  stop: option(instance(AbortSignal), { group: hooks, flag: false, help: 'ends the source at this point' }),
+  /**
+   * Called once, when the properties of the source are known.
+   * @default none
+   */
   onStart: option(callback<(info: VideoInfo) => void>(), {
     group: hooks,
     flag: false,
-    help: 'told what the source is',
+    help: 'called with the properties of the source',
   }),
-  /** Called with each frame, before the loop gets it. */
-  onFrame: option(callback<(frame: VideoFrame) => void>(), { group: hooks, flag: false, help: 'given each frame' }),
-  /** Called with what is wrong with the source, but did not hinder: it is shorter than it says, or its audio cannot be had. */
-  onWarning: option(callback<(message: string) => void>(), { group: hooks, flag: false, help: 'told what is wrong' }),
-  /** Called once, when the output file is there; not when the loop was left or an error came. */
-  onEnd: option(callback<(summary: VideoSummary) => void>(), { group: hooks, flag: false, help: 'told the result' }),
+  /**
+   * Called with each frame before the loop gets it.
+   * @default none
+   */
+  onFrame: option(callback<(frame: VideoFrame) => void>(), {
+    group: hooks,
+    flag: false,
+    help: 'called with each frame',
+  }),
+  /**
+   * Called with a problem of the source that did not stop it, for example missing audio.
+   * @default none
+   */
+  onWarning: option(callback<(message: string) => void>(), {
+    group: hooks,
+    flag: false,
+    help: 'called with each problem',
+  }),
+  /**
+   * Called once when the output file is complete. It is not called if the loop was left or an error occurred.
+   * @default none
+   */
+  onEnd: option(callback<(summary: VideoSummary) => void>(), {
+    group: hooks,
+    flag: false,
+    help: 'called with the summary',
+  }),
 };
 
-/** Every option of `detectVideo`. */
+/** The table of every option of `detectVideo`. */
 export const videoTable = { ...shownTable, ...ownTable };
 
-/** How a video is read, looked at and written; nothing is required. */
+/** The options of `detectVideo`. None is required. */
 export interface VideoOptions extends ShownOptions, Given<typeof ownTable> {}
 
-/** One frame of a video and what was found in it. */
+/** One frame of a video and its detections. */
 export interface VideoFrame {
-  /** Counted from 0; of a live source that is faster than the model, numbers are left out. */
+  /** The number of the frame, from 0. A live source that is faster than the model skips numbers. */
   frame: number;
-  /** Seconds from the beginning of the source. */
+  /** The time from the beginning of the source, in seconds. */
   timestamp: number;
-  /** Best first; boxes in pixels of the upright frame. */
+  /** The detections, best first, with boxes in pixels of the upright frame. */
   detections: VideoDetection[];
-  /** With `images`. */
+  /** The pixels of the frame, with the option `images`. */
   image?: RgbImage;
 }
 
-/** What `onEnd` is told when a video is done, or is left. */
+/** The summary that `onEnd` gets when a video has ended. */
 export interface VideoSummary {
-  /** That were looked at. */
+  /** The number of frames that went through the model. */
   frames: number;
-  /** Of a live source, those that there was no time for. */
+  /** The number of frames of a live source that were dropped for lack of time. */
   dropped: number;
-  /** From the first frame to the end. */
+  /** The duration from the first frame to the end, in seconds. */
   seconds: number;
-  /** Frames per second of resize, model and NMS; the first batch, which warms up, does not count where there are others. */
+  /** Frames per second of resizing, model and NMS. The first batch warms up and does not count, unless it is the only one. */
   modelFps: number;
-  /** Frames per second of all: decoding, detection, drawing and encoding at the same time. */
+  /** Frames per second overall, with decoding, detection, drawing and encoding at the same time. */
   fps: number;
 }
 
 export type VideoSettings = Resolved<typeof videoTable>;
 
-/** @throws TypeError or RangeError */
+/** Checks the options and fills in defaults. @throws {TypeError|RangeError} naming the option */
 export function checkVideoOptions(value: VideoOptions): VideoSettings {
   return resolve(videoTable, value);
 }
 
-/** A name, so that it cannot be taken for one of ffmpeg's options. */
+/** Checks for a plain name, which ffmpeg cannot take for one of its options. */
 function checkFormat(name: string, value: unknown): string {
   if (/^[a-z0-9][a-z0-9_]*$/i.test(checkString(name, value))) return value as string;
   throw new RangeError(wrongArgument(name, "name of one of ffmpeg's input formats", value));

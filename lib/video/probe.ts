@@ -3,37 +3,37 @@ import { runToEnd } from './child-program.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import type { VideoSource } from './source.ts';
 
-/** Many frames are held at a time. */
+/** The largest frame in pixels. The limit is low because many frames are in memory at a time. */
 const MAX_FRAME_PIXELS = 50e6;
 
-/** What is known of a video before its first frame. */
+/** The properties of a video that are known before its first frame. */
 export interface VideoInfo {
-  /** Of the frames as they are shown: a video that says that it is to be rotated is rotated. */
+  /** The width of a frame as it is shown, in pixels. A rotated video is turned upright. */
   width: number;
   height: number;
-  /** Frames per second on average, where the video says so; else 25. */
+  /** The average number of frames per second; 25 if the video does not say. */
   frameRate: number;
-  /** About so many frames, for progress; undefined for a live source, and where nobody knows. */
+  /** The approximate number of frames, for progress. It is undefined for a live source, and if it is unknown. */
   frames: number | undefined;
   seconds: number | undefined;
-  /** The codec of its first audio track. */
+  /** The codec of the first audio track. */
   audio: string | undefined;
   isLive: boolean;
 }
 
-/** What reading the video and writing one like it need besides. */
+/** Further properties for reading the video and writing a similar one. */
 export interface ProbedVideo extends VideoInfo {
-  /** Its place among the video streams. */
+  /** The position of the stream among the video streams. */
   streamIndex: number;
-  /** A tick of its clock in seconds, as "1/30000". */
+  /** The tick of the video's clock in seconds, for example "1/30000". */
   timeBase: string;
-  /** The form of a pixel, as "1/1". */
+  /** The aspect ratio of a pixel, for example "1/1". */
   pixelAspect: string;
-  /** ffmpeg's names; undefined where the video does not say. */
+  /** The colours by ffmpeg's names; undefined if the video does not say. */
   colour: { space: string | undefined; primaries: string | undefined; transfer: string | undefined };
 }
 
-/** The part of ffprobe's answer that is looked at. */
+/** The fields of ffprobe's answer that are used. */
 interface ProbedStream {
   codec_type?: string;
   codec_name?: string;
@@ -63,9 +63,8 @@ const ENTRIES = [
 ].join(':');
 
 /**
- * Asks ffprobe what the source is.
- *
- * Rejects with `VIDEO_UNREADABLE` for what is no video, has none, or has too large a one, `VIDEO_STALLED` where no answer comes.
+ * Asks ffprobe for the properties of a source.
+ * @throws {DetectorError} `VIDEO_UNREADABLE` for a source without video, or with too large a video; `VIDEO_STALLED` if no answer comes
  */
 export async function probeVideo(
   { ffprobe }: Ffmpeg,
@@ -79,13 +78,13 @@ export async function probeVideo(
   if (typeof ending === 'string')
     throw new DetectorError(
       'VIDEO_STALLED',
-      `Cannot read ${source.name}: ffprobe gave ${ending}. Is the source there?`,
+      `Cannot read ${source.name}: ffprobe gave ${ending}. Check that the source is available`,
     );
   if (ending !== 0) throw unreadable(source, why || `ffprobe ended with ${ending}`);
   return describeVideo(JSON.parse(output), source, why);
 }
 
-/** Reads ffprobe's JSON. */
+/** Reads the JSON of ffprobe. */
 export function describeVideo(
   { streams = [], format = {} }: { streams?: ProbedStream[]; format?: { duration?: string } },
   source: VideoSource,
@@ -125,7 +124,7 @@ export function describeVideo(
   };
 }
 
-/** ffmpeg turns such frames upright by itself; by the display matrix, or in old versions a tag. */
+/** The rotation in quarter turns, from the display matrix or, in old versions, a tag. ffmpeg itself turns the frames upright. */
 function quarterTurns({ side_data_list = [], tags }: ProbedStream): number {
   const rotation = side_data_list.find((data) => data.rotation !== undefined)?.rotation ?? Number(tags?.rotate ?? 0);
   return Number.isFinite(rotation) ? Math.abs(Math.round(rotation / 90)) : 0;
@@ -136,7 +135,7 @@ function pixelAspect({ sample_aspect_ratio = '' }: ProbedStream, isTurned: boole
   return isTurned ? `${y}/${x}` : `${x}/${y}`;
 }
 
-/** "30000/1001" as a number; undefined for "0/0". */
+/** Converts "30000/1001" to a number; undefined for "0/0". */
 function ratio(text = ''): number | undefined {
   const [numerator, denominator] = text.split('/').map(Number);
   return positive(String(numerator! / denominator!));

@@ -1,9 +1,9 @@
 /**
- * Runs a source ahead of its reader. At most `capacity` items wait, and one more is in the source's hand: where the reader is slower,
- * the source waits, or, with `dropsOldest`, the oldest item makes room.
+ * Runs a source ahead of its reader. At most `capacity` items wait, and the source holds one more. If the reader is slower, the source
+ * waits. With `dropsOldest` the oldest item is dropped instead.
  */
 export class ReadAhead<T> {
-  /** Items that made room. */
+  /** The number of dropped items. */
   dropped = 0;
   readonly #capacity: number;
   readonly #waiting: T[] = [];
@@ -18,7 +18,9 @@ export class ReadAhead<T> {
     this.#running = this.#run(source, dropsOldest);
   }
 
-  /** At most `most` items, at least `least` of them unless the source ends; none at its end. Throws what the source threw, after its items. */
+  /**
+   * Takes at most `most` items, and at least `least` unless the source ends; none at its end. Throws the source's error after its items.
+   */
   async take(least: number, most: number): Promise<T[]> {
     while (this.#waiting.length < Math.min(least, this.#capacity) && !this.#hasEnded) await this.#change();
     if (this.#waiting.length === 0 && this.#failure) throw this.#failure.error;
@@ -27,7 +29,7 @@ export class ReadAhead<T> {
     return taken;
   }
 
-  /** One by one. */
+  /** Takes the items one by one. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for (;;) {
       const taken = await this.take(1, 1);
@@ -36,7 +38,7 @@ export class ReadAhead<T> {
     }
   }
 
-  /** Ends the source when it has come to its next item, and waits for that. */
+  /** Stops the source at its next item, and waits for that. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#notify();

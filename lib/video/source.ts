@@ -4,33 +4,33 @@ import { fileURLToPath } from 'node:url';
 import { wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 
-/** Where a video comes from, as ffmpeg takes it. */
+/** The source of a video, as ffmpeg takes it. */
 export interface VideoSource {
-  /** For people: the source without a password. */
+  /** The source without its password, for messages. */
   name: string;
-  /** The arguments that open it, `-i` included. */
+  /** The arguments that open the source, `-i` included. */
   args: readonly string[];
-  /** Of a file, its path. */
+  /** The path, if the source is a file. */
   path?: string;
-  /** It goes on whether its frames are taken or not: a camera, or a stream. */
+  /** True for a camera or a live stream: it continues whether its frames are read or not. */
   isLive: boolean;
 }
 
-/** ffmpeg follows what a playlist names: of a stream that must never be a file, and of a file nothing at all. */
+/** The protocols that ffmpeg may follow from a playlist: never a file for a stream, and nothing for a file. */
 const NETWORK_PROTOCOLS = 'http,https,httpproxy,tcp,tls,udp,rtp,srtp,rtmp,rtmps,rtmpt,rtmpts,srt,crypto,data';
-/** Containers that hold their frames themselves: no playlists (hls, dash, concat), no patterns of images (image2). */
+/** The containers that hold their own frames. Playlists (hls, dash, concat) and image patterns (image2) are excluded. */
 const FILE_FORMATS =
   'mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,mxf,gif,apng,ivf,dv,nut,rm,wtv,nsv,gxf,yuv4mpegpipe,h264,hevc,av1,obu,m4v,mjpeg,vc1,h263,h261';
 const STREAMING = ['rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp', 'rtp', 'srt', 'tcp'];
 const SCHEMES = ['http', 'https', ...STREAMING];
-/** Two letters at least: a single one is a drive of Windows. */
+/** A URL scheme of at least two letters, because a single letter is a drive of Windows. */
 const URL_SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
 
 /**
- * Tells what a source is: a URL by its scheme, a camera by its `format` (ffmpeg's name for the input, such as `v4l2`,
- * `avfoundation`, `dshow`) or its path `/dev/video0`, anything else is a file.
- *
- * Rejects with `VIDEO_UNREADABLE` for a file that is not there, a directory, or an empty file, with `RangeError` for another scheme.
+ * Identifies a source: a URL by its scheme, a camera by its `format` or a path such as `/dev/video0`. Anything else is a file. `format` is
+ * ffmpeg's name for the input, such as `v4l2`, `avfoundation`, `dshow`.
+ * @throws {DetectorError} `VIDEO_UNREADABLE` for a missing file, a directory or an empty file
+ * @throws {RangeError} for an unknown scheme
  */
 export async function openSource(source: string, format?: string): Promise<VideoSource> {
   const scheme = URL_SCHEME.exec(source)?.[1]?.toLowerCase();
@@ -39,7 +39,7 @@ export async function openSource(source: string, format?: string): Promise<Video
     if (!SCHEMES.includes(scheme)) {
       throw new RangeError(wrongArgument('source', `a file, a camera, or a URL of ${SCHEMES.join(', ')}`, source));
     }
-    // UDP loses packets where TCP would wait.
+    // UDP loses packets; TCP waits for them.
     const transport = scheme.startsWith('rtsp') ? ['-rtsp_flags', 'prefer_tcp'] : [];
     const args = ['-protocol_whitelist', NETWORK_PROTOCOLS, ...transport, ...forced, '-i', source];
     return { name: withoutPassword(source), args, isLive: STREAMING.includes(scheme) };
@@ -68,10 +68,10 @@ async function checkFile(name: string, path: string): Promise<void> {
   if (found.isDirectory())
     throw new DetectorError('VIDEO_UNREADABLE', `Cannot read ${name}: it is a directory. Name a video file`);
   if (found.isFile() && found.size === 0)
-    throw new DetectorError('VIDEO_UNREADABLE', `Cannot read ${name}: it is empty (0 bytes)`);
+    throw new DetectorError('VIDEO_UNREADABLE', `Cannot read ${name}: it is empty (0 bytes). Copy the file again`);
 }
 
-/** "rtsp://user:secret@host/path" as "rtsp://host/path". */
+/** Removes the password of a URL: "rtsp://user:secret@host/path" becomes "rtsp://host/path". */
 function withoutPassword(url: string): string {
   return url.replace(/^([^/]+:\/\/)[^/@]*@/, '$1');
 }

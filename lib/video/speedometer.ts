@@ -1,13 +1,13 @@
 import type { VideoSummary } from './options.ts';
 
-/** How fast the model and the whole are. */
+/** Measures the speed of the model and of the whole pipeline. */
 export class Speedometer {
   readonly #began = performance.now();
-  /** The first batch warms up memory and threads: it counts while it is the only one. */
+  /** The first batch warms up memory and threads. It counts only while it is the only one. */
   #first: Timing | undefined;
   readonly #others: Timing = { frames: 0, seconds: 0 };
 
-  /** Times the model on so many frames. */
+  /** Times the model on a number of frames. */
   async measure<T>(frames: number, detect: () => Promise<T>): Promise<T> {
     const began = performance.now();
     const result = await detect();
@@ -21,7 +21,7 @@ export class Speedometer {
     return result;
   }
 
-  /** For `frames` that came out in the end. */
+  /** The summary for the given number of yielded and dropped frames. */
   summary(frames: number, dropped: number): VideoSummary {
     const seconds = (performance.now() - this.#began) / 1000;
     const model = this.#others.frames > 0 ? this.#others : this.#first;

@@ -4,50 +4,50 @@ import type { Detection } from '../boxes/detection.ts';
 
 /** A detection in a video. */
 export interface VideoDetection extends Detection {
-  /** With `track`: the same number for the same object in every frame, counted from 1. */
+  /** The number of the object with `track`: the same in every frame, counted from 1. */
   id?: number;
 }
 
 export interface TrackerOptions {
-  /** A detection goes on with a track of its class that it overlaps by at least this IoU. */
+  /** The smallest IoU at which a detection continues a track of its class. */
   minIou: number;
-  /** A track that was not seen for more than so many frames is given up. */
+  /** The number of frames after which a lost track ends. */
   maxAge: number;
-  /** The past's share in boxes and scores, from 0 (none) to below 1. */
+  /** The weight of earlier frames in boxes and scores, from 0 (none) to below 1. */
   smoothing: number;
-  /** Tracks score above this to be shown. */
+  /** The score above which a track is shown. */
   scoreThreshold: number;
 }
 
-/** One object over the frames. */
+/** One object across the frames. */
 export interface Track {
-  /** From 1; 0 until it is shown for the first time. */
+  /** The number of the object, from 1; 0 until the track is first shown. */
   id: number;
   label: string;
-  /** Smoothed. */
+  /** The smoothed score. */
   score: number;
   box: Box;
-  /** Frames since it was last seen: 0 for a track of this frame. */
+  /** The number of frames since the object was last seen: 0 for a track of this frame. */
   age: number;
 }
 
-/** What is known of the objects after a frame; those of the frame first, then by age. */
+/** The tracks after a frame: first the tracks of that frame, then by age. */
 export interface Tracks {
   nextId: number;
   tracks: readonly Track[];
 }
 
-/** Of those not in the frame, so many of the last ones are remembered: noise at a threshold of 0 would make thousands. */
+/** The number of lost tracks that are kept. Noise at a threshold of 0 would make thousands. */
 const MAX_MISSED = 1000;
 
 export const noTracks: Tracks = { nextId: 1, tracks: [] };
 
 /**
- * Takes the tracks on by one frame. Detections and tracks of the same class are paired greedily, the largest IoU first, as in IoU
- * tracking (Bochinski et al. 2017), but with tracks that outlive gaps.
+ * Continues the tracks by one frame. Detections and tracks of the same class are paired greedily, the largest IoU first. This is IoU
+ * tracking (Bochinski et al. 2017), but tracks outlive gaps.
  *
- * Boxes and scores are exponential moving averages. In that of the scores a frame without the object counts as 0, the frames before
- * the first one too: what is seen once and never again stays faint, and what is missed once stays visible.
+ * Boxes and scores are exponential moving averages. A frame without the object counts as score 0, and so do the frames before the first
+ * one. An object that is seen once stays faint. An object that is missed once stays visible.
  */
 export function updateTracks(before: Tracks, detections: readonly Detection[], options: TrackerOptions): Tracks {
   const matched = matchTracks(before.tracks, detections, options.minIou);
@@ -68,7 +68,7 @@ export function updateTracks(before: Tracks, detections: readonly Detection[], o
   return { nextId, tracks: [...seen, ...missed] };
 }
 
-/** The tracks to be shown in this frame, best first. */
+/** The tracks to show in this frame, best first. */
 export function visibleTracks({ tracks }: Tracks, { scoreThreshold }: TrackerOptions): Required<VideoDetection>[] {
   return tracks
     .filter(({ score }) => score > scoreThreshold)
@@ -76,7 +76,7 @@ export function visibleTracks({ tracks }: Tracks, { scoreThreshold }: TrackerOpt
     .sort((a, b) => b.score - a.score);
 }
 
-/** For each detection, by its index, the track that it goes on with, if there is one; ties go to the better score. */
+/** Finds the track that each detection continues, by the detection's index. On a tie the better score wins. */
 function matchTracks(tracks: readonly Track[], detections: readonly Detection[], minIou: number): Map<number, Track> {
   const pairs: { index: number; score: number; track: Track; iou: number }[] = [];
   for (const [index, { label, score, box }] of detections.entries()) {

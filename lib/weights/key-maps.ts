@@ -1,18 +1,18 @@
 import type { TensorInfo } from './safetensors.ts';
 
 /**
- * The names that weight files give to the tensors of a DINOv3 ConvNeXt and of the SSD around it, as data: one map for each program
- * that writes them. Our names are `backbone.` + the names of the official code (`stages.0.0.dwconv.weight`), `neck.` + those of our
- * feature pyramid or of mmdet's, and `head.` + those of torchvision's SSD or RetinaNet head or of mmdet's RTMDet.
+ * The tensor names in weight files of a DINOv3 ConvNeXt and its SSD, as data: one map per program that writes such files. Our names begin
+ * with `backbone.`, `neck.` or `head.`. `backbone.` precedes the names of the official code (`stages.0.0.dwconv.weight`). `neck.` precedes
+ * the names of our feature pyramid or of mmdet's. `head.` precedes the names of torchvision's SSD or RetinaNet head, or of mmdet's RTMDet.
  */
 export interface KeyMap {
-  /** What wrote the file, for messages. */
+  /** The program that wrote the file, for messages. */
   source: string;
-  /** A file is of this kind when each of these is found in one of its names. */
+  /** The signature of the format: each pattern matches at least one name in the file. */
   signature: readonly RegExp[];
-  /** Our name for a name, from the first pattern that matches it whole; a name that none matches is not needed. */
+  /** Patterns with our names. The first pattern that matches the whole name decides. A name without a match is not needed. */
   rules: readonly (readonly [pattern: RegExp, ours: string])[];
-  /** Second names of tensors that the file also has under a first one. */
+  /** A pattern for second names of tensors that the file also has under a first name. */
   alias?: RegExp;
 }
 
@@ -23,7 +23,7 @@ const RETINANET_HEAD = /^head\.(classification|regression)_head\.(conv\.\d+\.0|c
 
 const DENSE_HEAD = /^head\.((?:cls|reg)_convs\.\d+\.\d+\.(?:conv|gn)|rtm_(?:cls|reg)\.\d+)\.(weight|bias)$/;
 
-/** The names of the official ConvNeXt, DINOv3's and the first one alike, behind a prefix. */
+/** The names of the official ConvNeXt behind a prefix. DINOv3's code and the first release agree. */
 function official(prefix: string): KeyMap['rules'] {
   const pattern = (text: string) => new RegExp(`^${prefix}${text}$`);
   return [
@@ -34,21 +34,21 @@ function official(prefix: string): KeyMap['rules'] {
   ];
 }
 
-/** The file of the article's own training. */
+/** The source of a file from the article's own training. */
 export const ARTICLE_SOURCE = "the article's torchvision SSD";
 
-/** From the most particular to the least: the first whose signature is found is the file's. */
+/** The maps, most specific first. The first map whose signature matches belongs to the file. */
 export const keyMaps: readonly KeyMap[] = [
   {
-    // train_detection.py: torchvision's SSD; its backbone module holds the model of the hub as `backbone_model`.
+    // train_detection.py: torchvision's SSD. Its backbone module holds the hub's model as `backbone_model`.
     source: ARTICLE_SOURCE,
     signature: [/^backbone\.backbone_model\./],
     rules: [...official('backbone\\.backbone_model\\.'), [HEAD, OUR_HEAD]],
     alias: /^backbone\.backbone_model\.norms\.3\./,
   },
   {
-    // mmdet's RTMDet on mmpretrain's ConvNeXt, whose stem and stages have the official names for all but these layers. The convolutions
-    // that all maps share are there once for each.
+    // mmdet's RTMDet on mmpretrain's ConvNeXt. Its stem and stages have the official names, except for these layers. The convolutions that
+    // all maps share occur once per map.
     source: 'mmdet',
     signature: [/^backbone\.stages\.0\.0\.depthwise_conv\./, /^bbox_head\./],
     rules: [
@@ -106,7 +106,7 @@ export const keyMaps: readonly KeyMap[] = [
     ],
   },
   {
-    // timm/models/convnext.py: the stem is no stage, and the final norm belongs to the head.
+    // timm/models/convnext.py: the stem is not a stage, and the final norm belongs to the head.
     source: 'timm',
     signature: [/^stages\.0\.blocks\.0\.conv_dw\./],
     rules: [
@@ -123,13 +123,13 @@ export const keyMaps: readonly KeyMap[] = [
     ],
   },
   {
-    // facebookresearch/ConvNeXt: `head` is its classifier of ImageNet's classes, which no rule takes.
+    // facebookresearch/ConvNeXt: `head` is its classifier for ImageNet, which no rule matches.
     source: 'facebookresearch/ConvNeXt',
     signature: [/^stages\.0\.0\.dwconv\./, /^head\.weight$/],
     rules: official(''),
   },
   {
-    // facebookresearch/dinov3, dinov3/models/convnext.py: the final norm is registered a second time, as the last of `norms`.
+    // facebookresearch/dinov3, dinov3/models/convnext.py: it registers the final norm a second time, as the last of `norms`.
     source: 'facebookresearch/dinov3',
     signature: [/^stages\.0\.0\.dwconv\./],
     rules: official(''),
@@ -137,14 +137,14 @@ export const keyMaps: readonly KeyMap[] = [
   },
 ];
 
-/** The norms of the maps below the last that a pyramid takes: no release has them. */
+/** Tells whether a name is a norm of a pyramid's finer maps. No release has these norms. */
 export function isTapNorm(ours: string): boolean {
   return /^backbone\.norms\.[12]\./.test(ours);
 }
 
 /**
- * The names that the state_dict of the official ConvNeXt has for a tensor of ours; none for a neck's, a head's, or the norms of a
- * pyramid's finer maps, in whose place it has identities. It registers its final norm twice, and `load_state_dict` wants both names.
+ * The names of one of our tensors in the state_dict of the official ConvNeXt. There are none for a neck, a head, and the norms of a
+ * pyramid's finer maps, where it has identities. The final norm has two names, and `load_state_dict` needs both.
  */
 export function releasedNames(ours: string): string[] {
   const [, name] = /^backbone\.(.+)$/.exec(ours) ?? [];
@@ -152,23 +152,23 @@ export function releasedNames(ours: string): string[] {
   return name.startsWith('norm.') ? [name, `norms.3.${name.slice('norm.'.length)}`] : [name];
 }
 
-/** The names that the state_dict of the article's model has for a tensor of ours. */
+/** The names of one of our tensors in the state_dict of the article's model. */
 export function articleNames(ours: string): string[] {
   return HEAD.test(ours) ? [ours] : releasedNames(ours).map((name) => `backbone.backbone_model.${name}`);
 }
 
-/** The map for a file with these names; undefined for a file of something else. */
+/** Finds the map for a file with these names. The result is undefined for any other file. */
 export function findKeyMap(names: readonly string[]): KeyMap | undefined {
   return keyMaps.find(({ signature }) => signature.every((pattern) => names.some((name) => pattern.test(name))));
 }
 
-/** Our name of a tensor; undefined for one that a detector does not need. */
+/** Our name of a tensor. The result is undefined if a detector does not need the tensor. */
 export function mapKey({ rules }: KeyMap, name: string): string | undefined {
   const rule = rules.find(([pattern]) => pattern.test(name));
   return rule && name.replace(rule[0], rule[1]);
 }
 
-/** Channels of the stem and blocks of the third stage, which tell DINOv3's sizes apart. */
+/** The channels of the stem and the blocks of the third stage. They identify DINOv3's sizes. */
 const SIZES: Record<string, readonly [channels: number, blocks: number]> = {
   convnext_test: [24, 2],
   convnext_tiny: [96, 9],
@@ -177,7 +177,7 @@ const SIZES: Record<string, readonly [channels: number, blocks: number]> = {
   convnext_large: [192, 27],
 };
 
-/** The backbone that tensors of our names belong to, by its size; undefined when it is none of ours. */
+/** Identifies the backbone of tensors with our names by its size. The result is undefined for an unknown backbone. */
 export function backboneOf(tensors: readonly TensorInfo[]): string | undefined {
   const channels = tensors.find(({ name }) => name === 'backbone.downsample_layers.0.0.weight')?.shape[0];
   const blocks = tensors.filter(({ name }) => /^backbone\.stages\.2\.\d+\.gamma$/.test(name)).length;

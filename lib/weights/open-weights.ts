@@ -11,23 +11,23 @@ export type WeightsFormat = 'safetensors' | 'torch' | 'torchscript';
 
 export interface OpenedWeights {
   format: WeightsFormat;
-  /** What wrote the file, by the names in it; undefined when they are not known. */
+  /** The program that wrote the file, identified by the names in it; undefined if they are unknown. */
   source: string | undefined;
-  /** Under our names (`backbone.*`, `head.*`), to be read from the file by offset and length. */
+  /** The tensors under our names (`backbone.*`, `head.*`), with offset and length in the file. */
   tensors: TensorSpan[];
-  /** Names in the file that mean nothing here, such as a classifier's. Second names of the same tensor are not listed. */
+  /** The names without a use here, such as a classifier's. Second names of the same tensor are not listed. */
   unneeded: string[];
 }
 
 const ZIP = 0x04034b50;
-/** `torch.save` before 1.6 begins with its magic number, pickled by itself. */
+/** The first bytes of a file from `torch.save` before 1.6: its pickled magic number. */
 const LEGACY = Buffer.from('\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.', 'latin1');
-const TAKEN =
-  'Taken are safetensors and files of torch.save with the weights of a DINOv3 ConvNeXt, and TorchScript (torch.jit.save) as the backbone itself.';
+const SUPPORTED =
+  'Supported files: safetensors or torch.save with the weights of a DINOv3 ConvNeXt, or TorchScript (torch.jit.save) as the backbone.';
 
 /**
- * What a file is, by its content.
- * @throws DetectorError WEIGHTS_NOT_FOUND; WEIGHTS_INVALID for a format that is not taken, with the way to one that is
+ * Detects the format of a weights file from its content.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND`; `WEIGHTS_INVALID` for an unsupported format, with a way to convert it
  */
 export async function weightsFormat(path: string): Promise<WeightsFormat> {
   return await withWeightsFile(path, async (source) => {
@@ -37,7 +37,7 @@ export async function weightsFormat(path: string): Promise<WeightsFormat> {
     if (head.equals(LEGACY)) {
       const save =
         'torch.save(torch.load("in.pth", weights_only=True), "out.pth", _use_new_zipfile_serialization=True)';
-      throw refused(path, `is of torch.save before torch 1.6. Write it anew: python3 -c 'import torch; ${save}'`);
+      throw refused(path, `was written by torch.save before torch 1.6. Convert it: python3 -c 'import torch; ${save}'`);
     }
     if (head[0] === 0x80) {
       throw refused(
@@ -45,7 +45,7 @@ export async function weightsFormat(path: string): Promise<WeightsFormat> {
         'is a plain pickle, which may run any code. Write the weights with torch.save, or as safetensors',
       );
     }
-    throw refused(path, `is of an unknown format. ${TAKEN} Is the file whole, and is it the file and not a web page?`);
+    throw refused(path, `has an unknown format. ${SUPPORTED} Check that the download is complete and not a web page.`);
   });
 }
 
@@ -56,21 +56,21 @@ async function zipFormat(source: ByteSource, path: string): Promise<WeightsForma
     if (names.includes('data.pkl')) return 'torch';
   } catch (error) {
     if (!(error instanceof ZipError)) throw error;
-    throw refused(path, `is a damaged zip archive: it ${error.message}. Get the file again or write it anew`, error);
+    throw refused(path, `is a damaged zip archive: it ${error.message}. Download or write the file again`, error);
   }
-  throw refused(path, `is a zip archive that torch did not write. ${TAKEN}`);
+  throw refused(path, `is a zip archive that torch did not write. ${SUPPORTED}`);
 }
 
 /**
- * Opens a file of weights of any kind: format and names are told by content, and the tensors get our names. Tensor bytes are not kept.
- * @throws DetectorError WEIGHTS_NOT_FOUND, WEIGHTS_INVALID
+ * Opens a weights file. Format and names are detected from its content. The tensors get our names, and their bytes stay in the file.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`
  */
 export async function openWeights(path: string): Promise<OpenedWeights> {
   const format = await weightsFormat(path);
   if (format === 'torchscript') {
     throw refused(
       path,
-      `is a TorchScript program, which is a backbone by itself: give it as { torchscript: path }, or after --backbone`,
+      `is a TorchScript program, which is a whole backbone: give it as { torchscript: path }, or after --backbone`,
     );
   }
   const { tensors } = format === 'torch' ? await readTorchFile(path) : await readSafetensorsHeader(path);

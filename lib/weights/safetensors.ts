@@ -3,7 +3,7 @@ import { DetectorError, messageOf } from '../base/errors.ts';
 import { runInSlices } from '../base/time-slices.ts';
 import { withWeightsFile } from './weights-file.ts';
 
-/** Bytes per element, in the reference library's order of alignment: the writer lays tensors out from the last to the first. */
+/** Bytes per element, in the alignment order of the reference library. The writer lays out tensors from the last type to the first. */
 const DTYPE_BYTES = {
   BOOL: 1,
   U8: 1,
@@ -24,13 +24,13 @@ const DTYPE_BYTES = {
 const DTYPES = Object.keys(DTYPE_BYTES);
 
 /**
- * The format allows a header of 100 MB, which `JSON.parse` would take in one go, for seconds: within these limits it takes less than
- * 50 ms. A tensor has four keys and some 130 bytes there, and the largest DINOv3 700 tensors, with its optimizer 2,100.
+ * The largest header. The format allows 100 MB, which would block `JSON.parse` for seconds. Within these limits it takes less than 50 ms. A
+ * tensor needs four keys and about 130 bytes. The largest DINOv3 has 700 tensors, and 2,100 with its optimizer.
  */
 const MAX_HEADER_BYTES = 1 << 20;
 const MAX_KEYS = 50_000;
 const KEYS_PER_SLICE = 100;
-/** The header, a tensor in it, the shape of that. */
+/** The depth of the header, a tensor in it, and the tensor's shape. */
 const MAX_DEPTH = 3;
 
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
@@ -42,21 +42,21 @@ export interface TensorInfo {
 }
 
 export interface TensorSpan extends TensorInfo {
-  /** Position of the first byte, counted from the start of the file. */
+  /** The position of the first byte, from the start of the file. */
   offset: number;
   byteLength: number;
 }
 
 export interface SafetensorsHeader {
-  /** In the order of their bytes in the file. */
+  /** The tensors in the order of their bytes in the file. */
   tensors: TensorSpan[];
   metadata: Record<string, string>;
 }
 
 /**
- * Reads and checks the header of a safetensors file; tensor bytes are not touched.
- * Whatever passes can be read by offset and length without further checks.
- * @throws DetectorError WEIGHTS_NOT_FOUND, or WEIGHTS_INVALID naming the file, the tensor and the rule that it breaks.
+ * Reads and checks the header of a safetensors file without its tensor bytes. The tensors can then be read by offset and length without
+ * further checks.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, or `WEIGHTS_INVALID` naming the file, the tensor and the broken rule
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
   const { text, dataStart, dataBytes } = await readHeaderText(path);
@@ -83,10 +83,10 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
 }
 
 /**
- * Where each tensor goes in a new file: sorted by element size downwards, then by name, as the reference library does,
- * so that every tensor is aligned to its element size; the header is padded with spaces to a multiple of 8.
- * @throws TypeError for two tensors of one name or one named `__metadata__`, RangeError for a shape out of range or more tensors than
- * a reader here takes.
+ * Computes the place of each tensor in a new file. Tensors are sorted by descending element size, then by name, like in the reference
+ * library. So every tensor is aligned to its element size. Spaces pad the header to a multiple of 8 bytes.
+ * @throws {TypeError} for two tensors with the same name, or a tensor named `__metadata__`
+ * @throws {RangeError} for a shape out of range, or more tensors than this library can read
  */
 export function layoutSafetensors(
   infos: readonly TensorInfo[],
@@ -96,7 +96,7 @@ export function layoutSafetensors(
     (a, b) =>
       DTYPES.indexOf(b.dtype) - DTYPES.indexOf(a.dtype) || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
   );
-  // A Map keeps this order: an object would move names such as "0" to its front.
+  // A Map, because an object would move names such as "0" to its front.
   const entries = new Map<string, unknown>();
   if (Object.keys(metadata).length > 0) entries.set('__metadata__', metadata);
   let end = 0;
@@ -122,8 +122,8 @@ export function layoutSafetensors(
 }
 
 /**
- * Writes a new file of these tensors, without their bytes: `fill` puts those at the spans that it is given.
- * @throws as `layoutSafetensors`
+ * Writes a new file of these tensors. `fill` writes the bytes at the spans that it gets.
+ * @throws {TypeError|RangeError} like `layoutSafetensors`
  */
 export async function writeSafetensors(
   path: string,
@@ -144,11 +144,14 @@ async function readHeaderText(path: string): Promise<{ text: string; dataStart: 
     if (headerBytes > BigInt(MAX_HEADER_BYTES))
       throw invalidFile(
         path,
-        `its header claims ${headerBytes} bytes, above the limit of ${MAX_HEADER_BYTES} here (of 100 MB in the format; a DINOv3 model needs less than 100 kB)`,
+        `its header claims ${headerBytes} bytes, above the limit of ${MAX_HEADER_BYTES} (the format allows 100 MB; a DINOv3 model needs less than 100 kB)`,
       );
     const dataStart = 8 + Number(headerBytes);
     if (dataStart > source.size)
-      throw invalidFile(path, `its header claims ${headerBytes} bytes, the file has ${source.size}: it is cut short`);
+      throw invalidFile(
+        path,
+        `its header claims ${headerBytes} bytes, but the file has ${source.size}: it is cut short`,
+      );
     const text = decodeUtf8(await source.read(8, Number(headerBytes)), path);
     return { text, dataStart, dataBytes: source.size - dataStart };
   });
@@ -192,11 +195,11 @@ function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: In
   const { dtype, shape, data_offsets: offsets, ...unknown } = entry;
   if (Object.keys(unknown).length > 0) throw wrong(`has an unknown key ${JSON.stringify(Object.keys(unknown)[0])}`);
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw wrong(`has dtype ${JSON.stringify(dtype)}, known are ${DTYPES.join(', ')}`);
+    throw wrong(`has dtype ${JSON.stringify(dtype)}, expected one of ${DTYPES.join(', ')}`);
   }
   const byteLength = tensorBytes(dtype as SafetensorsDtype, shape);
   if (byteLength === undefined)
-    throw wrong(`has shape ${JSON.stringify(shape)}, expected integers >= 0 of a safe product`);
+    throw wrong(`has shape ${JSON.stringify(shape)}, expected integers >= 0 with a safe product`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw wrong('has data_offsets that are not two integers >= 0');
   }
@@ -207,10 +210,10 @@ function checkEntry(name: string, entry: unknown, dataBytes: number, invalid: In
   return { name, dtype: dtype as SafetensorsDtype, shape: shape as number[], offset: begin, byteLength };
 }
 
-/** Element count times element size, or undefined when the shape is no shape or the product is not exact. */
+/** Element count times element size. The result is undefined for an invalid shape or an inexact product. */
 export function tensorBytes(dtype: SafetensorsDtype, shape: unknown): number | undefined {
   if (!Array.isArray(shape) || !shape.every(isCount)) return undefined;
-  // As the reference library multiplies: an overflow on the way counts, even when a later dimension is 0.
+  // The reference library multiplies in this order: an overflow counts even if a later dimension is 0.
   return [DTYPE_BYTES[dtype], ...shape].reduce<number | undefined>((bytes, size) => {
     const product = (bytes ?? Number.NaN) * size;
     return Number.isSafeInteger(product) ? product : undefined;
@@ -225,7 +228,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-/** What has to hold before `JSON.parse`, which says nothing of a key that comes twice, and which neither depth nor number stop. */
+/** Checks keys before `JSON.parse`, which accepts duplicate keys, any depth and any number of keys. */
 function* checkKeys(json: string, invalid: Invalid): Generator<void, void> {
   const open: Set<string>[] = [];
   const tokens = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}[\]]|[^"{}[\]]+/sy;
@@ -245,7 +248,7 @@ function* checkKeys(json: string, invalid: Invalid): Generator<void, void> {
   }
 }
 
-/** The key that JSON text stands for; text that is no JSON is refused later. */
+/** The key that JSON text encodes. Text that is not JSON is rejected later. */
 function unescapeKey(text: string): string {
   if (!text.includes('\\')) return text;
   try {
@@ -258,6 +261,6 @@ function unescapeKey(text: string): string {
 function invalidFile(path: string, rule: string): DetectorError {
   return new DetectorError(
     'WEIGHTS_INVALID',
-    `${path} is not a sound safetensors file: ${rule}. Get the file again or write it anew.`,
+    `${path} is not a valid safetensors file: ${rule}. Download or write the file again.`,
   );
 }

@@ -4,13 +4,13 @@ import { DetectorError, messageOf } from '../base/errors.ts';
 import { type ByteSource, fileSource } from '../files/byte-source.ts';
 
 /**
- * Opens a weights file for as long as `use` runs.
- * @throws DetectorError WEIGHTS_NOT_FOUND for what cannot be opened or is no file
+ * Opens a weights file while `use` runs.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND` if it cannot be opened or is not a file
  */
 export async function withWeightsFile<T>(path: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
   let handle: FileHandle;
   try {
-    // Not waiting for a writer, should this be a pipe.
+    // Non-blocking: if this is a pipe, it must not wait for a writer.
     handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw new DetectorError(

@@ -237,7 +237,7 @@ describe('preview', () => {
     const before = await readFile(output);
     const again = await preview('--output', output);
     expect(again.code).toBe(2);
-    expect(again.error).toContain(`--output: ${output} is there already`);
+    expect(again.error).toContain(`--output: ${output} already exists`);
     expect(await readFile(output)).toEqual(before);
     const plain = await preview(
       '--output',

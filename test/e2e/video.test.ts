@@ -42,7 +42,7 @@ describe.skipIf(!hasFfmpeg)(`video${needsFfmpeg}`, () => {
     expect((await probeFile(output)).times).toHaveLength(25);
 
     const again = await video('--output', output);
-    expect(again).toMatchObject({ code: 2, out: '', error: expect.stringContaining('out.mp4 is there already') });
+    expect(again).toMatchObject({ code: 2, out: '', error: expect.stringContaining('out.mp4 already exists') });
     const itself = await video('--output', clip, '--force');
     expect(itself).toMatchObject({ code: 2, error: expect.stringContaining('clip.mp4 is the input') });
   });
@@ -125,7 +125,7 @@ describe('video that cannot be', () => {
     ]);
     expect(missing).toMatchObject({ code: 1, out: '' });
     expect(missing.error).toMatch(
-      /^Error: Video needs ffmpeg and ffprobe, and \/no\/such\/ff\w+ does not run: it was not found\. Install/,
+      /^Error: Video needs ffmpeg and ffprobe, but \/no\/such\/ff\w+ does not run: it was not found\. Install/,
     );
   });
 });

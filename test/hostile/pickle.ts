@@ -10,7 +10,7 @@ const bodies: readonly (readonly [what: string, body: string, rule: string])[] =
   ['a call without a tuple', 'ctorch\nSize\nK\x01R', 'calls something that is no name'],
   ['an object with arguments', 'ctorch\nSize\n(K\x01t\x81', 'makes an object of no class'],
   ['an object', 'ctorch\nSize\n)\x81}b', 'makes an object of torch.Size'],
-  ['a state for a number', 'K\x01}b', 'no new object'],
+  ['a state for a number', 'K\x01}b', 'not a new object'],
   ['an unfinished object in a tuple', 'ctorch\nSize\n)\x81\x85', 'unfinished object'],
   ['an unfinished object in a list', '](ctorch\nSize\n)\x81e', 'unfinished object'],
   ['an unfinished object as result', 'ctorch\nSize\n)\x81', 'unfinished object'],

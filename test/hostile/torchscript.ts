@@ -267,7 +267,7 @@ const archives: readonly HostileFile[] = [
   ],
   ['a record twice', () => more('wrong_rank/data.pkl'), '"wrong_rank/data.pkl" twice'],
   ['a record twice, in another case', () => more('wrong_rank/DATA.PKL'), 'twice'],
-  ['a record outside of its directory', () => more('other/x'), 'outside of its directory wrong_rank/'],
+  ['a record outside of its directory', () => more('other/x'), 'outside of its folder wrong_rank/'],
   ['a way out of the archive', () => more('wrong_rank/../../x'), 'torch does not write'],
   ['two records in one place', () => patched('constants.pkl', (central) => central.writeUInt32LE(0, 42)), 'disagrees'],
   ['an encrypted record', () => patched('data/0', (central) => central.writeUInt16LE(1, 8)), 'encrypted'],
@@ -278,7 +278,7 @@ const archives: readonly HostileFile[] = [
       const records = await recordsOf(await archive('wrong_rank'));
       return zipWithDeflated(records, 'wrong_rank/data/0', Buffer.alloc(64 << 20));
     },
-    'packed, which torch does not do',
+    'compressed, which torch does not do',
   ],
 ];
 

@@ -138,7 +138,7 @@ export interface TestAddon {
   ): Targets & { pixels: Tensor<Uint8Array>; originals: Size[] };
   convnextParameters(name: string, seed: number, pyramid?: boolean): NamedTensor[];
   convnextForward(name: string, weights: NamedTensor[], images: Tensor, pyramid?: boolean): Tensor[];
-  /** Of the pyramid that is made of maps of these shapes, for pictures of this height. */
+  /** Of the pyramid that is made of maps of these shapes, for images of this height. */
   featurePyramidParameters(
     maps: Tensor[],
     imageHeight: number,
@@ -213,11 +213,11 @@ export interface TestAddon {
   simulateGraphs(graphs?: SimulatedGraphs): void;
 }
 
-/** A step on pictures of its own, and what is done before it. */
+/** A step on images of its own, and what is done before it. */
 export interface GraphStep {
   objects: TypedObjects;
   learningRate: number;
-  /** `cut`: its pictures are of a wrong size. */
+  /** `cut`: its images are of a wrong size. */
   before?: 'detect' | 'load' | 'snapshot' | 'cut';
 }
 
@@ -227,7 +227,7 @@ export interface SimulatedGraphs {
   without?: string;
   /** Where they throw: an operator while it is recorded, too. */
   failure?: 'begin' | 'end' | 'replay' | `aten::${string}`;
-  /** They read the pictures of the step that was recorded. */
+  /** They read the images of the step that was recorded. */
   keepsImages?: boolean;
 }
 

@@ -19,7 +19,7 @@ def means(rows):
 
 
 def iou_crop(boxes):
-    """Window relative to the picture, objects kept, and whether it is the whole picture."""
+    """Window relative to the image, objects kept, and whether it is the whole image."""
     transform = v2.RandomIoUCrop()
     boxes = tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(HEIGHT, WIDTH))
     inputs = [tv_tensors.Image(torch.empty(3, HEIGHT, WIDTH, dtype=torch.uint8)), boxes]
@@ -35,7 +35,7 @@ def iou_crop(boxes):
 
 
 def zoom_out():
-    """Window relative to the picture, where it is applied."""
+    """Window relative to the image, where it is applied."""
     transform = v2.RandomZoomOut()
     inputs = [tv_tensors.Image(torch.empty(3, HEIGHT, WIDTH, dtype=torch.uint8))]
     rows = []

@@ -117,7 +117,7 @@ def target(boxes, labels):
     return {"boxes": torch.tensor(boxes).reshape(-1, 4), "labels": torch.tensor(labels, dtype=torch.int64)}
 
 
-# Two objects that nearly share their anchors, a small one, which no anchor fits, and a picture without any.
+# Two objects that nearly share their anchors, a small one, which no anchor fits, and an image without any.
 TARGETS = [
     target([[9.0, 10, 43, 52], [12, 10, 47, 54], [70.5, 35.25, 120, 90]], [1, 3, 2]),
     target([], []),

@@ -4,9 +4,9 @@ import { bestOf, MIN_CELLS, type ProposalOptions, rounded } from './default-box-
 import { clusterShapes, type Shape } from './k-means.ts';
 
 /**
- * Anchors for these maps that fit the objects: k-means over the shapes gives as many sizes for each map as it has now, and over the
- * shapes brought to one area the ratios; the same once more with sizes that are not too small for the cells of their map. Never worse
- * than the configured anchors, which are the result where nothing better is found. Sizes ascend with the maps.
+ * Proposes anchors for these maps that fit the objects. k-means over the shapes gives each map as many sizes as it has now. k-means over
+ * the shapes scaled to one area gives the ratios. A second candidate has sizes that are not too small for the cells of their map. The
+ * configured anchors are the result if no candidate is better. Sizes ascend with the maps.
  */
 export function* proposeAnchors(
   objects: readonly RelativeBox[],

@@ -6,44 +6,44 @@ import { countDefaultBoxes, defaultBoxGrids, type RelativeBox } from './default-
 import { MATCH_IOU, matchObjects, type ObjectMatch } from './default-box-matching.ts';
 import { countPoints, matchPoints } from './point-matching.ts';
 
-/** How the default boxes fit some of the objects. */
+/** How the default boxes fit a group of objects. */
 export interface CoverageRow {
-  /** "all", a class, or a range of sizes. */
+  /** The name of the group: "all", a class, or a range of sizes. */
   name: string;
   objects: number;
-  /** Objects that reach IoU 0.5 with some default box; of a head with points, those in which one lies. */
+  /** The number of objects that reach IoU 0.5 with a default box. For a head with points: the number of objects that contain a point. */
   covered: number;
   /** `covered / objects`; null without objects. */
   share: number | null;
-  /** Objects for which training has one default box only, forced to them however badly it fits; or the nearest point. */
+  /** The number of objects with only one forced match in training: their best default box, or the nearest point. */
   forced: number;
-  /** Objects that training ignores: another object has taken their best default box. */
+  /** The number of objects that training ignores, because another object has taken their best default box. */
   unmatched: number;
 }
 
-/** How default boxes fit the objects of a data set: of all, by class, and by size. */
+/** How default boxes fit the objects of a data set: all objects, by class, and by size. */
 export interface Coverage {
-  /** Default boxes, or points, of one image. */
+  /** The number of default boxes, or points, of one image. */
   boxes: number;
-  /** Mean IoU of an object with its best default box; null without objects, and of points, which have no size. */
+  /** The mean IoU of an object with its best default box, 0 to 1. It is null without objects, and for points, which have no size. */
   meanIou: number | null;
   all: CoverageRow;
-  /** In the order of the class list. */
+  /** The rows by class, in the order of the class list. */
   byClass: CoverageRow[];
-  /** COCO's small (to 32^2 square pixels), medium and large (from 96^2), at the size that the model sees. */
+  /** The rows by COCO's small (to 32^2 square pixels), medium and large (from 96^2), at the size that the model sees. */
   byArea: CoverageRow[];
-  /** By `sideRanges`. */
+  /** The rows by `sideRanges`. */
   bySide: CoverageRow[];
 }
 
-/** An object as the matcher sees it; `label` is its position in the class list, from 1. */
+/** An object as the matcher sees it. `label` is its position in the class list, from 1. */
 export interface AnalysedObject extends RelativeBox {
   label: number;
 }
 
 const AREAS = ['small', 'medium', 'large'];
 
-/** The objects of each image, relative to its size. */
+/** The objects of each image, relative to the image's size. */
 export function* analysedObjects(samples: readonly Sample[]): Generator<void, AnalysedObject[][]> {
   const images: AnalysedObject[][] = [];
   for (const { width, height, objects } of samples) {
@@ -104,7 +104,7 @@ export function* measureCoverage(
 
 type Match = Pick<ObjectMatch, 'iou' | 'positives'>;
 
-/** How many boxes there are, and what they are to the objects of an image. */
+/** Returns the number of boxes, and a function that matches the objects of an image. */
 function matcherOf(
   options: BoxOptions,
   layout: DefaultBoxLayout,
@@ -120,7 +120,7 @@ function emptyRow(name: string): CoverageRow {
   return { name, objects: 0, covered: 0, share: null, forced: 0, unmatched: 0 };
 }
 
-/** COCO's bounds count for both sides; here an area belongs to the smaller. */
+/** Returns the index of an area. In COCO a bound belongs to both ranges; here it belongs to the smaller one. */
 function areaIndex(area: number): number {
   return area <= 32 ** 2 ? 0 : area <= 96 ** 2 ? 1 : 2;
 }

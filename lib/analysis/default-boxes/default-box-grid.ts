@@ -3,14 +3,14 @@ import type { AnchorOptions, DefaultBoxOptions, FittedBoxOptions } from '../../m
 import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
 
-/** What the default boxes are laid out on. */
+/** The sizes that default boxes are laid out on. */
 export interface DefaultBoxLayout {
   imageSize: Size;
-  /** The sizes of the feature maps in cells, the finest first. */
+  /** The sizes of the feature maps in cells, finest first. */
   maps: readonly Size[];
 }
 
-/** A box by its centre and its sides, in parts of the image's width and height. IoU is the same there as in pixels. */
+/** A box by its centre and sides, relative to the image's width and height. IoU is the same as in pixels. */
 export interface RelativeBox extends Shape {
   x: number;
   y: number;
@@ -20,14 +20,14 @@ export interface RelativeBox extends Shape {
 export interface DefaultBoxGrid {
   columns: number;
   rows: number;
-  /** From one centre to the next; the first is `offset` of a step from the border. */
+  /** The distance between two centres. The first centre is `offset` steps from the border. */
   stepX: number;
   stepY: number;
   offset: number;
   shapes: Shape[];
 }
 
-/** A default box by its place: the position in `grids`, in `shapes`, and the cell. */
+/** The place of a default box: its position in `grids` and in `shapes`, and its cell. */
 export interface DefaultBoxMatch {
   grid: number;
   shape: number;
@@ -37,9 +37,9 @@ export interface DefaultBoxMatch {
 }
 
 /**
- * torchvision's DefaultBoxGenerator or AnchorGenerator as the core has them (native/ops/default_boxes.cc, anchors.cc), in double
- * precision and without writing the boxes out. `maps` are the sizes of the feature maps in cells; of default boxes there may be fewer
- * than entries in `options`, as in the article.
+ * Lays out the boxes of torchvision's DefaultBoxGenerator or AnchorGenerator (native/ops/default_boxes.cc, anchors.cc). It computes in
+ * double precision and does not list the boxes. `maps` are the sizes of the feature maps in cells. As in the article, there may be fewer
+ * maps than entries in `options`.
  */
 export function defaultBoxGrids(options: FittedBoxOptions, maps: readonly Size[], image: Size): DefaultBoxGrid[] {
   return maps.map((cells, k) => {
@@ -58,7 +58,7 @@ function defaultBoxPlaces({ steps }: DefaultBoxOptions, { width, height }: Size,
   };
 }
 
-/** Whole pixels from cell to cell, the first centre in the corner of the image. */
+/** Steps of whole pixels from cell to cell. The first centre is in the corner of the image. */
 function anchorPlaces({ width, height }: Size, image: Size) {
   return {
     stepX: Math.floor(image.width / width) / image.width,
@@ -67,7 +67,7 @@ function anchorPlaces({ width, height }: Size, image: Size) {
   };
 }
 
-/** Each ratio in each size, of an even number of pixels. */
+/** Each ratio in each size; sides have an even number of pixels. */
 function anchorShapes({ sizes, aspectRatios }: AnchorOptions, map: number, image: Size): Shape[] {
   const root = (ratio: number) => Math.fround(Math.sqrt(Math.fround(ratio)));
   const twice = (side: number) => 2 * roundHalfToEven(Math.fround(side) / 2);
@@ -79,14 +79,14 @@ function anchorShapes({ sizes, aspectRatios }: AnchorOptions, map: number, image
   );
 }
 
-/** As torch.round. */
+/** Rounds like torch.round. */
 function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   if (value - floor !== 0.5) return Math.round(value);
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** The shapes of one map: square, larger square, then for each ratio wide and tall. */
+/** The shapes of one map: square, larger square, then a wide and a tall one for each ratio. */
 export function defaultBoxShapes({ aspectRatios, scales, clip }: DefaultBoxOptions, map: number): Shape[] {
   const scale = scales[map]!;
   const next = Math.sqrt(scale * scales[map + 1]!);
@@ -101,8 +101,8 @@ export function countDefaultBoxes(grids: readonly DefaultBoxGrid[]): number {
 }
 
 /**
- * The default box with the largest IoU. For one shape IoU grows with the overlap, which the nearest centre makes largest, so each
- * map and shape needs one cell only. Where several cells have the whole object in their box, the nearest is taken.
+ * Finds the default box with the largest IoU. For one shape IoU grows with the overlap, and the nearest centre has the largest overlap. So
+ * only one cell per map and shape is tested. If several cells cover the whole object, the nearest one is taken.
  */
 export function bestDefaultBox(box: RelativeBox, grids: readonly DefaultBoxGrid[]): DefaultBoxMatch {
   let best: DefaultBoxMatch = { grid: 0, shape: 0, column: 0, row: 0, iou: -1 };
@@ -127,7 +127,7 @@ export function visitDefaultBoxes(
   minIou: number,
   visit: (cell: number, iou: number) => void,
 ): void {
-  if (shapeIou(box, shape) < minIou) return; // none is better than with one centre
+  if (shapeIou(box, shape) < minIou) return; // no IoU is larger than with equal centres
   const heights = [...overlaps(box.y, box.height, grid.stepY, grid.offset, grid.rows, shape.height)];
   for (const [column, width] of overlaps(box.x, box.width, grid.stepX, grid.offset, grid.columns, shape.width)) {
     for (const [row, height] of heights) {
@@ -137,7 +137,7 @@ export function visitDefaultBoxes(
   }
 }
 
-/** The cells along one axis whose side overlaps the object's. */
+/** The cells along one axis whose side overlaps the object's side. */
 function* overlaps(
   centre: number,
   side: number,
@@ -159,7 +159,7 @@ function nearestCell(centre: number, step: number, cells: number, offset: number
   return Math.min(cells - 1, Math.max(0, Math.ceil(centre / step - offset - 0.5)));
 }
 
-/** Of two intervals by centre and length; 0 where they are apart. */
+/** The overlap of two intervals, given by centre and length; 0 if they are apart. */
 function overlap(a: number, aLength: number, b: number, bLength: number): number {
   return Math.max(0, Math.min(a + aLength / 2, b + bLength / 2) - Math.max(a - aLength / 2, b - bLength / 2));
 }

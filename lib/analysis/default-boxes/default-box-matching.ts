@@ -6,15 +6,15 @@ import {
   visitDefaultBoxes,
 } from './default-box-grid.ts';
 
-/** SSD's matcher takes a default box for an object from this IoU on. */
+/** The IoU from which SSD's matcher assigns a default box to an object. */
 export const MATCH_IOU = 0.5;
 
 export interface ObjectMatch {
-  /** Of the best default box, whoever gets it. */
+  /** The IoU with the best default box, whichever object gets it. */
   iou: number;
   /**
-   * What training gives the object: default boxes that overlap it enough (and its best one), that one alone, which is forced to
-   * it, or nothing, because another object has taken that one too.
+   * The default boxes that the object gets in training. `overlapping`: the boxes that overlap it enough, and its best one. `forced`: only
+   * its best one. `none`: another object has taken its best one.
    */
   positives: 'overlapping' | 'forced' | 'none';
 }
@@ -25,9 +25,9 @@ interface Claim {
 }
 
 /**
- * SSD's matcher (native/train/matcher.cc) on one image's objects: each default box goes to the object with the largest IoU, the
- * first among equals, if that reaches 0.5; then each object gets its best default box, the later object where two want one.
- * Equal to the core up to rounding, and to the choice among default boxes that are equally good.
+ * Matches the objects of one image like SSD's matcher (native/train/matcher.cc). Each default box goes to the object with the largest IoU,
+ * the first among equals, if that reaches 0.5. Then each object gets its best default box. If two objects want the same box, the later one
+ * gets it. The result equals the core up to rounding and the choice among equally good boxes.
  */
 export function* matchObjects(
   objects: readonly RelativeBox[],
@@ -75,7 +75,7 @@ function ownersOf(claims: ReadonlyMap<number, Claim>): Set<number> {
   return owners;
 }
 
-/** A number for each default box: by map, shape and cell. */
+/** A unique number for a default box, from its map, shape and cell. */
 function numberOf({ grid, shape, column, row }: DefaultBoxMatch, grids: readonly DefaultBoxGrid[]): number {
   const before = grids
     .slice(0, grid)

@@ -7,32 +7,36 @@ import { MATCH_IOU } from './default-box-matching.ts';
 import { clusterShapes, type KMeansOptions, type Shape } from './k-means.ts';
 import { spread } from './spread.ts';
 
-/** A ratio nearer to 1 than this adds little to the squares that each map has anyway: their IoU is 0.8. */
+/** The smallest useful ratio. Below it a box has IoU 0.8 with the square that each map has anyway. */
 const MIN_RATIO = 1.25;
 
 /**
- * A default box whose centre is off by half a cell both ways keeps IoU 0.5 with an object of its shape if its side is at least so
- * many cells: with d the part of the side that is off, (1 - d)^2 / (2 - (1 - d)^2) >= 1/2 for d <= 1 - sqrt(2/3).
+ * The smallest side of a default box, in cells. A box of this side keeps IoU 0.5 with an object of its shape, half a cell away in both
+ * directions. With the relative offset d: `(1 - d)^2 / (2 - (1 - d)^2) >= 1/2` for `d <= 1 - sqrt(2/3)`.
  */
 export const MIN_CELLS = 0.5 / (1 - Math.sqrt(2 / 3));
 
 export interface ProposalOptions extends KMeansOptions {
-  /** Aspect ratios of each map, at most; default: as many as that map has now. */
+  /**
+   * The largest number of aspect ratios per map.
+   * @default as many as the map has now
+   */
   ratios?: number | undefined;
 }
 
-/** Factors by which scales are changed in turn, the coarse ones first. */
+/** The factors that change the scales in turn, coarse ones first. */
 const STEPS = [1.3, 1.1, 1.03];
 const MAX_ROUNDS = 8;
-/** Objects that the search looks at: as good as all of them, in a tenth of the time for VOC. */
+/** The number of objects in the search. The result is as good as with all objects, in a tenth of the time for VOC. */
 const MAX_SEARCHED = 5000;
 
 /**
- * Default boxes for these maps that fit the objects: k-means over the shapes gives a size for each map and one for the larger square
- * of the last; k-means over the shapes nearest to a map's scale, brought to one area, gives its ratios. k-means knows nothing of
- * positions: so the same once more with scales that are not too small for the cells of their map, and then scale after scale is
- * changed as long as more objects reach IoU 0.5 with a default box. Never worse than the configured default boxes, which are
- * the result where nothing better is found. Scales ascend with the maps, the smallest for the finest.
+ * Proposes default boxes for these maps that fit the objects. k-means over the shapes gives a size for each map, and one for the larger
+ * square of the last map. k-means over the shapes near a map's scale, scaled to one area, gives the ratios of the map.
+ *
+ * k-means ignores positions. So a second candidate has scales that are not too small for the cells of their map. Hill climbing then changes
+ * scale after scale, as long as more objects reach IoU 0.5. The configured default boxes are the result if no candidate is better. Scales
+ * ascend with the maps, the smallest for the finest map.
  */
 export function* proposeDefaultBoxes(
   objects: readonly RelativeBox[],
@@ -52,7 +56,7 @@ export function* proposeDefaultBoxes(
   return yield* bestOf(candidates, objects, layout);
 }
 
-/** Those that most objects reach; of equal ones the first. */
+/** Selects the candidate that covers the most objects, the first one among equals. */
 export function* bestOf<Options extends FittedBoxOptions>(
   candidates: readonly Options[],
   objects: readonly RelativeBox[],
@@ -66,7 +70,7 @@ export function* bestOf<Options extends FittedBoxOptions>(
   return best!.options;
 }
 
-/** Hill climbing, one scale at a time, for the objects that the default boxes reach. */
+/** Hill climbing, one scale at a time, on the number of covered objects. */
 function* refineScales(
   objects: readonly RelativeBox[],
   options: DefaultBoxOptions,
@@ -115,7 +119,7 @@ function isBetter(a: Fit, b: Fit): boolean {
   return a.covered === b.covered ? a.ious > b.ious : a.covered > b.covered;
 }
 
-/** Sides that are not too small for the cells of their map. */
+/** Raises sides that are too small for the cells of their map. */
 function raiseToCells(sides: readonly number[], maps: readonly Size[]): number[] {
   const raised: number[] = [];
   for (const [k, side] of sides.entries()) {
@@ -125,7 +129,7 @@ function raiseToCells(sides: readonly number[], maps: readonly Size[]): number[]
   return raised;
 }
 
-/** `sides`: one for each map, and that of the last map's larger square, sqrt(scale * next scale). */
+/** Adds ratios. `sides` has one side per map and the side of the last map's larger square, sqrt(scale * next scale). */
 function* withRatios(
   objects: readonly RelativeBox[],
   sides: readonly number[],
@@ -142,7 +146,7 @@ function* withRatios(
   const aspectRatios: number[][] = [];
   for (const [k, shapes] of members.entries()) {
     const limit = ratios ?? configured[k]!.length;
-    // One cluster more: the square, which every map has.
+    // One more cluster for the square, which every map has.
     const { centres } = yield* clusterShapes(shapes, limit + 1, clustering);
     const found = centres.map(({ width, height }) => rounded(width / height)).filter((ratio) => ratio >= MIN_RATIO);
     aspectRatios.push([...new Set(found)].sort((a, b) => a - b).slice(0, limit));
@@ -151,7 +155,7 @@ function* withRatios(
   return { aspectRatios, scales: [...scales, last].map(rounded), steps: steps.slice(0, maps), clip };
 }
 
-/** A shape of area 1 and the object's ratio, lying: default boxes come in pairs, wide and tall. */
+/** A wide shape of area 1 with the object's ratio. Default boxes come in pairs, wide and tall. */
 function elongated({ width, height }: Shape): Shape {
   const root = Math.sqrt(Math.max(width / height, height / width));
   return { width: root, height: 1 / root };
@@ -162,7 +166,7 @@ function nearestScale(side: number, scales: readonly number[]): number {
   return distances.indexOf(Math.min(...distances));
 }
 
-/** What people like to read in a file. */
+/** Rounds a number for readers of a file. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(3));
 }

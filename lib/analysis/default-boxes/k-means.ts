@@ -1,35 +1,41 @@
 import { random } from '../../base/random.ts';
 
-/** The sides of a box, as shares of the image's width and height. */
+/** The sides of a box, relative to the image's width and height. */
 export interface Shape {
   width: number;
   height: number;
 }
 
 export interface Clusters {
-  /** The smallest first; fewer than asked for where there are fewer distinct shapes. */
+  /** The centres, smallest first. There are fewer than requested if there are fewer distinct shapes. */
   centres: Shape[];
-  /** Mean IoU of a shape with its nearest centre. */
+  /** The mean IoU of a shape with its nearest centre. */
   meanIou: number;
 }
 
 export interface KMeansOptions {
-  /** Of the first centres; default 0. */
+  /**
+   * The seed of the first centres.
+   * @default 0
+   */
   seed?: number;
-  /** The best of so many runs is taken; default 5. */
+  /**
+   * The number of runs. The best one counts.
+   * @default 5
+   */
   restarts?: number;
 }
 
-/** A stream of its own: training draws for other purposes of the same seed. */
+/** A stream of its own, because training draws from other streams of the same seed. */
 const CLUSTERING = 2000;
-/** Means do not minimise 1 - IoU, so the assignments may go round in circles. */
+/** Iterations may never settle, because means do not minimise 1 - IoU. */
 const MAX_ITERATIONS = 100;
-/** Shapes between two chances to pause. */
+/** The number of shapes between two pauses. */
 const PAUSE = 1024;
 
 /**
- * The shapes that stand for many: k-means with the distance 1 - IoU of boxes with one centre (Redmon and Farhadi, YOLO9000, 2017,
- * section 2), which counts errors of small and large boxes alike; first centres by k-means++ (Arthur and Vassilvitskii, 2007).
+ * Clusters shapes by k-means with the distance 1 - IoU of boxes with one centre (Redmon and Farhadi, YOLO9000, 2017, section 2). This
+ * distance treats errors of small and large boxes alike. k-means++ chooses the first centres (Arthur and Vassilvitskii, 2007).
  */
 export function* clusterShapes(
   shapes: readonly Shape[],
@@ -51,7 +57,7 @@ export function shapeIou(a: Shape, b: Shape): number {
   return intersection / (a.width * a.height + b.width * b.height - intersection);
 }
 
-/** k-means++: each further centre is a shape drawn with the square of its distance from those that are there. */
+/** Chooses first centres by k-means++. Each shape is drawn with the square of its distance from the chosen centres. */
 function* chooseCentres(shapes: readonly Shape[], count: number, seed: number, run: number): Generator<void, Shape[]> {
   const weights = new Float64Array(shapes.length).fill(1);
   const centres: Shape[] = [];
@@ -59,7 +65,7 @@ function* chooseCentres(shapes: readonly Shape[], count: number, seed: number, r
     const target = random(seed, run, centres.length, CLUSTERING) * total;
     let [chosen, sum] = [-1, 0];
     for (let i = 0; i < shapes.length && sum <= target; i++) {
-      // Never a shape that is a centre already, whatever the rounding of the sum.
+      // A shape that is a centre already is never drawn, whatever the rounding of the sum.
       if (weights[i]! > 0) chosen = i;
       sum += weights[i]!;
     }
@@ -76,7 +82,7 @@ function* chooseCentres(shapes: readonly Shape[], count: number, seed: number, r
   return centres;
 }
 
-/** Lloyd's iterations, until no shape changes its centre. */
+/** Lloyd's iterations, until every shape keeps its centre. */
 function* improve(shapes: readonly Shape[], first: readonly Shape[]): Generator<void, Clusters> {
   let centres = [...first];
   const owners = new Int32Array(shapes.length).fill(-1);

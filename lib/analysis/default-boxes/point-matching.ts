@@ -4,8 +4,8 @@ import type { DefaultBoxLayout, RelativeBox } from './default-box-grid.ts';
 import type { ObjectMatch } from './default-box-matching.ts';
 
 /**
- * What the points of a dense head are to the objects of an image, as training gives them out (native/train/soft_assigner.cc): an object
- * in which a point lies overlaps wholly, another is forced to take the nearest one.
+ * Matches the points of a dense head with the objects of an image, as training does (native/train/soft_assigner.cc). An object that
+ * contains a point overlaps fully. Any other object is forced to take the nearest point.
  */
 export function* matchPoints(
   objects: readonly RelativeBox[],
@@ -20,12 +20,12 @@ export function* matchPoints(
   );
 }
 
-/** How many points there are. */
+/** The number of points on all maps. */
 export function countPoints(maps: readonly Size[]): number {
   return maps.reduce((sum, { width, height }) => sum + width * height, 0);
 }
 
-/** Whether a corner of a cell lies inside, not on a side. */
+/** Tells whether a corner of a cell lies inside the box, not on its side. */
 function holdsPoint({ x, y, width, height }: RelativeBox, stride: number, cells: Size, image: Size): boolean {
   const holds = (centre: number, side: number, pixels: number, count: number) => {
     const first = Math.max(0, Math.floor(((centre - side / 2) * pixels) / stride) + 1);

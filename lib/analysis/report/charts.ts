@@ -6,7 +6,7 @@ import { defaultBoxGrids } from '../default-boxes/default-box-grid.ts';
 import type { Distribution } from '../distribution.ts';
 
 export interface AnalysisChart {
-  /** A file name without its ending. */
+  /** The file name without extension. */
   name: string;
   title: string;
   svg: string;
@@ -23,7 +23,7 @@ interface Bars {
 
 const MAX_CLASSES = 40;
 
-/** Every chart of an analysis, one after the other; those of objects only where there are some. */
+/** Draws every chart of an analysis, one after another. Charts of objects are left out if there are no objects. */
 export async function* analysisCharts(analysis: DatasetAnalysis): AsyncGenerator<AnalysisChart> {
   const { objectsPerImage, side, aspectRatio } = analysis;
   if (objectsPerImage) {
@@ -50,7 +50,7 @@ export async function* analysisCharts(analysis: DatasetAnalysis): AsyncGenerator
 async function barChart(name: string, { title, xLabel, yLabel, names, series, yMax }: Bars): Promise<AnalysisChart> {
   const longest = Math.max(0, ...names.map(({ length }) => length));
   const isCrowded = names.length * longest > 100;
-  // Turned by 60 degrees, of letters about 7 pixels wide.
+  // The names are turned by 60 degrees; a letter is about 7 pixels wide.
   const labelHeight = isCrowded ? 16 + Math.min(110, 6 * longest) : 20;
   const svg = await chartSvg({
     title: { text: title, left: 'center', top: 12 },
@@ -119,7 +119,7 @@ function coverageChart(
   return barChart(name, { title, xLabel: '', yLabel: '% of the objects', names, series, yMax: 100 });
 }
 
-/** Where objects are: the image in 10 x 10 parts. */
+/** Draws the positions of objects in 10 x 10 parts of the image. */
 async function positionsChart({ positions, imageSize }: DatasetAnalysis): Promise<AnalysisChart> {
   const title = 'Centres of the objects in the image';
   const parts = positions.map((_, i) => `${10 * i}`);
@@ -155,10 +155,10 @@ async function positionsChart({ positions, imageSize }: DatasetAnalysis): Promis
   return { name: 'positions', title, svg };
 }
 
-/** The lower end of the axes of shapes; smaller ones lie on the border. */
+/** The lower end of the axes of shapes. Smaller shapes lie on the border. */
 const MIN_SIDE = 1 / 128;
 
-/** Shapes of the objects and of the default boxes, on logarithmic axes: equal distances are equal factors. */
+/** Draws the shapes of objects and default boxes on logarithmic axes, where equal distances are equal factors. */
 async function shapesChart({ shapes, configured, proposed, maps, imageSize }: DatasetAnalysis): Promise<AnalysisChart> {
   const title = 'Width and height of the objects and the default boxes';
   const axis = (name: string, nameGap: number) => ({

@@ -17,8 +17,8 @@ img { max-width: 100%; border: 1px solid #eee; margin: .5rem 0; }
 `;
 
 /**
- * One HTML page that needs nothing else: no script, no file beside it, no network. Every text is escaped; charts are images, in
- * which a browser runs nothing.
+ * Writes an HTML page without a script, further files or network. Every text is escaped. Charts are images, in which a browser runs no
+ * code.
  */
 export function analysisPage(title: string, analysis: DatasetAnalysis, charts: readonly AnalysisChart[]): string {
   const { warnings, proposed } = analysis;

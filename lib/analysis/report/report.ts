@@ -4,12 +4,13 @@ import { loadPlots } from '../../images/load-plots.ts';
 import type { DatasetAnalysis } from '../dataset-analysis.ts';
 import type { AnalysisChart } from './charts.ts';
 
-/** The page among the files of a report. */
+/** The HTML page among the files of a report. */
 export const REPORT_PAGE = 'report.html';
 
 /**
- * Writes the charts of an analysis as PNG and `report.html`, a page that has them all in it, into a folder, which is made if it is
- * missing. Gives the names of the files. Rejects with `DetectorError` `OUTPUT_NOT_WRITABLE`.
+ * Writes the charts of an analysis as PNG files, and `report.html`, which contains all charts. It creates the folder if it is missing. The
+ * result is the names of the files.
+ * @throws {DetectorError} `OUTPUT_NOT_WRITABLE`
  */
 export async function writeAnalysisReport(dir: string, title: string, analysis: DatasetAnalysis): Promise<string[]> {
   await ensureWritableDirectory(dir);

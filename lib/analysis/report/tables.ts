@@ -5,21 +5,21 @@ import type { CoverageRow } from '../default-boxes/coverage.ts';
 import type { DefaultBoxLayout } from '../default-boxes/default-box-grid.ts';
 import type { Distribution } from '../distribution.ts';
 
-/** A table for people, on a terminal or a page. */
+/** A table for a terminal or a page. */
 export interface TextTable {
   title: string;
   heading: string[];
   rows: string[][];
-  /** Words rather than numbers. */
+  /** True if the cells are words instead of numbers. */
   isText?: boolean;
 }
 
 const sections = ['all', 'byArea', 'bySide'] as const;
 
-/** Of long lists so many are shown; `--json` has all of them. */
+/** The number of rows shown of a long list. `--json` has all rows. */
 const MAX_ROWS = 20;
 
-/** What an analysis found, the most general first. Tables without a row are left out. */
+/** The tables of an analysis, most general first. Tables without a row are left out. */
 export function analysisTables(analysis: DatasetAnalysis): TextTable[] {
   return [
     totals(analysis),
@@ -79,7 +79,7 @@ function distributions(analysis: DatasetAnalysis): TextTable {
   };
 }
 
-/** What it is that counts as covered. */
+/** The condition in words that makes an object covered. */
 export function coveredWords({ defaultBoxes }: DefaultBoxFit): string {
   return isPoints(defaultBoxes) ? 'a point inside' : 'IoU >= 0.5';
 }
@@ -122,7 +122,7 @@ function boxCoverage({ configured, proposed, maps, imageSize, objects }: Dataset
   };
 }
 
-/** "at 640x640 on 20x20 cells" */
+/** The layout in words, for example "at 640x640 on 20x20 cells". */
 export function describeLayout({ imageSize, maps }: DefaultBoxLayout): string {
   const show = ({ width, height }: Size) => `${width}x${height}`;
   return `at ${show(imageSize)} on ${maps.map(show).join(', ')} cells`;
@@ -152,7 +152,7 @@ function number(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** "87.8 %", or "--" where there is nothing. */
+/** A share in percent, for example "87.8 %", or "--" if there is none. */
 function percent(share: number | null): string {
   return share === null ? '--' : `${(100 * share).toFixed(1)} %`;
 }

@@ -52,10 +52,10 @@ train, analyze and the others then take instead of the preset's.`;
 // biome-ignore lint/suspicious/noExplicitAny: as the parser types it
 type Parse = (text: string, previous: any) => any;
 
-/** `dinov3-det analyze`: what is in a data set, what looks wrong, and whether the default boxes fit. */
+/** `dinov3-det analyze`: reports the content of a data set, suspicious boxes, and the fit of the default boxes. */
 export function analyzeCommand(): Command {
   const command = new Command('analyze').description(
-    'look at a data set before training: counts, suspicious boxes, and whether the default boxes fit',
+    'examine a data set before training: counts, suspicious boxes, fit of the default boxes',
   );
   addPartOptions(addDataOptions(command), 'train');
   const own = (group: string, flags: string, help: string, parse?: Parse) =>
@@ -65,9 +65,9 @@ export function analyzeCommand(): Command {
   own('Model', '--strides <n...>', strides, integers(1));
   addOptions(command, pick(analysisTable, ['ratios', 'seed']));
   own('Output', '--output <dir>', `write charts as PNG and a page, ${REPORT_PAGE}, into this directory`);
-  own('Output', '--json <file>', 'write everything that was found as JSON');
+  own('Output', '--json <file>', 'write the whole result as JSON');
   own('Output', '--write-config <file>', 'write a data set file with the proposed default boxes');
-  return own('Output', '--force', 'replace the files if they are there')
+  return own('Output', '--force', 'replace existing files')
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Stopping', (signal) => analyze(flags, signal)));
 }
@@ -81,7 +81,7 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const { config } = data;
   const part = choosePart(data, flags, 'train');
   if (writeConfig !== undefined && !config)
-    throw new UsageError(`--write-config needs a data set file of this project, and found ${data.source}`);
+    throw new UsageError(`--write-config needs a data set file of this project but found ${data.source}`);
   const size = flags.imageSize === undefined ? { width: 640, height: 640 } : imageSize(flags.imageSize);
   const dataset = await openDataPart(data, part, flags);
   const progress = createProgress({ total: dataset.length, unit: 'image', label: 'Comparing images' });
@@ -110,7 +110,7 @@ async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Points are the same for all data. @throws UsageError */
+/** Rejects --write-config for points, which are the same for all data. @throws {UsageError} */
 function refuseConfigOfPoints({ preset, head }: AnalysisOptions, writeConfig: string | undefined): void {
   if (writeConfig === undefined) return;
   const name = head ?? headOfPreset(checkPreset('preset', preset ?? defaultPreset));
@@ -125,7 +125,7 @@ export function formatAnalysis(analysis: DatasetAnalysis): string {
   const format = ({ title, heading, rows }: TextTable) => `${title}\n${alignColumns([heading, ...rows])}\n`;
   const { defaultBoxes } = analysis.proposed;
   const proposal = isPoints(defaultBoxes)
-    ? ['The head dense has points, which need no default boxes: there is nothing to propose.']
+    ? ['The head dense has points, which need no default boxes. There is nothing to propose.']
     : proposalLines(defaultBoxes);
   return [...analysisTables(analysis).map(format), ...proposal].join('\n');
 }
@@ -146,7 +146,7 @@ function mapsOf(strides: readonly number[], { width, height }: Size): Size[] {
   });
 }
 
-/** Nothing of the user's is replaced unasked, and the data set file never. @throws UsageError */
+/** Checks the output files. Existing files need --force, and the data set file is never replaced. @throws {UsageError} */
 async function checkOutputs({ data, config = data, output, json, writeConfig, force }: Flags): Promise<void> {
   for (const [option, file] of Object.entries({ '--json': json, '--write-config': writeConfig })) {
     if (file === undefined) continue;
@@ -155,7 +155,7 @@ async function checkOutputs({ data, config = data, output, json, writeConfig, fo
     const found = await lstat(file).catch(() => undefined);
     if (found?.isDirectory()) throw new UsageError(`${option}: ${file} is a directory. Name a file`);
     if (found && !force) {
-      throw new UsageError(`${option}: ${file} is there already. Name another file, or replace it with --force`);
+      throw new UsageError(`${option}: ${file} already exists. Name another file, or replace it with --force`);
     }
   }
   if (output === undefined || force || existsSync(join(output, REPORT_PAGE))) return;

@@ -31,7 +31,7 @@ Examples:
   dinov3-det benchmark --checkpoint runs/train/best --data configs/bccd.yaml --split test --json > runtimes.json
 Each runtime has a process of its own. box and score are the largest differences from the first row.`;
 
-/** `dinov3-det benchmark`: one detector in every runtime that is here, side by side. */
+/** `dinov3-det benchmark`: compares one detector in all installed runtimes. */
 export function benchmarkCommand(): Command {
   return new Command('benchmark')
     .description('measure a trained detector in LibTorch and in the ONNX runtimes that are installed')
@@ -41,7 +41,7 @@ export function benchmarkCommand(): Command {
       'a data set of any format: its images are used, and mAP is measured (default: drawn images)',
     )
     .addOption(new Option('--split <name>', 'the part of the data set').choices(partNames).default('valid'))
-    .option('--images <n>', 'images that are timed', integer(1), 20)
+    .option('--images <n>', 'number of images to time', integer(1), 20)
     .option('--threads <n>', 'threads of every runtime (default: its own choice)', integer(1))
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
@@ -54,7 +54,7 @@ export function benchmarkCommand(): Command {
 interface Named {
   name: string;
   contestant: Contestant;
-  /** What its weights are in. */
+  /** The file with the weights. */
   file: string;
 }
 
@@ -89,7 +89,7 @@ async function benchmark(flags: Flags): Promise<Row[]> {
   }
 }
 
-/** The detector's files for every runtime. NMS is outside in them, so that it can be timed apart. */
+/** Writes the detector's files for every runtime. NMS stays outside of them, so that it can be timed separately. */
 async function prepare(checkpoint: string, folder: string) {
   const detector = await Detector.load(checkpoint);
   try {

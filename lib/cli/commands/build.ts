@@ -9,10 +9,10 @@ Examples:
 It needs a C++20 compiler and CMake 3.18, and takes a few minutes. What it makes lies in the package itself: to be done again
 when npm has installed that anew.`;
 
-/** `dinov3-det build`: compiles the addon, where none is prebuilt for the platform or for the version of LibTorch. */
+/** `dinov3-det build`: compiles the addon if there is no prebuilt one for the platform or the LibTorch version. */
 export function buildCommand(): Command {
   return new Command('build')
-    .description('compile the addon, for a platform or a LibTorch that none is prebuilt for')
+    .description('compile the addon for a platform or LibTorch version without a prebuilt one')
     .addHelpText('after', examples)
     .action(async () => {
       await buildAddon({ onLine: (line) => console.error(line) });

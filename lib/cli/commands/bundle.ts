@@ -27,15 +27,17 @@ Examples:
 A packaged Electron app finds the folder as "${resourceFolder}" in its resources: electron-builder's extraResources puts it there. LibTorch of
 another platform is taken from --from or a cache that holds it, and nothing of it is run here.`;
 
-/** `dinov3-det bundle`: what a packaged app brings along. */
+/** `dinov3-det bundle`: collects the files that a packaged app needs. */
 export function bundleCommand(): Command {
   return new Command('bundle')
     .description('collect addon, LibTorch and licences for a packaged Electron app')
-    .requiredOption('--out <dir>', 'the folder to make; an earlier bundle in it is replaced')
-    .addOption(new Option('--platform <name>', 'default: this one').choices(bundlePlatforms))
-    .addOption(new Option('--arch <name>', 'default: this one').choices(bundleArchitectures))
-    .addOption(new Option('--variant <name>', 'of LibTorch; default: the one that is found').choices(['cpu', 'cuda']))
-    .option('--from <dir>', 'take this unpacked LibTorch')
+    .requiredOption('--out <dir>', 'the folder to write; an earlier bundle in it is replaced')
+    .addOption(new Option('--platform <name>', 'platform of the app (default: this one)').choices(bundlePlatforms))
+    .addOption(new Option('--arch <name>', 'processor of the app (default: this one)').choices(bundleArchitectures))
+    .addOption(
+      new Option('--variant <name>', 'LibTorch build (default: the one that is found)').choices(['cpu', 'cuda']),
+    )
+    .option('--from <dir>', 'use this unpacked LibTorch')
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Stopping', (signal) => bundle(flags, signal)));
 }
@@ -56,7 +58,7 @@ async function bundle({ out, ...options }: Flags, signal: AbortSignal): Promise<
   }
 }
 
-/** Nothing of the user's is replaced. @throws UsageError */
+/** Checks that the output folder is empty or holds an earlier bundle. @throws {UsageError} */
 async function checkOut(out: string): Promise<void> {
   const entries = await readdir(out).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOTDIR' ? [out] : []));
   if (entries.length === 0 || existsSync(join(out, bundlePaths.manifest))) return;

@@ -18,12 +18,12 @@ import { createProgress } from '../output/progress.ts';
 import { textLog } from '../output/training-log.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** What fits into four minutes on two cores. */
+/** The number of scenes. Together they take about four minutes on two cores. */
 const SCENES = { train: 1600, valid: 60, test: 200 };
 const IMAGE_SIZE = { width: 256, height: 192 };
 const TRAINING = { epochs: 10, batchSize: 8, learningRate: 2e-3 };
 const IMAGES = 8;
-/** The scenes are small: enlarged, labels do not hide them. */
+/** The scale of the output images. Without it labels would hide the small scenes. */
 const ZOOM = 4;
 const DEFAULT_OUT_DIR = join('demo', 'run');
 
@@ -37,21 +37,21 @@ Examples:
   dinov3-det demo              draws, trains, evaluates and detects, all in ${DEFAULT_OUT_DIR}
   dinov3-det demo --seed 2     the same with other scenes`;
 
-/** `dinov3-det demo`: what somebody who has only installed the package can try first. */
+/** `dinov3-det demo`: a first try after installing the package. */
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('train a small detector on drawn scenes, and look at what it finds: a few minutes')
-    .option('--seed <n>', 'of the scenes and the training', integer(0), 1)
-    .option('--out-dir <dir>', `where everything goes (default: ${DEFAULT_OUT_DIR}, then run-2 and so on)`)
+    .description('train and try a small detector on drawn scenes, in a few minutes')
+    .option('--seed <n>', 'seed of the scenes and the training', integer(0), 1)
+    .option('--out-dir <dir>', `directory for all results (default: ${DEFAULT_OUT_DIR}, then run-2 and so on)`)
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Finishing the step and saving', (signal) => demo(flags, signal)));
 }
 
-/** The whole job on drawn scenes: data set, training, evaluation, detection. */
+/** Draws a data set, trains, evaluates and detects. */
 async function demo({ seed, outDir }: Flags, signal: AbortSignal): Promise<void> {
   const began = performance.now();
   const folder = outDir === undefined ? await freshDirectory(DEFAULT_OUT_DIR) : await emptyDirectory(outDir);
-  await native(); // where LibTorch is missing, that is said before anything is drawn
+  await native(); // fails before any drawing if LibTorch is missing
   const data = join(folder, 'data');
   console.log(`Drawing ${SCENES.train + SCENES.valid + SCENES.test} scenes into ${data}`);
   const { classes, train, valid, test } = await loadDatasetConfig(await writeDrawnScenes(data, { ...SCENES, seed }));
@@ -71,7 +71,7 @@ async function demo({ seed, outDir }: Flags, signal: AbortSignal): Promise<void>
   console.log(describeEnd(folder, (performance.now() - began) / 1000));
 }
 
-/** The data set has names such as 000001.jpg, which must not replace anybody's. */
+/** Creates the output folder. It must be empty, because the data set has names such as 000001.jpg. */
 async function emptyDirectory(path: string): Promise<string> {
   const entries = await readdir(path).catch(() => []);
   if (entries.length > 0) throw new UsageError(`--out-dir: ${path} is not empty. Name a new or empty directory`);
@@ -105,7 +105,7 @@ async function evaluate(detector: Detector, dataset: VocDataset, signal: AbortSi
   }
 }
 
-/** Enlarged images of the first scenes, with the boxes that were found in them. */
+/** Writes enlarged images of the first scenes with their detections. */
 async function drawDetections(detector: Detector, { samples }: VocDataset, folder: string): Promise<void> {
   const { default: sharp } = await import('sharp');
   await makeDirectory(folder);
@@ -125,7 +125,7 @@ function describeEnd(folder: string, seconds: number): string {
     `Images with boxes:   ${join(folder, 'images')}`,
     `Plots:                 ${join(folder, 'training', 'map.png')}, ${join(folder, 'training', 'train_loss.png')}`,
     `Checkpoint:            ${join(folder, 'training', 'best')}`,
-    'With your own images, a file like configs/voc.yaml that says where they are, and:',
+    'For your own images, write a file like configs/voc.yaml with their folders, then run:',
     '  npx dinov3-det train --config YOUR.yaml --imgsz 320 320',
     `  npx dinov3-det detect --checkpoint ${join('runs', 'train', 'best')} YOUR-IMAGES`,
   ].join('\n');

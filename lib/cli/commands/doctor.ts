@@ -8,7 +8,7 @@ Examples:
   dinov3-det doctor --json     the same for programs
 Exits with 1 when something that is needed is missing.`;
 
-/** `dinov3-det doctor`: looks at everything that running and building need. */
+/** `dinov3-det doctor`: checks everything that running and building need. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('check that everything needed is installed and fits together')

@@ -31,7 +31,7 @@ Examples:
   dinov3-det evaluate --checkpoint runs/bccd/best --config configs/bccd.yaml --split test --json > scores.json
   dinov3-det evaluate --weights best_model.pth --config configs/voc.yaml --imgsz 640 640`;
 
-/** `dinov3-det evaluate`: COCO's, VOC's and the article's numbers of a checkpoint. */
+/** `dinov3-det evaluate`: prints the COCO, VOC and torchmetrics scores of a detector. */
 export function evaluateCommand(): Command {
   const command = new Command('evaluate').description('measure a trained detector on a data set');
   addPartOptions(addDataOptions(command), 'valid');

@@ -32,7 +32,7 @@ In Python: model.load_state_dict(torch.load('best_model.pth', weights_only=True)
 backbone alone fits the load_state_dict of DINOv3's own ConvNeXt. Of torchscript: torch.jit.load('detector.pt')(images) gives for each
 of the images [N,3,H,W], 0 to 1, its boxes, scores and labels.`;
 
-/** `dinov3-det export`: the weights of a trained detector in one file for other programs. */
+/** `dinov3-det export`: writes a trained detector to one file for other programs. */
 export function exportCommand(): Command {
   const command = new Command('export');
   command.description('write the detector to one file that PyTorch, ONNX Runtime and other programs read');
@@ -41,7 +41,7 @@ export function exportCommand(): Command {
   addTrainedDetectorOptions(command);
   shareNms(command);
   addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
-  return addOwn(command, 'Output', new Option('--force', 'replace the file if it is there'))
+  return addOwn(command, 'Output', new Option('--force', 'replace an existing file'))
     .addHelpText('after', examples)
     .action(exportFile);
 }
@@ -63,7 +63,7 @@ async function exportFile(flags: Flags): Promise<void> {
   }
 }
 
-/** Nothing of the user's is replaced unasked, and a checkpoint never: it would no longer be whole. @throws UsageError */
+/** Checks the output file. An existing file needs --force. The folder of the checkpoint is not allowed. @throws {UsageError} */
 async function checkOut(out: string, checkpoint: string | undefined, force: boolean): Promise<void> {
   if (checkpoint !== undefined && dirname(resolve(out)) === resolve(checkpoint))
     throw new UsageError(`--out: ${out} is in the directory of the checkpoint. Name a file elsewhere`);

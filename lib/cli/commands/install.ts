@@ -11,17 +11,17 @@ Examples:
   dinov3-det install                                      the CPU build, from PyTorch's index or through pip
   dinov3-det install --cuda                               the CUDA build, with NVIDIA's libraries in it
   dinov3-det install --from libtorch.zip                  an archive, a wheel or a folder that is already here
-  dinov3-det install --dry-run                            say what would be done, and do nothing
+  dinov3-det install --dry-run                            print the steps without installing
 Nothing needs to be installed where LIBTORCH names a folder, or LIBTORCH_USE_PYTORCH=1 the torch of python3.`;
 
-/** `dinov3-det install`: puts LibTorch into the user's cache. */
+/** `dinov3-det install`: installs LibTorch into the user's cache. */
 export function installCommand(): Command {
   return new Command('install')
     .description('install LibTorch into the cache of this user')
     .addOption(new Option('--cpu', 'the CPU build (default)').conflicts('cuda'))
     .option('--cuda', 'the CUDA build')
-    .option('--from <path>', 'take an unpacked LibTorch or torch package, or a .zip or .whl of one')
-    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--from <path>', 'use an unpacked LibTorch or torch package, or its .zip or .whl')
+    .option('--dry-run', 'print the steps without installing')
     .addHelpText('after', examples)
     .action(async ({ cpu, cuda, from, dryRun }: Flags) => {
       const options: InstallOptions = {
@@ -43,13 +43,13 @@ async function planText(options: InstallOptions): Promise<string> {
   ].join('\n');
 }
 
-/** Ctrl-C removes what is half done and ends with the usual exit code. */
+/** Installs LibTorch. Ctrl-C removes incomplete files and ends with exit code 130. */
 async function install(options: InstallOptions): Promise<string> {
   const interruption = new AbortController();
   const onInterrupt = () => interruption.abort(new Error('interrupted'));
   process.once('SIGINT', onInterrupt);
   const progress = showInstallProgress();
-  const onWait = (pid: number) => console.error(`Waiting for the install that process ${pid} is doing`);
+  const onWait = (pid: number) => console.error(`Waiting for the install of process ${pid}`);
   try {
     const { signal } = interruption;
     const { onProgress } = progress;

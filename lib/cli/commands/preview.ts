@@ -23,7 +23,7 @@ Examples:
   dinov3-det preview --config configs/bccd.yaml --output sheet.png
   dinov3-det preview --config configs/voc.yaml --augmentation augmentation.yaml --epoch 3 --count 24 --output sheet.png --force`;
 
-/** `dinov3-det preview`: training images as the model gets them. */
+/** `dinov3-det preview`: draws training images as the model gets them. */
 export function previewCommand(): Command {
   const command = new Command('preview').description(
     'show training images as the model gets them, with their boxes, on one sheet',
@@ -32,7 +32,7 @@ export function previewCommand(): Command {
   addDataOptions(command);
   addOwn(command, 'Augmentation', new Option('--augmentation <name|file>', augmentationHelp).default('ssd'));
   addOptions(command, pick(previewTable, ['imageSize', ...shown]));
-  return addOwn(command, 'Output', new Option('--force', 'replace the file if it is there'))
+  return addOwn(command, 'Output', new Option('--force', 'replace an existing file'))
     .addHelpText('after', examples)
     .action((flags: Flags) => interruptible('Stopping', (signal) => preview(flags, signal)));
 }

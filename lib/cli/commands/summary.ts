@@ -14,7 +14,7 @@ Examples:
   dinov3-det summary --config configs/voc.yaml --backbone convnext_base --fine-tune
 Of the configuration only CLASSES and DEFAULT_BOXES count: the images need not be there.`;
 
-/** `dinov3-det summary`: the layer table of a model. */
+/** `dinov3-det summary`: prints the layer table of a model. */
 export function summaryCommand(): Command {
   const command = new Command('summary').description('print the layers and parameters of a detector');
   addModelOptions(addRequired(command, '--config <yaml>', 'the data set file, for its classes'));
@@ -34,7 +34,7 @@ export function summaryCommand(): Command {
     });
 }
 
-/** The table and the totals as the article shows them. */
+/** Formats the table and the totals like the article. */
 function formatSummary({ rows, totalParameters, trainableParameters }: ModelSummary): string {
   const shape = (sizes: readonly number[]) => `[${sizes.join(', ')}]`;
   const lines = rows.map(({ depth, name, inputShape, outputShape, parameters }) => [

@@ -32,19 +32,15 @@ Examples:
 Needs ffmpeg. Frame times, rotation and audio are kept. Ctrl-C finishes the output file with what was done. Of a live source, frames
 that there is no time for are left out. FPS is that of resize, model and NMS, and then that of everything.`;
 
-/** `dinov3-det video`: boxes on a video, a stream or a camera. */
+/** `dinov3-det video`: detects objects in a video, a stream or a camera. */
 export function videoCommand(): Command {
-  const command = new Command('video').description('find objects in a video, and draw their boxes');
+  const command = new Command('video').description('detect objects in a video, and draw their boxes');
   addRequired(command, '--input <source>', 'a video file, a URL (http, rtsp and others), or a camera');
   addTrainedDetectorOptions(command);
   addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
   addOptions(command, videoTable);
-  addOwn(command, 'Output', new Option('--force', 'replace the output file if it is there'));
-  return addOwn(
-    command,
-    'Output',
-    new Option('--json', 'print an object for each frame and one for the result, a line each'),
-  )
+  addOwn(command, 'Output', new Option('--force', 'replace an existing output file'));
+  return addOwn(command, 'Output', new Option('--json', 'print one JSON line per frame and one for the result'))
     .addHelpText('after', examples)
     .action((flags: Flags) =>
       interruptible(flags.output ? 'Finishing the output file' : 'Stopping', (stop) => video(flags, stop)),
@@ -73,19 +69,19 @@ async function video(flags: Flags, stop: AbortSignal): Promise<void> {
   throw new Interrupted(output && frames > 0 ? `Interrupted: ${output} has ${done}` : `Interrupted after ${done}`);
 }
 
-/** Nothing of the user's is replaced unasked, and the video that is read never. @throws UsageError */
+/** Checks the output file. An existing file needs --force, and the input is never replaced. @throws {UsageError} */
 async function checkOutput(output: string, input: string, { force }: Flags): Promise<void> {
   if (resolve(output) === resolve(input)) throw new UsageError(`--output: ${output} is the input. Name another file`);
   await checkOutFile('--output', output, force ?? false);
 }
 
-/** How a run is shown to the one who started it. */
+/** The output of a run for the user. */
 interface Display {
   hooks: Required<Pick<VideoOptions, 'onStart' | 'onFrame' | 'onEnd'>>;
   stop: () => void;
 }
 
-/** One JSON object a line on standard output: `frame`s, and a `result`. */
+/** Prints one JSON object per line on standard output: `frame`s, and a `result`. */
 function jsonDisplay(): Display {
   const write = (event: string, content: object) => console.log(JSON.stringify({ event, ...content }));
   return {
@@ -98,7 +94,7 @@ function jsonDisplay(): Display {
   };
 }
 
-/** Progress on standard error, a summary on standard output. */
+/** Shows progress on standard error, and a summary on standard output. */
 function textDisplay(output: string | undefined): Display {
   let progress: Progress | undefined;
   let began = 0;
@@ -125,13 +121,13 @@ function textDisplay(output: string | undefined): Display {
   };
 }
 
-/** "320x240, 29.97 frames a second, 3.0 s, audio aac" */
+/** Describes a video: "320x240, 29.97 frames a second, 3.0 s, audio aac". */
 function describeVideo({ width, height, frameRate, seconds, audio, isLive }: VideoInfo): string {
   const length = isLive ? 'live' : seconds === undefined ? 'of unknown length' : `${seconds.toFixed(1)} s`;
   return `${width}x${height}, ${Number(frameRate.toFixed(3))} frames a second, ${length}${audio ? `, audio ${audio}` : ''}`;
 }
 
-/** "12.3 FPS, ETA 1:05" */
+/** Describes the speed: "12.3 FPS, ETA 1:05". */
 function describeSpeed(done: number, total: number | undefined, seconds: number): string {
   const fps = seconds > 0 ? done / seconds : 0;
   const eta = total === undefined || fps === 0 ? '' : `, ETA ${clock(Math.max(0, total - done) / fps)}`;
@@ -140,14 +136,14 @@ function describeSpeed(done: number, total: number | undefined, seconds: number)
 
 function describeEnd({ frames, dropped, seconds, modelFps, fps }: VideoSummary, output: string | undefined): string {
   return [
-    `${frames} frames in ${clock(seconds)}${dropped > 0 ? `, ${dropped} left out` : ''}`,
+    `${frames} frames in ${clock(seconds)}${dropped > 0 ? `, ${dropped} dropped` : ''}`,
     `Average FPS of the model: ${modelFps.toFixed(1)}`,
     `Average FPS of everything: ${fps.toFixed(1)}`,
     ...(output === undefined ? [] : [`Output: ${output}`]),
   ].join('\n');
 }
 
-/** 65 as "1:05", 3665 as "1:01:05". */
+/** Formats seconds: 65 as "1:05", 3665 as "1:01:05". */
 function clock(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];

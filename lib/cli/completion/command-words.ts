@@ -1,6 +1,6 @@
 import type { Command, Option } from 'commander';
 
-/** What can be typed after a flag: nothing, one of some names, or anything, for example a file. */
+/** A flag and its value: none, one of `values`, or anything else, for example a file. */
 export interface FlagWords {
   flag: string;
   help: string;
@@ -8,7 +8,7 @@ export interface FlagWords {
   values: readonly string[];
 }
 
-/** What can be typed after a command. */
+/** A command and its flags. */
 export interface CommandWords {
   name: string;
   help: string;

@@ -8,18 +8,25 @@ import { outline, type ShapeName, shapeNames } from './shapes.ts';
 export const sceneClasses: readonly string[] = shapeNames;
 
 export interface DrawnScenesOptions {
-  /** Images of each split. */
+  /** The number of images in the split `train`; the same for the other splits. */
   train: number;
   valid: number;
   test: number;
-  /** An integer >= 0: the same images for the same seed. Default 1. */
+  /**
+   * The seed, an integer >= 0. The same seed draws the same images.
+   * @default 1
+   */
   seed?: number;
-  /** In pixels; default 160 x 128. */
+  /**
+   * The width in pixels; the default height is 128.
+   * @default 160
+   */
   width?: number;
   height?: number;
   /**
-   * The smallest and the largest object: side of a square of its area before the border cuts it, in parts of the image's; default
-   * [.08, .8]. All orders of magnitude between them are equally frequent.
+   * The smallest and the largest object. The size is the side of a square with its area before the border cuts it, relative to the image.
+   * Sizes are uniform on a logarithmic scale.
+   * @default [0.08, 0.8]
    */
   sides?: readonly [min: number, max: number];
 }
@@ -27,11 +34,11 @@ export interface DrawnScenesOptions {
 interface SceneObject {
   label: ShapeName;
   points: [x: number, y: number][];
-  /** Tight around the part inside the image. */
+  /** The box around the part inside the image. */
   box: Box;
   colour: string;
   isTruncated: boolean;
-  /** Largely hidden by an object in front of it. */
+  /** True if an object in front hides most of it. */
   isDifficult: boolean;
 }
 
@@ -45,16 +52,16 @@ interface Scene {
 
 type Draw = (from: number, to: number) => number;
 
-/** Streams of their own: training shuffles and flips by other purposes of the same seed. */
+/** Streams of their own, because training draws from other streams of the same seed. */
 const DRAWING = 1000;
 const GRAIN = 1001;
-/** To place an object before it is given up. */
+/** The number of attempts to place an object. */
 const MAX_TRIES = 5;
 
 /**
- * Writes a data set in the layout of Pascal VOC's development kit: `JPEGImages`, `Annotations`, and `ImageSets/Main` with the
- * splits `train`, `val` and `test`. Each scene has up to four flat shapes of several colours, sizes and angles, some of them
- * overlapping or cut off by the border, before a noisy background with lines. Resolves with the path of a data set file for it.
+ * Writes a data set in the layout of Pascal VOC's development kit: `JPEGImages`, `Annotations` and `ImageSets/Main`. The splits are
+ * `train`, `val` and `test`. Each scene has up to four flat shapes of several colours, sizes and angles. Some overlap, or are cut off by
+ * the border. The background is noisy, with lines. Resolves with the path of a data set file for it.
  */
 export async function writeDrawnScenes(dir: string, options: DrawnScenesOptions): Promise<string> {
   const { train, valid, test, seed = 1, width = 160, height = 128, sides = [0.08, 0.8] } = options;
@@ -81,7 +88,7 @@ function composeScene(seed: number, index: number, image: Size, [min, max]: read
   let draws = 0;
   const draw: Draw = (from, to) => from + (to - from) * random(seed, index, draws++, DRAWING);
   const side = () => Math.sqrt(image.width * image.height) * min * (max / min) ** draw(0, 1);
-  // Later objects lie in front, and would hide smaller ones.
+  // Later objects lie in front, so the smallest come last.
   const sizes = Array.from({ length: Math.floor(draw(1, 5)) }, side).sort((a, b) => b - a);
   const objects: SceneObject[] = [];
   for (const size of sizes) place(objects, () => composeObject(draw, image, size));
@@ -89,7 +96,7 @@ function composeScene(seed: number, index: number, image: Size, [min, max]: read
   return { ...image, objects, svg, noise: draw(4, 24) };
 }
 
-/** Adds an object in front of the others, where it leaves enough of each to be seen. */
+/** Adds an object in front of the others if enough of each stays visible. */
 function place(objects: SceneObject[], compose: () => SceneObject): void {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const object = compose();
@@ -103,7 +110,7 @@ function place(objects: SceneObject[], compose: () => SceneObject): void {
   }
 }
 
-/** Of a square of `size` pixels' extent, cut off by the border by a third at most. */
+/** Composes an object that is `size` pixels wide or high. The border cuts off at most a third. */
 function composeObject(draw: Draw, { width, height }: Size, size: number): SceneObject {
   const label = shapeNames[Math.floor(draw(0, shapeNames.length))]!;
   const [stretch, angle] = [draw(0.85, 1.18), draw(-0.3, 0.3)];
@@ -121,13 +128,13 @@ function composeObject(draw: Draw, { width, height }: Size, size: number): Scene
     ymax: Math.min(height, whole.ymax),
   };
   const isTruncated = area(box) < 0.98 * area(whole);
-  // Each kind has its own fifth of the hues: a backbone that starts from nothing learns shapes too slowly for a demo.
+  // Each kind has its own fifth of the hues, because a backbone without pretraining learns shapes too slowly for a demo.
   const hue = ((shapeNames.indexOf(label) + draw(0.12, 0.88)) * 360) / shapeNames.length;
   const colour = `hsl(${Math.floor(hue)} ${Math.floor(draw(45, 100))}% ${Math.floor(draw(40, 68))}%)`;
   return { label, points, box, colour, isTruncated, isDifficult: false };
 }
 
-/** Muted background colours and thin lines: no shape's colour tells it from the background. */
+/** Draws a scene with muted background colours and thin lines. */
 function drawScene(draw: Draw, { width, height }: Size, objects: readonly SceneObject[]): string {
   const muted = () => `hsl(${Math.floor(draw(0, 360))} ${Math.floor(draw(0, 35))}% ${Math.floor(draw(10, 90))}%)`;
   const stops = `<stop offset="0" stop-color="${muted()}"/><stop offset="1" stop-color="${muted()}"/>`;
@@ -151,7 +158,7 @@ function drawScene(draw: Draw, { width, height }: Size, objects: readonly SceneO
   ].join('\n');
 }
 
-/** JPEG, with grain of `scene.noise` grey values at most. */
+/** Renders a scene as JPEG, with noise of at most `scene.noise` grey values. */
 async function paint({ svg, noise, width, height }: Scene, seed: number, index: number): Promise<Buffer> {
   const { default: sharp } = await import('sharp');
   const pixels = await sharp(Buffer.from(svg)).removeAlpha().raw().toBuffer();
@@ -165,7 +172,7 @@ async function paint({ svg, noise, width, height }: Scene, seed: number, index: 
     .toBuffer();
 }
 
-/** As VOC writes it: whole pixels counted from 1, both ends included. */
+/** Writes a VOC annotation: whole pixels counted from 1, both ends included. */
 function annotation(filename: string, { width, height, objects }: Scene): string {
   const flag = (value: boolean) => (value ? 1 : 0);
   const elements = objects.map(({ label, box, isTruncated, isDifficult }) =>
@@ -212,7 +219,7 @@ function configFile(root: string): string {
   ].join('\n');
 }
 
-/** The share of a box that lies under another. */
+/** The share of a box that lies under another box. */
 function coverage(box: Box, front: Box): number {
   const width = Math.min(box.xmax, front.xmax) - Math.max(box.xmin, front.xmin);
   const height = Math.min(box.ymax, front.ymax) - Math.max(box.ymin, front.ymin);

@@ -1,6 +1,6 @@
 type Point = [x: number, y: number];
 
-/** Corners at equal angles from the top, at these distances from the centre, in turn. */
+/** Corners at equal angles from the top. The distances from the centre alternate between `radii`. */
 function spokes(count: number, ...radii: number[]): Point[] {
   return Array.from({ length: count }, (_, i) => {
     const angle = (2 * Math.PI * i) / count;
@@ -9,7 +9,7 @@ function spokes(count: number, ...radii: number[]): Point[] {
   });
 }
 
-/** Within [-1, 1] on both axes, y downwards. */
+/** The outlines within [-1, 1] on both axes, y downwards. */
 const outlines = {
   circle: spokes(40, 1),
   square: [
@@ -43,7 +43,7 @@ const outlines = {
 export type ShapeName = keyof typeof outlines;
 export const shapeNames = Object.keys(outlines) as ShapeName[];
 
-/** The corners of a shape, about a unit around its centre. */
+/** The corners of a shape, around its centre, with a radius of about 1. */
 export function outline(shape: ShapeName): readonly Point[] {
   return outlines[shape];
 }

@@ -14,8 +14,9 @@ const MAX_FILE_BYTES = 64 * 1024;
 export const augmentationHelp = `${augmentationNames.join(', ')}, or a YAML file with a section "augmentation"`;
 
 /**
- * The value of `--augmentation`: a profile's name, or a file that says which transforms with which options. It is checked now,
- * before a data set is read. Rejects with `DetectorError` `CONFIG_INVALID`, naming the file and the key.
+ * Reads the value of `--augmentation`: the name of a profile, or a file with transforms and their options. It is checked before a data set
+ * is read.
+ * @throws {DetectorError} `CONFIG_INVALID` naming the file and the key
  */
 export async function readAugmentation(nameOrFile: string): Promise<AugmentationName | AugmentationOptions> {
   const name = augmentationNames.find((each) => each === nameOrFile);

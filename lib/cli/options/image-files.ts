@@ -5,8 +5,8 @@ import { messageOf } from '../../base/errors.ts';
 const IMAGE = /\.(jpe?g|png|webp)$/i;
 
 /**
- * The images that the arguments of `detect` stand for: a file is taken whatever its name, of a folder those with the ending of a
- * image, by name; each once. What is not there or cannot be listed goes to `onProblem`.
+ * Lists the images of the command `detect`. A file is taken whatever its name. A folder gives its files with an image extension, sorted by
+ * name. Each image occurs once. Missing and unreadable paths go to `onProblem`.
  */
 export async function listImages(
   inputs: readonly string[],
@@ -37,8 +37,8 @@ export interface OutputName {
 }
 
 /**
- * Gives each image a name of its own in the output folder: `a.jpg`, for a second one `a-2.jpg`. Letter case does not tell names
- * apart, because it does not on every disk. WebP becomes PNG.
+ * Gives each image a unique name in the output folder: `a.jpg`, then `a-2.jpg`. Names that differ only in case count as equal, because some
+ * disks ignore case. WebP becomes PNG.
  */
 export function outputNames(taken: Iterable<string> = []): (path: string) => OutputName {
   const used = new Set([...taken].map((name) => name.toLowerCase()));

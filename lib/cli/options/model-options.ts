@@ -18,37 +18,37 @@ import { UsageError } from '../usage-error.ts';
 import { addOptions, addOwn, givenOptions } from './option-flags.ts';
 import { findWeights } from './weights-file.ts';
 
-/** The options of a model that a checkpoint has an answer to. */
+/** The model options that a checkpoint already contains. */
 const ownTable = pick(createTable, [
   ...(['weights', 'preset', 'backbone', 'imageSize', 'head', 'headWidth', 'features', 'fusion', 'scores'] as const),
   'nms',
 ]);
 const modelTable = { ...ownTable, ...pick(createTable, ['trustTorchScript']) };
 
-/** What the flags of a model parse to. */
+/** The parsed values of the model flags. */
 export interface ModelFlags extends Omit<Given<typeof modelTable>, 'imageSize' | 'backbone'> {
   modelName?: string;
   backbone?: string;
   imageSize?: number[];
-  /** The class loss, which says what scores mean. */
+  /** The class loss, which sets the meaning of scores. */
   lossClassification?: ClassLossName;
 }
 
 export type ModelOptions = Pick<DetectorOptions, keyof typeof modelTable>;
 
-/** The flags that a checkpoint has an answer to. */
+/** The names of flags that a checkpoint makes superfluous. */
 export const modelFlagNames = [...Object.keys(ownTable), 'modelName', 'lossClassification'];
 
-/** The article's names, as the DINOv3 repository has them. */
+/** The backbone names of the article, from the DINOv3 repository. */
 const modelNames = backboneNames.filter((name) => name !== 'convnext_test').map((name) => `dinov3_${name}`);
 
-/** Adds the options that choose a model, the article's among them. */
+/** Adds the options that choose a model, the article's names included. */
 export function addModelOptions<C extends Command>(command: C): C {
   const { group } = createTable.backbone;
   const article = new Option('--model-name <name>', `the article's name of the backbone: ${modelNames.join(', ')}`);
   addOptions(command, modelTable);
   addOwn(command, group ?? '', article.argParser(modelName).conflicts('backbone'));
-  // The class loss says what scores mean: a flag of every command once.
+  // The class loss sets the meaning of scores, so a model needs its flag.
   addOptions(command, {
     loss: { ...createTable.loss, kind: { ...createTable.loss.kind, fields: pick(lossTable, ['classification']) } },
   });
@@ -61,7 +61,7 @@ function modelName(text: string): string {
   throw new InvalidArgumentError(`Expected one of ${modelNames.join(', ')}${suggestion(text, modelNames) || '.'}`);
 }
 
-/** What the flags say about the model. @throws UsageError, or DetectorError for the weights file */
+/** Converts the flags to model options. @throws {UsageError}, or {DetectorError} for the weights file */
 export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
   const { weights: _, backbone: __, imageSize: size, ...own } = givenOptions(modelTable, flags);
   const backbone = await backboneOf(flags);
@@ -75,20 +75,21 @@ export async function modelOptions(flags: ModelFlags): Promise<ModelOptions> {
   if (weights === undefined || weights === null) return options;
   const { path, kind } = await findWeights(weights);
   if (kind !== 'torchscript') {
-    if (typeof backbone === 'object') throw new UsageError('--weights: a TorchScript backbone has its weights in it');
+    if (typeof backbone === 'object')
+      throw new UsageError('--weights: a TorchScript backbone contains its weights. Leave --weights out');
     return { ...options, weights: path };
   }
   if (flags.backbone !== undefined)
-    throw new UsageError(`--weights: ${path} is itself a backbone; leave --backbone out`);
+    throw new UsageError(`--weights: ${path} is itself a backbone. Leave --backbone out`);
   return { ...options, backbone: { torchscript: path } };
 }
 
-/** Scores are what the class loss makes them, where they are not said. */
+/** Derives the meaning of scores from the class loss, unless `--scores` is given. */
 function scoresOfFlags({ scores, lossClassification: loss }: ModelFlags): Pick<ModelOptions, 'scores'> {
   return loss === undefined || scores !== undefined ? {} : { scores: scoresOfLoss(loss) };
 }
 
-/** Refuses flags that contradict the model of a run that goes on. */
+/** Rejects flags that contradict the model of the run to resume. @throws {UsageError} */
 export function checkSameModel(options: ModelOptions, config: DetectorConfig): void {
   const { imageSize: size, backbone } = { ...config, ...withoutNull(options) };
   const shown = ({ width, height }: { width: number; height: number }) => `${width} ${height}`;
@@ -123,7 +124,7 @@ function withoutNull<T extends object>(options: T): { [K in keyof T]?: NonNullab
   ) as never;
 }
 
-/** Width and height of `--image-size`. @throws UsageError */
+/** Converts `--image-size` to width and height in pixels. @throws {UsageError} */
 export function imageSize(imgsz: number[]): { width: number; height: number } {
   const [width, height, ...more] = imgsz;
   if (width === undefined || height === undefined || more.length > 0) {
@@ -147,7 +148,7 @@ async function backboneOf({ backbone, modelName }: ModelFlags): Promise<ModelOpt
   }
   const { path, kind } = await findWeights(name);
   if (kind === 'torchscript') return { torchscript: path };
-  throw new UsageError(`--backbone: ${path} holds weights and no program; give it with --weights`);
+  throw new UsageError(`--backbone: ${path} holds weights, not a program. Give it with --weights`);
 }
 
 function isBackboneName(name: string): name is BackboneName {

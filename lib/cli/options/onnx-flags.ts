@@ -5,8 +5,8 @@ import type { Verification } from '../../onnx/verify.ts';
 import { UsageError } from '../usage-error.ts';
 
 /**
- * `--nms` says of a weights file which NMS its detector has, and of an export to ONNX where that is done: the values tell which is
- * meant. The second may stand beside `--checkpoint`.
+ * Lets `--nms` mean two things: the NMS kind of a detector from a weights file, and the place of NMS in an ONNX file. Their values differ.
+ * The place may be used together with `--checkpoint`.
  */
 export function shareNms(command: Command): void {
   const optionOf = (name: string) => command.options.find(({ long }) => long === name)!;
@@ -22,7 +22,7 @@ function placeOf(value: unknown): NmsPlace | undefined {
   return nmsPlaces.find((each) => each === value);
 }
 
-/** Takes where NMS is done out of the flags, whose `nms` is the model's then. @throws UsageError */
+/** Removes the place of NMS from the flags, so that `nms` is the model's. @throws {UsageError} */
 export function takeNmsPlace(flags: {
   nms?: NmsName | NmsPlace | null | undefined;
   checkpoint?: string;
@@ -31,13 +31,13 @@ export function takeNmsPlace(flags: {
   if (place !== undefined) delete flags.nms;
   else if (flags.nms !== undefined && flags.checkpoint !== undefined) {
     throw new UsageError(
-      "option '--checkpoint <dir>' cannot be used with option '--nms <name>', but for inside and none",
+      "option '--checkpoint <dir>' cannot be used with option '--nms <name>', except for inside and none",
     );
   }
   return place;
 }
 
-/** One line for people. */
+/** Describes the comparison on one line. */
 export function verificationText(verification: Verification | undefined, wanted: boolean): string {
   if (!wanted) return 'Not compared with the detector (--no-verify)';
   if (!verification) {
@@ -45,5 +45,5 @@ export function verificationText(verification: Verification | undefined, wanted:
   }
   const { images, detections, unmatched, box, score } = verification;
   const differences = `boxes differ by at most ${box.toPrecision(2)} pixels, scores by ${score.toPrecision(2)}`;
-  return `In onnxruntime-node, on ${images} images with ${detections} detections: ${differences}; ${unmatched} without a partner`;
+  return `In onnxruntime-node, on ${images} images with ${detections} detections: ${differences}; ${unmatched} without a match`;
 }

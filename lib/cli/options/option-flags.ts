@@ -5,22 +5,22 @@ import { defaultWords, type FlatOption, flagsOf, flatten } from '../../base/opti
 import { defaultPreset, presetNames } from '../../model/config.ts';
 import { keepNames } from '../completion/command-words.ts';
 
-/** The flags of a table of options: the name of each in kebab-case, and its further flags beside it. */
+/** The flags of a table of options: each name in kebab case, and further flags. */
 
 /** The presets, the default one first. */
 export const presetOrder = [defaultPreset, ...presetNames.filter((name) => name !== defaultPreset)];
 
-/** The word for `null`, which unsets what a preset has, and what the parser keeps for it: it takes null for a missing value. */
+/** The word for `null`, which removes a preset's value. The parser keeps the word, because it treats null as missing. */
 const NONE = 'none';
 const UNSET = Symbol(NONE);
 
-/** Adds the flags of every option that has one, unless the command has them already. */
+/** Adds the flags of every option that has one. Flags that the command has already stay. */
 export function addOptions<C extends Command>(command: C, table: OptionTable): C {
   for (const flat of flatten(table)) if (flat.option.flag !== false) addFlags(command, flat);
   return command;
 }
 
-/** The options that were given, under the names of the library; `null` for `none`. */
+/** The given options under the names of the library. `none` becomes `null`. */
 export function givenOptions(table: OptionTable, flags: object, path: readonly string[] = []): Record<string, unknown> {
   const entries = Object.entries(table).flatMap(([name, { kind }]) => {
     const own = [...path, name];
@@ -34,19 +34,19 @@ export function givenOptions(table: OptionTable, flags: object, path: readonly s
   return Object.fromEntries(entries);
 }
 
-/** Adds an option that the command cannot do without, before all others in `--help`. */
+/** Adds a required option. `--help` shows it before all others. */
 export function addRequired<C extends Command>(command: C, flags: string, help: string): C {
   command.addOption(new Option(flags, help).makeOptionMandatory().helpGroup('Required:'));
   return command;
 }
 
-/** Adds an option of the command's own. */
+/** Adds an option that only this command has. */
 export function addOwn<C extends Command>(command: C, group: string, option: Option): C {
   command.addOption(option.helpGroup(`${group}:`));
   return command;
 }
 
-/** `lossBox` of `loss.box`: where the parser keeps the value. */
+/** The key under which the parser keeps a value, for example `lossBox` for `loss.box`. */
 export function attributeOf([first, ...more]: readonly string[]): string {
   return first + more.map((name) => name[0]!.toUpperCase() + name.slice(1)).join('');
 }
@@ -69,7 +69,7 @@ function isSwitch({ kind }: AnyOption): boolean {
   return kind.placeholder === '';
 }
 
-/** The switch and its contrary. */
+/** A switch and its negation. */
 function switches(name: string): Option[] {
   return [new Option(`--${name}`), new Option(`--no-${name}`)];
 }
@@ -84,7 +84,7 @@ function valued(name: string, option: AnyOption): Option {
   });
 }
 
-/** `help (a, b; default: a; also --short)` */
+/** The help of an option: `help (a, b; default: a; also --short)`. */
 function describe([name, ...more]: readonly string[], option: AnyOption): string {
   const words = defaultWords(option, presetOrder);
   const isOff = isSwitch(option) && words === 'false';
@@ -97,7 +97,7 @@ function describe([name, ...more]: readonly string[], option: AnyOption): string
   return notes.length === 0 ? option.help : `${option.help} (${notes.join('; ')})`;
 }
 
-/** The names that an option is one of, without those of earlier versions. */
+/** The names that an option accepts, without names of earlier versions. */
 function namesOf({ schema, words }: Kind<unknown>): string[] {
   return schema?.enum === undefined ? [] : words.replace('one of ', '').split(', ');
 }
@@ -106,7 +106,7 @@ function placeholderOf({ placeholder, kind }: AnyOption): string {
   return placeholder ?? kind.placeholder;
 }
 
-/** What a word of a command line means for an option. @throws {InvalidArgumentError} */
+/** Converts a word of a command line to the value of an option. @throws {InvalidArgumentError} */
 function read(option: AnyOption, text: string): unknown {
   if (option.isFile) return text;
   const kind: Kind<unknown> = option.kind.item ?? option.kind;

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Parsers of option values; a wrong value is a usage error that names the option. */
+/** Parsers of option values. A wrong value is a usage error that names the option. */
 
 export function integer(min: number): (text: string) => number {
   return (text) => {
@@ -10,7 +10,7 @@ export function integer(min: number): (text: string) => number {
   };
 }
 
-/** One or more integers: the parser calls it for each. */
+/** Parses one or more integers; the parser calls it for each. */
 export function integers(min: number): (text: string, previous: number[] | undefined) => number[] {
   const parse = integer(min);
   return (text, previous) => [...(previous ?? []), parse(text)];
@@ -39,7 +39,7 @@ export function device(text: string): string {
   throw new InvalidArgumentError('Expected cpu, cuda or cuda:N.');
 }
 
-/** One of a list, in any case. */
+/** Parses one of several words in any case. */
 export function oneOf<T extends string>(choices: readonly T[]): (text: string) => T {
   return (text) => {
     const chosen = choices.find((choice) => choice.toLowerCase() === text.toLowerCase());
@@ -48,7 +48,7 @@ export function oneOf<T extends string>(choices: readonly T[]): (text: string) =
   };
 }
 
-/** Decimal notation only: `Number` would also read "", "0x10" and " 5". */
+/** Parses decimal notation only, because `Number` would also read "", "0x10" and " 5". */
 function toNumber(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }

@@ -3,13 +3,13 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from '../usage-error.ts';
 
-/** `runs/train`, or where that is in use `runs/train-2`, `runs/train-3` and so on: no earlier result is lost. */
+/** Chooses an unused folder, so that no earlier result is lost: `runs/train`, or else `runs/train-2`, `runs/train-3` and so on. */
 export async function freshDirectory(base: string): Promise<string> {
   const used = await runsLike(base);
   return used.length === 0 ? base : `${base}-${used[0]!.number + 1}`;
 }
 
-/** The run to go on with: the directory given, else the newest of the default name. @throws UsageError when there is none */
+/** Finds the run to resume: the given directory, else the newest run with the default name. @throws {UsageError} if there is none */
 export async function resumableRun(base: string, outDir: string | undefined): Promise<string> {
   const candidates = outDir === undefined ? (await runsLike(base)).map(({ path }) => path) : [outDir];
   const found = candidates.find((dir) => existsSync(join(dir, 'last')));
@@ -18,7 +18,7 @@ export async function resumableRun(base: string, outDir: string | undefined): Pr
   throw new UsageError(`--resume: no run with a checkpoint "last" in ${places}. Name the run with --out-dir DIR`);
 }
 
-/** Directories of that name that hold something, the highest number first. */
+/** Lists the directories of that name that are not empty, highest number first. */
 async function runsLike(base: string): Promise<{ path: string; number: number }[]> {
   const found: { path: string; number: number }[] = [];
   for (const name of await readdir(dirname(base)).catch(() => [])) {
@@ -31,7 +31,7 @@ async function runsLike(base: string): Promise<{ path: string; number: number }[
   return found.sort((a, b) => b.number - a.number);
 }
 
-/** 1 for `train`, 2 for `train-2`. */
+/** The number of a directory: 1 for `train`, 2 for `train-2`. */
 function numberOf(name: string, base: string): number | undefined {
   if (name === base) return 1;
   const suffix = name.startsWith(`${base}-`) ? name.slice(base.length + 1) : '';

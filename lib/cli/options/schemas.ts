@@ -5,7 +5,7 @@ import { settingsSchema } from '../../training/settings.ts';
 
 const DRAFT = { $schema: 'http://json-schema.org/draft-07/schema#' };
 
-/** The JSON Schemas of the YAML files that commands take, by the names of their files in configs/. */
+/** The JSON Schemas of the YAML files for commands, by their file names in configs/. */
 export function schemas(): Record<string, Schema> {
   return {
     'augmentation.schema.json': {

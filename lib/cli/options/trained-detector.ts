@@ -13,27 +13,28 @@ export interface TrainedDetectorFlags extends ModelFlags {
   config?: string;
 }
 
-/** Adds the options that say where a trained detector is. `--config` is the caller's: it may need the data set anyway. */
+/** Adds the options for a trained detector. The caller adds `--config`, because it may need the data set anyway. */
 export function addTrainedDetectorOptions<C extends Command>(command: C): C {
   const checkpoint = new Option(
     '--checkpoint <dir>',
-    'the directory of a checkpoint, for example runs/train/best; or else --weights, with --config and the options of its model',
+    'directory of a checkpoint, for example runs/train/best (or use --weights with --config and the model options)',
   );
   addOwn(command, 'Detector', checkpoint.conflicts(modelFlagNames));
   return addOptions(addModelOptions(command), computeTable);
 }
 
-/** Refuses flags that name no detector, before anything is read. @throws UsageError */
+/** Rejects flags that name no detector, before any file is read. @throws {UsageError} */
 export function checkTrainedDetectorFlags({ checkpoint, config, weights }: TrainedDetectorFlags): void {
   if (checkpoint !== undefined) return;
   if (weights === undefined) throw new UsageError('Give --checkpoint, or --weights with --config');
-  if (config === undefined) throw new UsageError('--weights: such a file has no names of classes; give --config too');
+  if (config === undefined) throw new UsageError('--weights: a weights file has no class names. Give --config too');
 }
 
 /**
- * A detector that has been trained: a checkpoint, or a weights file with a head in it, such as the article's best_model.pth, whose
- * classes are those of `--config`.
- * @throws UsageError; DetectorError WEIGHTS_MISMATCH for a file without a head that fits
+ * Opens a trained detector: a checkpoint, or a weights file with a head, such as the article's best_model.pth. The classes of such a file
+ * come from `--config`.
+ * @throws {UsageError} for contradictory flags
+ * @throws {DetectorError} `WEIGHTS_MISMATCH` for a file without a head that fits
  */
 export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
   checkTrainedDetectorFlags(flags);

@@ -6,16 +6,16 @@ import { type WeightsFormat, weightsFormat } from '../../weights/open-weights.ts
 
 export interface WeightsFile {
   path: string;
-  /** Told by content: the backbone's weights, or a program that is the backbone. */
+  /** The format, detected from the content: weights of the backbone, or a program that is the backbone. */
   kind: WeightsFormat;
 }
 
 const VARIABLE = 'DINOv3_WEIGHTS';
 
 /**
- * Finds the file of `--weights`. As in the article, a bare file name is looked up in the folder that `DINOv3_WEIGHTS` names, in the
- * environment or in `.env` of the current directory; then, like a path, in the current directory.
- * @throws DetectorError WEIGHTS_NOT_FOUND with every place tried; WEIGHTS_INVALID for a format that is not taken
+ * Finds the file of `--weights`. As in the article, a bare file name is searched in the folder of `DINOv3_WEIGHTS`. This variable is set in
+ * the environment or in `.env` of the current directory. Other paths, and names not found there, are relative to the current directory.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND` with every place tried; `WEIGHTS_INVALID` for an unsupported format
  */
 export async function findWeights(name: string): Promise<WeightsFile> {
   const folder = name === basename(name) ? await weightsFolder() : undefined;

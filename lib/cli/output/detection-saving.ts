@@ -7,22 +7,20 @@ import { makeDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
 import type { RgbImage } from '../../images/image.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** Keeps detections in the form that `--save` asks for. */
+/** Saves detections in the format of `--save`. */
 export interface DetectionSaving {
   add(file: string, image: RgbImage, detections: readonly Detection[]): Promise<void>;
   finish(classes: readonly string[]): Promise<void>;
 }
 
-/** @throws UsageError for a folder that holds something: labels that were corrected there must not be lost */
+/** Opens the output folder. @throws {UsageError} for a folder with content, because it may hold corrected labels */
 export async function openSaving(folder: string, format: string): Promise<DetectionSaving> {
   if ((await readdir(folder).catch(() => [])).length > 0)
-    throw new UsageError(
-      `--save: ${folder} is not empty, and may hold labels that were corrected. Name another --out-dir`,
-    );
+    throw new UsageError(`--save: ${folder} is not empty, and may hold corrected labels. Name another --out-dir`);
   return format === 'crops' ? cropSaving(folder) : labelSaving(folder, format);
 }
 
-/** A data set of the images, with the detections for objects. */
+/** Saves a data set of the images, with detections as objects. */
 function labelSaving(folder: string, format: string): DetectionSaving {
   const images: OutputImage[] = [];
   const nameOf = fileNames();
@@ -36,7 +34,7 @@ function labelSaving(folder: string, format: string): DetectionSaving {
   };
 }
 
-/** An image of each object, in a folder for each class. */
+/** Saves an image of each object, in a folder per class. */
 function cropSaving(folder: string): DetectionSaving {
   const nameOf = fileNames();
   const folderOf = fileNames();
@@ -56,7 +54,7 @@ function cropSaving(folder: string): DetectionSaving {
   };
 }
 
-/** As PNG; nothing of a box that is thinner than a pixel. */
+/** Crops a box to PNG. The result is undefined for a box thinner than a pixel. */
 async function cropOf({ data, width, height }: RgbImage, box: Detection['box']): Promise<Buffer | undefined> {
   const [left, top] = [Math.max(0, Math.floor(box.xmin)), Math.max(0, Math.floor(box.ymin))];
   const size = {

@@ -4,7 +4,7 @@ import { alignColumns } from './text.ts';
 
 type Line = readonly [kind: 'Precision' | 'Recall', iou: string, area: string, maxDetections: number];
 
-/** pycocotools' twelve lines, in the order of its `stats`. */
+/** The twelve lines of pycocotools, in the order of its `stats`. */
 const lines: readonly Line[] = [
   ['Precision', '0.50:0.95', 'all', 100],
   ['Precision', '0.50', 'all', 100],
@@ -20,7 +20,7 @@ const lines: readonly Line[] = [
   ['Recall', '0.50:0.95', 'large', 100],
 ];
 
-/** As `COCOeval.summarize` of pycocotools prints them. */
+/** Formats the scores like `COCOeval.summarize` of pycocotools. */
 export function formatCoco({ stats }: CocoResult): string {
   return lines
     .map(([kind, iou, area, limit], i) => {
@@ -32,7 +32,7 @@ export function formatCoco({ stats }: CocoResult): string {
     .join('\n');
 }
 
-/** Everything that an evaluation gives, for people; `--` where a class has no objects. */
+/** Formats all results of an evaluation. A class without objects shows `--`. */
 export function formatEvaluation(result: EvaluationResult): string {
   const { coco, perClass, bySide, voc2007, voc2010, compat, images, seconds } = result;
   const score = (value: number) => (value < 0 || Number.isNaN(value) ? '--' : value.toFixed(4));

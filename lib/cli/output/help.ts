@@ -1,9 +1,9 @@
 import type { Help } from 'commander';
 
-/** Terms that are wider stand on a line of their own, so that there is room for what they mean. */
+/** The width of terms. Wider terms stand on their own line. */
 const TERM_WIDTH = 26;
 
-/** How `--help` is laid out. */
+/** The layout of `--help`. */
 export const helpLayout = {
   padWidth(this: Help, ...[command, helper]: Parameters<Help['padWidth']>): number {
     const widths = [

@@ -7,7 +7,7 @@ const labels: Readonly<Record<InstallProgress['phase'], string>> = {
   verify: 'Checking LibTorch',
 };
 
-/** A display of the phases of an install, one progress after the other. */
+/** Shows the phases of an install, one progress display after another. */
 export function showInstallProgress(): { onProgress: (progress: InstallProgress) => void; stop: () => void } {
   let shown = '';
   let current: Progress | undefined;

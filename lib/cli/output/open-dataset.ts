@@ -6,7 +6,7 @@ import type { PartName } from '../../data/part-name.ts';
 import { createProgress } from './progress.ts';
 import { thousands } from './text.ts';
 
-/** Opens a part of a data set with a progress display, and reports what became of its files, all on standard error. */
+/** Opens a part of a data set with a progress display. It reports skipped and repaired files on standard error. */
 export async function openPart(name: string, data: DatasetHandle, part: PartName | undefined): Promise<OpenedDataset> {
   let progress: ReturnType<typeof createProgress> | undefined;
   try {
@@ -24,7 +24,7 @@ export async function openPart(name: string, data: DatasetHandle, part: PartName
   }
 }
 
-/** "Training images: 16,551 with 47,223 objects" */
+/** Describes a data set: "Training images: 16,551 with 47,223 objects". */
 export function describeDataset(name: string, { samples }: Dataset): string {
   const objects = samples.reduce((sum, sample) => sum + sample.objects.length, 0);
   return `${name} images: ${thousands(samples.length)} with ${thousands(objects)} objects`;

@@ -3,26 +3,29 @@ import type { Writable } from 'node:stream';
 import cliProgress from 'cli-progress';
 
 export type ProgressOptions = {
-  /** What `update` reaches at the end; undefined when nobody knows. */
+  /** The value at the end; undefined if it is unknown. */
   total?: number | undefined;
-  /** `bytes` are shown as MB; another word (`step`, `image`) stands behind the numbers. */
+  /** The unit. `bytes` are shown as MB; another word (`step`, `image`) follows the numbers. */
   unit: string;
   label: string;
-  /** Default: standard error. A bar is drawn on a terminal, plain lines are written elsewhere. */
+  /**
+   * The output. A terminal gets a bar, any other stream gets plain lines.
+   * @default standard error
+   */
   stream?: Writable & { isTTY?: boolean };
 };
 
 export type Progress = {
-  /** Shows that `done` of the total is reached, with some words behind it (`loss 1.23`). */
+  /** Shows `done` of the total, followed by a suffix such as `loss 1.23`. */
   update: (done: number, suffix?: string) => void;
-  /** Ends the display where it is; further updates are ignored. */
+  /** Ends the display. Further updates are ignored. */
   stop: () => void;
 };
 
-/** Plain lines come at every tenth of the total, or after this many milliseconds. */
+/** The time between plain lines in milliseconds. A tenth of the total also prints a line. */
 const quietTime = 10_000;
 
-/** Shows how far something is, on a terminal and in a log file alike. */
+/** Creates a progress display for a terminal or a log file. */
 export function createProgress(options: ProgressOptions): Progress {
   const stream = options.stream ?? process.stderr;
   return stream.isTTY && options.total !== undefined
@@ -72,7 +75,7 @@ function writeLines({ total, unit, label, stream }: ProgressOptions & { stream: 
   };
 }
 
-/** `54/183 MB`, `3/10 step`, or `54 MB` without a total. */
+/** Formats an amount: `54/183 MB`, `3/10 step`, or `54 MB` without a total. */
 function amountOf(done: number, total: number | undefined, unit: string): string {
   const show = (value: number) => (unit === 'bytes' ? (value / 1e6).toFixed(0) : String(value));
   return `${show(done)}${total === undefined ? '' : `/${show(total)}`} ${unit === 'bytes' ? 'MB' : unit}`;

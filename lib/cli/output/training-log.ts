@@ -11,23 +11,23 @@ export interface TrainingStart {
   train: Dataset;
   valid: Dataset;
   summary: ModelSummary;
-  /** What training starts from, in words. */
+  /** The start of training in words, for example the backbone and its weights. */
   origin: string;
   weightReport: WeightReport | undefined;
 }
 
-/** How a run is shown to the one who started it. */
+/** The output of a run for the user. */
 export interface TrainingLog {
   start: (run: TrainingStart) => void;
   hooks: Required<Pick<TrainingHooks, 'onStep' | 'onEpoch' | 'onEvaluate' | 'onWarning'>>;
   end: (result: TrainingResult) => void;
-  /** Takes the progress display away, however the run ended. */
+  /** Removes the progress display, however the run ended. */
   stop: () => void;
 }
 
 const onWarning = (message: string) => console.error(`Warning: ${message}`);
 
-/** One JSON object a line on standard output: `start`, `step`, `epoch` and `result`. */
+/** Prints one JSON object per line on standard output: `start`, `step`, `epoch` and `result`. */
 export function jsonLog(): TrainingLog {
   const write = (event: string, content: object) => console.log(JSON.stringify({ event, ...content }));
   return {
@@ -48,7 +48,7 @@ export function jsonLog(): TrainingLog {
   };
 }
 
-/** The lines that the article's program prints, on standard output; progress on standard error. */
+/** Prints the lines of the article's program on standard output, and progress on standard error. */
 export function textLog(): TrainingLog {
   const phase = showPhases();
   let epochsRun = 0;
@@ -65,7 +65,7 @@ export function textLog(): TrainingLog {
         phase.update(step, `Loss: ${loss.toFixed(4)}`);
       },
       onEvaluate: ({ epoch, done, total }) => {
-        if (trained && trained.epoch > epoch && trained.step < trained.steps) return; // beside a training that is shown
+        if (trained && trained.epoch > epoch && trained.step < trained.steps) return; // in the background of a training that is shown
         if (phase.enter(`evaluate ${epoch}`, { total, unit: 'image', label: 'Validating' })) console.log('Validating');
         phase.update(done);
       },
@@ -92,7 +92,7 @@ function describeStart({ outDir, train, valid, summary, origin, weightReport }: 
   ].join('\n');
 }
 
-/** What came of a weights file. */
+/** Describes the result of loading a weights file. */
 export function describeWeights({ source, loaded, head, missing, unexpected, wrongShape }: WeightReport): string {
   const list = (names: readonly string[], what: string) =>
     names.length === 0
@@ -108,7 +108,7 @@ export function describeWeights({ source, loaded, head, missing, unexpected, wro
   );
 }
 
-/** The article counts minutes "for epoch 0" in epoch #1. */
+/** Describes an epoch. The article prints the minutes of "epoch 0" in epoch #1. */
 export function describeEpoch(event: EpochEvent): string {
   const { epoch, trainLoss, map, map50, seconds, best, bestScore, nextLearningRate } = event;
   return [
@@ -136,7 +136,7 @@ function describeEnd(result: TrainingResult, epochsRun: number): string {
   ].join('\n');
 }
 
-/** One progress display at a time, begun anew for each phase, and after a stop. */
+/** Shows one progress display at a time. Each phase starts a new one, also after a stop. */
 function showPhases() {
   let current = '';
   let options: ProgressOptions;
@@ -146,7 +146,7 @@ function showPhases() {
     progress = undefined;
   };
   return {
-    /** Whether the phase is a new one. */
+    /** Starts a phase. Returns true if the phase is new. */
     enter: (name: string, display: ProgressOptions): boolean => {
       if (name === current) return false;
       stop();

@@ -7,7 +7,7 @@ import type { Trainer } from '../../training/trainer.ts';
 
 const MAX_IMAGES = 8;
 
-/** Writes `transformed_images.png`: images of the first batch as the model will get them, with their boxes. */
+/** Writes `transformed_images.png`: images of the first batch with their boxes, as the model gets them. */
 export async function writeTransformedImages(
   outDir: string,
   dataset: Dataset,

@@ -1,4 +1,4 @@
-// Each by itself: 'echarts/charts' and 'echarts/components' load all that there are.
+// Single modules, because 'echarts/charts' and 'echarts/components' would load everything.
 import 'echarts/lib/chart/bar.js';
 import 'echarts/lib/chart/heatmap.js';
 import 'echarts/lib/chart/line.js';

@@ -1,6 +1,6 @@
 import { PickleGlobal } from './pickle.ts';
 
-/** A function's result: the function and its arguments. */
+/** The result of a function, as the function and its arguments. */
 export class PickleCall {
   readonly callee: PickleGlobal;
   readonly args: readonly PickleValue[];
@@ -10,7 +10,7 @@ export class PickleCall {
   }
 }
 
-/** Something kept outside the pickle, such as a storage, by its id. */
+/** An object outside the pickle, such as a storage, by its id. */
 export class PicklePersistent {
   readonly id: PickleValue;
   constructor(id: PickleValue) {
@@ -18,10 +18,10 @@ export class PicklePersistent {
   }
 }
 
-/** Python's `collections.OrderedDict`, as a state_dict is. */
+/** Python's `collections.OrderedDict`, the type of a state_dict. */
 export class PickleOrderedDict extends Map<string, PickleValue> {}
 
-/** Text, an integer, a boolean, a name, a call, a reference, a tuple (an array), or a dictionary (a Map). */
+/** A value: text, integer, boolean, name, call, reference, tuple (an array), or dictionary (a Map). */
 export type PickleValue =
   | string
   | number
@@ -35,8 +35,8 @@ export type PickleValue =
 const ORDERED_DICT = new PickleCall(new PickleGlobal('collections', 'OrderedDict'), []);
 
 /**
- * A pickle of protocol 2 with the opcodes that `torch.load(weights_only=True)` takes; no memo, so nothing in it is shared.
- * @throws RangeError for a number that is not a safe integer
+ * Writes a pickle of protocol 2 with the opcodes that `torch.load(weights_only=True)` accepts. It has no memo, so it shares nothing.
+ * @throws {RangeError} for a number that is not a safe integer
  */
 export function writePickle(value: PickleValue): Buffer {
   return Buffer.concat([opcode('\x80\x02'), ...pieces(value), opcode('.')]);
@@ -66,7 +66,7 @@ function text(value: string): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
-/** BININT1 for a byte, BININT for 32 bits, LONG1 of eight bytes for what is larger. */
+/** BININT1 for a byte, BININT for 32 bits, LONG1 of eight bytes for larger integers. */
 function integer(value: number): Buffer {
   if (!Number.isSafeInteger(value)) throw new RangeError(`Expected a safe integer to pickle but received ${value}`);
   if (value >= 0 && value < 256) return Buffer.from([0x4b, value]);

@@ -1,11 +1,11 @@
 import { runInSlices } from '../../base/time-slices.ts';
 
-/** The pickle breaks a rule; the message says which, in words that follow "the pickle". */
+/** The error for a pickle that breaks a rule. The message continues the words "the pickle". */
 export class PickleError extends Error {
   override readonly name = 'PickleError';
 }
 
-/** A name that the pickle asks for, such as `torch.FloatStorage`. */
+/** A name that the pickle imports, such as `torch.FloatStorage`. */
 export class PickleGlobal {
   readonly module: string;
   readonly name: string;
@@ -20,21 +20,21 @@ export class PickleGlobal {
 
 export type PickleDict = Map<unknown, unknown>;
 
-/** What the names and calls of a pickle mean. Whatever is not meant to be there is refused by throwing PickleError. */
+/** The meaning of the names and calls of a pickle. Anything unexpected is rejected with a PickleError. */
 export interface PickleMeaning {
   /** Called once for each name, before it is pushed. */
   checkGlobal(global: PickleGlobal): void;
-  /** A function called with a tuple of arguments. */
+  /** Calls a function with a tuple of arguments. */
   reduce(callee: PickleGlobal, args: readonly unknown[]): unknown;
-  /** An object of a class, with its state. */
+  /** Creates an object of a class from its state. */
   build(type: PickleGlobal, state: unknown): unknown;
-  /** Attributes set on a dictionary, as a state_dict has them; refused where this is absent. */
+  /** Sets attributes on a dictionary, as a state_dict has them. Without this method they are rejected. */
   setAttributes?(dict: PickleDict, attributes: unknown): void;
-  /** Something kept outside the pickle, such as a storage. */
+  /** Finds an object outside the pickle, such as a storage. */
   persistent(id: unknown): unknown;
 }
 
-/** An object between its creation and its state: it may be nowhere else. */
+/** An object between its creation and its state. It may not be used before. */
 class Unfinished {
   readonly type: PickleGlobal;
   constructor(type: PickleGlobal) {
@@ -44,11 +44,11 @@ class Unfinished {
 class Tuple extends Array<unknown> {}
 const MARK = Symbol('mark');
 
-/** What a pickle may use; memory and time follow from these and from its length. */
+/** The limits of a pickle. They bound memory and time, together with its length. */
 export interface PickleLimits {
-  /** Values waiting on the stack, which nesting needs. */
+  /** The largest number of values on the stack, which nesting needs. */
   stack: number;
-  /** Tuples, lists, dictionaries and calls: a byte of the pickle can make one of a hundred bytes. */
+  /** The largest number of tuples, lists, dictionaries and calls. One byte of the pickle can make a container of a hundred bytes. */
   containers: number;
 }
 
@@ -63,10 +63,10 @@ export function isList(value: unknown): value is unknown[] {
 }
 
 /**
- * Runs a pickle as torch's C++ unpickler would, with plain values in place of objects and nothing executed but `meaning`.
- * Only the opcodes that torch's own pickler writes are known. Integers are numbers or, beyond 2^53, bigints;
- * tuples are told by `isTuple`, lists are arrays, dictionaries are Maps.
- * @throws PickleError
+ * Runs a pickle like torch's C++ unpickler, with plain values instead of objects. It executes only `meaning`, and knows only the opcodes
+ * that torch's own pickler writes. Integers are numbers or, beyond 2^53, bigints. `isTuple` identifies tuples; lists are arrays,
+ * dictionaries are Maps.
+ * @throws {PickleError}
  */
 export async function readPickle(bytes: Buffer, meaning: PickleMeaning, limits: PickleLimits): Promise<unknown> {
   return await runInSlices(runPickle(new PickleMachine(bytes, meaning, limits)));
@@ -78,7 +78,7 @@ function* runPickle(machine: PickleMachine): Generator<void, unknown> {
       if (steps % OPCODES_PER_SLICE === 0) yield;
     }
   } catch (error) {
-    if (error instanceof RangeError) throw new PickleError('is cut short'); // a Buffer read past the end
+    if (error instanceof RangeError) throw new PickleError('is cut short'); // a Buffer was read beyond its end
     throw error;
   }
   return machine.result();
@@ -106,7 +106,7 @@ class PickleMachine {
     return finished(value);
   }
 
-  /** One opcode; true after the last. */
+  /** Runs one opcode. Returns true after the last one. */
   step(): boolean {
     const bytes = this.#bytes;
     const opcode = bytes.readUInt8(this.#at++);
@@ -191,7 +191,7 @@ class PickleMachine {
     return false;
   }
 
-  /** The opcodes that give names, calls and objects their meaning. */
+  /** Runs the opcodes that give names, calls and objects their meaning. */
   #callOrRefuse(opcode: number): void {
     switch (opcode) {
       case 0x63: {
@@ -205,7 +205,7 @@ class PickleMachine {
         // REDUCE
         const [callee, args] = this.#popMany(2);
         if (!(callee instanceof PickleGlobal) || !isTuple(args))
-          throw new PickleError('calls something that is no name');
+          throw new PickleError('calls something that is not a name');
         this.#pushContainer(this.#meaning.reduce(callee, args));
         break;
       }
@@ -237,7 +237,7 @@ class PickleMachine {
   #build(object: unknown, state: unknown): unknown {
     if (object instanceof Unfinished) return this.#meaning.build(object.type, state);
     if (!(object instanceof Map) || !this.#meaning.setAttributes)
-      throw new PickleError('gives a state to something that is no new object');
+      throw new PickleError('gives a state to something that is not a new object');
     this.#meaning.setAttributes(object, state);
     return object;
   }
@@ -275,7 +275,7 @@ class PickleMachine {
     this.#push(value);
   }
 
-  /** A tuple may hold names, as the arguments of a call do. */
+  /** Pushes a tuple, which may hold names, as the arguments of a call do. */
   #pushTuple(values: unknown[]): void {
     finished(values.find((value) => value instanceof Unfinished));
     this.#pushContainer(Tuple.from(values));
@@ -302,18 +302,18 @@ class PickleMachine {
 
   #extend(values: unknown[]): void {
     const list = this.#stack.at(-1);
-    if (!isList(list)) throw new PickleError('appends to something that is no list');
+    if (!isList(list)) throw new PickleError('appends to something that is not a list');
     for (const value of values) list.push(finished(value));
   }
 
   #setItems(items: unknown[]): void {
     const dict = this.#stack.at(-1);
     if (!(dict instanceof Map) || items.length % 2 !== 0)
-      throw new PickleError('sets items of something that is no dictionary');
+      throw new PickleError('sets items of something that is not a dictionary');
     for (let i = 0; i < items.length; i += 2) dict.set(finished(items[i]), finished(items[i + 1]));
   }
 
-  /** torch numbers its memo in order; any other number would make its C++ reader fill a gap of any size. */
+  /** Stores a value in the memo. torch numbers its memo in order. Any other number would make its C++ reader fill a gap of any size. */
   #put(index: number): void {
     if (index > this.#memo.length) throw new PickleError('numbers its memory out of order');
     const value = this.#stack.at(-1);
@@ -327,7 +327,7 @@ class PickleMachine {
   }
 }
 
-/** Containers and states hold finished values only: names belong to calls. */
+/** Checks for a finished value, because containers and states may hold no names. */
 function finished(value: unknown): unknown {
   if (value instanceof Unfinished || value instanceof PickleGlobal)
     throw new PickleError('uses a name or an unfinished object as a value');

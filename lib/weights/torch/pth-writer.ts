@@ -4,15 +4,15 @@ import { PickleCall, PickleOrderedDict, PicklePersistent, type PickleValue, writ
 import { rowMajorStrides, storageType } from './torch-tensor.ts';
 import { writeStoredZip } from './zip-writer.ts';
 
-/** A tensor of a new file: the names that the state_dict has for it, which share its bytes as in the model that registers it twice. */
+/** A tensor of a new file with its names in the state_dict. The names share its bytes, as in a model that registers it twice. */
 export interface TorchFileTensor extends TensorInfo {
   stateDictNames: readonly string[];
 }
 
 /**
- * Writes what `torch.save` writes (zip, torch 1.6 and later) to the new file `path`, so that `torch.load(path, weights_only=True)`
- * reads it: the state_dict, or with `epoch` the dictionary `{'epoch', 'model_state_dict'}`. `fill` writes the tensors' bytes,
- * little-endian, rows packed, at the spans that it is given under their `name`.
+ * Writes a new file `path` in the format of `torch.save` (zip, torch 1.6 and later). `torch.load(path, weights_only=True)` reads it. It is
+ * the state_dict or, with `epoch`, the dictionary `{'epoch', 'model_state_dict'}`. `fill` writes the tensors' bytes, little-endian, rows
+ * packed, at the spans that it gets under their `name`.
  */
 export async function writeTorchFile(
   path: string,

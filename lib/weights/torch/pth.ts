@@ -7,27 +7,27 @@ import { isTuple, type PickleDict, PickleError, type PickleGlobal, type PickleMe
 import { isStorageType, readStorageId, rebuildTensor, type TorchStorage, TorchTensor } from './torch-tensor.ts';
 import { checkStored, readEntry, readZip, type ZipEntry } from './zip.ts';
 
-/** Where training programs keep the state_dict beside other things; the first that is there is taken. */
+/** The keys under which training programs store the state_dict. The first one that exists is used. */
 const STATE_DICT_KEYS = ['model_state_dict', 'model', 'state_dict'];
 
-/** A model with its optimizer has some thousands of tensors, and about 200 bytes of pickle for each. */
+/** The largest pickle. A model with its optimizer has thousands of tensors, with about 200 bytes of pickle each. */
 const MAX_PICKLE_BYTES = 2 << 20;
 const PICKLE_LIMITS = { stack: 10_000, containers: 50_000 };
 
 export interface TorchFile {
-  /** Of the state_dict, by their names there; each one's bytes lie in the file as they are. */
+  /** The tensors under their names in the state_dict. Their bytes lie in the file unchanged. */
   tensors: TensorSpan[];
-  /** The key that the state_dict was under; undefined when the file is the state_dict. */
+  /** The key of the state_dict; undefined if the file is the state_dict itself. */
   key: string | undefined;
 }
 
 /**
- * Reads what a file of `torch.save` (zip, torch 1.6 and later) says of its state_dict, executing nothing; tensor bytes are summed
- * (CRC-32), and not kept. Whatever passes can be read by offset and length without further checks.
+ * Reads the description of the state_dict in a file from `torch.save` (zip, torch 1.6 and later). It executes nothing. It checks the CRC-32
+ * of tensor bytes, and does not keep them. The tensors can then be read by offset and length without further checks.
  *
- * Taken is a dictionary of tensors, or a dictionary with one under `model_state_dict`, `model` or `state_dict`. The pickle may use
- * the names that a state_dict needs and no others. Tensors must be row-major: a transposed one is refused, for its bytes are not in order.
- * @throws DetectorError WEIGHTS_NOT_FOUND, or WEIGHTS_INVALID naming the file, the rule that it breaks, and the remedy
+ * The file must be a dictionary of tensors, or contain one under `model_state_dict`, `model` or `state_dict`. The pickle may use only the
+ * names that a state_dict needs. Tensors must be row-major: a transposed tensor is rejected, because its bytes are not in order.
+ * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, or `WEIGHTS_INVALID` naming the file, the broken rule and the remedy
  */
 export async function readTorchFile(path: string): Promise<TorchFile> {
   return await withWeightsFile(path, async (source) => {
@@ -38,8 +38,8 @@ export async function readTorchFile(path: string): Promise<TorchFile> {
       const part = error instanceof ZipError ? 'the archive' : 'its pickle';
       throw new DetectorError(
         'WEIGHTS_INVALID',
-        `${path} is not a sound file of torch.save: ${part} ${error.message}. Expected the weights alone, as ` +
-          'torch.save(model.state_dict(), path) writes them; write the file again, or get it again from its source.',
+        `${path} is not a valid file of torch.save: ${part} ${error.message}. Expected only the weights, as ` +
+          'torch.save(model.state_dict(), path) writes them; download or write the file again.',
         { cause: error },
       );
     }
@@ -63,20 +63,20 @@ async function readStateDict(source: ByteSource): Promise<TorchFile> {
   return { key, tensors };
 }
 
-/** The records by their path below the archive's own directory. Everything is stored: tensors are read in place. */
+/** The records by their path below the archive's own folder. All must be stored, because tensors are read in place. */
 async function openArchive(source: ByteSource): Promise<Map<string, ZipEntry>> {
   const entries = await readZip(source);
   const root = `${entries[0]?.name.split('/')[0]}/`;
   const packed = entries.find(({ method }) => method !== 'stored');
-  if (packed) throw new ZipError(`has ${JSON.stringify(packed.name)} packed, which torch does not do`);
+  if (packed) throw new ZipError(`has ${JSON.stringify(packed.name)} compressed, which torch does not do`);
   const stray = entries.find(({ name }) => !name.startsWith(root));
-  if (stray) throw new ZipError(`has ${JSON.stringify(stray.name)} outside of its directory ${root}`);
+  if (stray) throw new ZipError(`has ${JSON.stringify(stray.name)} outside of its folder ${root}`);
   const records = new Map(entries.map((entry) => [entry.name.slice(root.length), entry]));
   if (!records.has('data.pkl')) throw new ZipError('has no data.pkl: torch did not write it');
   return records;
 }
 
-/** What the names and calls in the pickle of a state_dict mean; everything else is refused. */
+/** The meaning of the names and calls in the pickle of a state_dict. Everything else is rejected. */
 class StateDictMeaning implements PickleMeaning {
   readonly #records: ReadonlyMap<string, ZipEntry>;
 
@@ -100,7 +100,7 @@ class StateDictMeaning implements PickleMeaning {
     throw new PickleError(`makes an object of ${type}`);
   }
 
-  /** A state_dict has `_metadata`, the versions of its modules: of no use here. */
+  /** Ignores `_metadata`, the versions of the modules of a state_dict. */
   setAttributes(): void {}
 
   persistent(id: unknown): TorchStorage {
@@ -108,7 +108,7 @@ class StateDictMeaning implements PickleMeaning {
   }
 }
 
-/** The functions that a state_dict calls; undefined for arguments that torch does not write. */
+/** The functions that a state_dict calls. The result is undefined for arguments that torch does not write. */
 const CALLS: Record<string, (args: readonly unknown[]) => unknown> = {
   'collections.OrderedDict': (args) => (args.length === 0 ? new Map() : undefined),
   'torch._utils._rebuild_tensor_v2': rebuildTensor,
@@ -133,7 +133,7 @@ function isStateDict(value: unknown): value is PickleDict {
 }
 
 function span(name: unknown, tensor: TorchTensor): TensorSpan {
-  if (typeof name !== 'string') throw new PickleError('names a tensor by something that is no text');
+  if (typeof name !== 'string') throw new PickleError('names a tensor by something that is not text');
   const wrong = (rule: string) => new PickleError(`has the tensor ${JSON.stringify(name.slice(0, 200))}, ${rule}`);
   const { storage, offset, shape, strides } = tensor;
   if (storage.dtype === undefined) throw wrong('which is complex');
@@ -150,7 +150,7 @@ function span(name: unknown, tensor: TorchTensor): TensorSpan {
   };
 }
 
-/** "cpu", "cuda:0", "mps": where the tensor was when it was saved. */
+/** Tells whether a value is the device of a saved tensor: "cpu", "cuda:0", "mps". */
 function isLocation(value: unknown): boolean {
   return typeof value === 'string' && /^[a-z]{2,16}(:\d{1,3})?$/.test(value);
 }

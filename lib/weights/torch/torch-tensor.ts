@@ -2,9 +2,9 @@ import type { SafetensorsDtype } from '../safetensors.ts';
 import { isTuple, PickleError, PickleGlobal } from './pickle.ts';
 import type { ZipEntry } from './zip.ts';
 
-/** How torch's archives describe storages and tensors, `torch.save` and `torch.jit.save` alike: checked, and not loaded. */
+/** Storages and tensors as torch's archives describe them, in `torch.save` and `torch.jit.save` alike. They are checked, not loaded. */
 
-/** The storages that torch writes: bytes per element, and the element's type where safetensors has a name for it. */
+/** The storages that torch writes: bytes per element, and the element type if safetensors has a name for it. */
 const STORAGES: Record<string, { bytes: number; dtype?: SafetensorsDtype }> = {
   DoubleStorage: { bytes: 8, dtype: 'F64' },
   FloatStorage: { bytes: 4, dtype: 'F32' },
@@ -20,26 +20,26 @@ const STORAGES: Record<string, { bytes: number; dtype?: SafetensorsDtype }> = {
   ComplexDoubleStorage: { bytes: 16 },
 };
 
-/** The name of the storage that torch has for elements of this type. @throws TypeError where it has none */
+/** The name of torch's storage for elements of this type. @throws {TypeError} if there is none */
 export function storageType(dtype: SafetensorsDtype): string {
   const type = Object.keys(STORAGES).find((name) => STORAGES[name]!.dtype === dtype);
   if (type === undefined) throw new TypeError(`torch has no storage of the type ${dtype}`);
   return type;
 }
 
-/** In elements, of a tensor whose elements follow each other in row-major order. */
+/** The strides, in elements, of a row-major tensor without gaps. */
 export function rowMajorStrides(shape: readonly number[]): number[] {
   return shape.map((_, axis) => shape.slice(axis + 1).reduce((product, length) => product * length, 1));
 }
 
-/** Of torch's own operators. A tuple is checked each time that the pickle names it, so it must be short. */
+/** The limit of torch's own operators. A tuple is checked each time the pickle names it, so it must be short. */
 const MAX_DIMENSIONS = 64;
 
 export class TorchStorage {
   readonly dtype: SafetensorsDtype | undefined;
   readonly elementBytes: number;
   readonly elements: number;
-  /** Where its bytes are; a storage of no elements may have none. */
+  /** The record with the bytes. A storage without elements may have none. */
   readonly record: ZipEntry | undefined;
 
   constructor(type: string, elements: number, record: ZipEntry | undefined) {
@@ -51,13 +51,13 @@ export class TorchStorage {
   }
 }
 
-/** A window on a storage, which lies within it. */
+/** A view of a storage. It lies within the storage. */
 export class TorchTensor {
   readonly storage: TorchStorage;
-  /** In elements. */
+  /** The offset, in elements. */
   readonly offset: number;
   readonly shape: readonly number[];
-  /** In elements. */
+  /** The strides, in elements. */
   readonly strides: readonly number[];
 
   constructor(storage: TorchStorage, offset: number, shape: readonly number[], strides: readonly number[]) {
@@ -67,7 +67,7 @@ export class TorchTensor {
     this.strides = strides;
   }
 
-  /** Whether its elements follow each other in row-major order. */
+  /** True if the elements follow each other in row-major order. */
   get isContiguous(): boolean {
     if (this.elements === 0) return true;
     let step = 1;
@@ -88,9 +88,9 @@ export function isStorageType({ module, name }: PickleGlobal): boolean {
 }
 
 /**
- * `('storage', type, key, location, elements)`; the record of the storage has exactly that many elements.
- * @param record gives the record of a key
- * @throws PickleError
+ * Reads `('storage', type, key, location, elements)`. The record of the storage must have exactly that many elements.
+ * @param record returns the record of a key
+ * @throws {PickleError}
  */
 export function readStorageId(
   id: unknown,
@@ -118,9 +118,9 @@ export function readStorageId(
 }
 
 /**
- * The arguments of `torch._utils._rebuild_tensor_v2`: `(storage, offset, size, stride, requires_grad, hooks)`. C++ sets sizes and
- * strides as they are, so they are checked here.
- * @throws PickleError
+ * Reads the arguments of `torch._utils._rebuild_tensor_v2`: `(storage, offset, size, stride, requires_grad, hooks)`. C++ sets sizes and
+ * strides unchecked, so they are checked here.
+ * @throws {PickleError}
  */
 export function rebuildTensor(args: readonly unknown[]): TorchTensor {
   const [storage, offset, size, stride, requiresGrad, hooks] = args;

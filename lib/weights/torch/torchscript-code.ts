@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { allowedOperators } from './torchscript-operators.ts';
 
-/** The code breaks a rule; the message says which, in words that follow "its code". */
+/** The error for code that breaks a rule. The message continues the words "its code". */
 export class TorchScriptCodeError extends Error {
   override readonly name = 'TorchScriptCodeError';
 }
@@ -11,15 +11,15 @@ interface Token {
   text: string;
 }
 
-/** What the code of an archive declares. */
+/** The declarations in the code of an archive. */
 export interface Declarations {
-  /** Qualified class names, such as `__torch__.torch.nn.modules.conv.Conv2d`. */
+  /** The qualified class names, such as `__torch__.torch.nn.modules.conv.Conv2d`. */
   classes: Set<string>;
-  /** Names of attributes and methods. */
+  /** The names of attributes and methods. */
   members: Set<string>;
 }
 
-/** Functions of the language itself, by which no operator outside the allow-list can be reached. */
+/** Functions of the language that reach no operator outside the allow-list. */
 const BUILTINS = new Set(
   `annotate unchecked_cast uninitialized getattr hasattr isinstance int float bool str complex len range print list dict tuple min max
   abs all any sum round sorted zip enumerate ord chr hex oct bin hash divmod pow rangelist`.split(/\s+/),
@@ -36,28 +36,28 @@ const REFUSED = new Set(
 const BASES = new Set(['Module', 'NamedTuple', 'Interface', 'ModuleInterface', 'Enum']);
 /** Members that run by themselves when an object is loaded, saved or freed. */
 const HOOKS = new Set(['__setstate__', '__getstate__', '__reduce__', '__del__']);
-/** Tensor operators that skip their own bounds checks: no member of a class may take such a name, lest a call hide behind it. */
+/** Tensor operators without bounds checks. No member of a class may have such a name, because a call could hide behind it. */
 const UNSAFE_MEMBER =
   /^(_unsafe|_index_put_impl|_reshape_(alias|copy)|_copy_from|_resize|_nested|_sparse|_coalesced|_foreach|_fused|_weight_int|_scaled_(mm|grouped)|_cslt|_embedding_bag|_make_per|set_|resize_|sparse_resize|as_strided|record_stream|max_unpool|quantize|to_sparse|to_mkldnn)|_backward(_|$)|^(set_data|backward|fbgemm.*|mkldnn.*|put_?)$/;
 
 const SPACES_MAX = 200;
 const NESTING_MAX = 100;
-/** Calls, indices and attributes in one statement: torch's parser and compiler recurse over them. */
+/** The largest number of calls, indices and attributes in a statement. torch's parser and compiler recurse over them. */
 const LINKS_MAX = 1000;
 const STATEMENTS_PER_TURN = 500;
-/** Different ones, of classes and members: a traced ViT-7B has some hundreds. Memory follows from these two. */
+/** The largest number of distinct class and member names. A traced ViT-7B has hundreds. Together with LINKS_MAX it bounds memory. */
 const NAMES_MAX = 10_000;
 const TOKENS_MAX = 50_000;
 
 /**
- * Checks the code of an archive against the subset of TorchScript that torch itself writes: nothing may be in it that
- * torch's parser could read differently, and every operator named in it is on the allow-list.
- * @param files qualified module names, such as `__torch__.torch.nn.modules.conv`, and their text
- * @throws TorchScriptCodeError naming the operator or the rule
+ * Checks the code of an archive against the subset of TorchScript that torch writes. It rejects anything that torch's parser could read
+ * differently, and every operator outside the allow-list.
+ * @param files the texts by qualified module name, such as `__torch__.torch.nn.modules.conv`
+ * @throws {TorchScriptCodeError} naming the operator or the rule
  */
 export async function checkCode(files: ReadonlyMap<string, string>): Promise<Declarations> {
   const declarations: Declarations = { classes: new Set(), members: new Set() };
-  // Split twice: the tokens of all statements together would take fifty times the memory of the text.
+  // Split twice, because the tokens of all statements would take fifty times the memory of the text.
   await forEachStatement(files, (statement, module) => declare(module, statement, declarations));
   await forEachStatement(files, (statement) => checkStatement(statement, declarations.members));
   return declarations;
@@ -76,7 +76,7 @@ async function forEachStatement(
   }
 }
 
-/** The statements of a file, each as its tokens; a statement goes on over line ends within brackets. */
+/** The statements of a file as tokens. Within brackets a statement continues over line ends. */
 function* splitStatements(text: string): Generator<Token[]> {
   const token =
     /(?<name>[A-Za-z_]\w*)|(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?j?)|(?<string>"(?:[^"\\\n]|\\[^\n])*")|->|[.,:=()[\]{}-]|(?<space> +)|\n/y;
@@ -116,7 +116,7 @@ function* splitStatements(text: string): Generator<Token[]> {
   if (statement.length > 0) yield statement;
 }
 
-/** Notes `class Name(...)`, `def name(...)`, `name : type` and `__annotations__["name"] = type`. */
+/** Records `class Name(...)`, `def name(...)`, `name : type` and `__annotations__["name"] = type`. */
 function declare(module: string, statement: readonly Token[], { classes, members }: Declarations): void {
   const [first, second, third] = statement;
   if (first?.text === 'class' && second?.kind === 'name') classes.add(`${module}.${second.text}`);
@@ -145,12 +145,12 @@ function checkStatement(statement: readonly Token[], members: ReadonlySet<string
   }
 }
 
-/** Whether brackets after this token are an index and not a list. */
+/** Tells whether brackets after this token are an index instead of a list. */
 function isOperand(token: Token | undefined): boolean {
   return token !== undefined && (token.kind === 'mark' ? ')]}'.includes(token.text) : !KEYWORDS.has(token.text));
 }
 
-/** Checks a name that stands alone or begins a dotted one; returns the position of its last token that is checked with it. */
+/** Checks a name that stands alone or begins a dotted one. Returns the position of the last token that it has checked. */
 function checkRoot(statement: readonly Token[], at: number, members: ReadonlySet<string>): number {
   const { text } = statement[at]!;
   const chain = [text];
@@ -195,7 +195,7 @@ function checkOperator(name: string): void {
   }
 }
 
-/** `x.name`: a member of a class of this archive, or an allowed operator in the form of a method. */
+/** Checks `x.name`: a member of a class of this archive, or an allowed operator as a method. */
 function checkMember(name: string, members: ReadonlySet<string>): void {
   if (allowedOperators.has(`aten::${name}`) || allowedOperators.has(`prim::${name}`)) return;
   if (!members.has(name) || UNSAFE_MEMBER.test(name)) {
@@ -203,7 +203,7 @@ function checkMember(name: string, members: ReadonlySet<string>): void {
   }
 }
 
-/** `getattr(x, "name")` is `x.name` for names that are no identifiers, such as "0". */
+/** Checks `getattr(x, "name")`, which is `x.name` for names that are not identifiers, such as "0". */
 function checkGetattr(statement: readonly Token[], at: number, members: ReadonlySet<string>): void {
   let depth = 0;
   let end = at + 1;

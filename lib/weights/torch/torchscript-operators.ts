@@ -1,9 +1,11 @@
 /**
- * The operators that a TorchScript backbone may use: pure functions of tensors, numbers and lists, and their in-place
- * forms on tensors. Left out on purpose: files (`save`, `from_file`), global state (`manual_seed`, `set_grad_enabled`),
- * threads and remote calls, autograd inside the model, sparse and quantized kernels, and everything that skips its own
- * bounds checks (`_unsafe_*`, `set_`, `resize_*`, `as_strided`, the `*_backward` kernels).
- * Names are those of the `aten` namespace; `torch.add(x, y)` in the code of an archive is `aten::add`.
+ * The operators that a TorchScript backbone may use: pure functions of tensors, numbers and lists, and their in-place forms on tensors.
+ * Names are those of the `aten` namespace: `torch.add(x, y)` in the code of an archive is `aten::add`. Left out on purpose:
+ *
+ * - files (`save`, `from_file`) and global state (`manual_seed`, `set_grad_enabled`)
+ * - threads, remote calls, and autograd inside the model
+ * - sparse and quantized kernels
+ * - everything without bounds checks (`_unsafe_*`, `set_`, `resize_*`, `as_strided`, the `*_backward` kernels)
  */
 const ATEN = `
 add add_ sub sub_ rsub mul mul_ div div_ true_divide floor_divide floor_divide_ floordiv remainder remainder_ fmod mathremainder
@@ -56,26 +58,26 @@ rstrip lower upper replace find isdigit isalpha isalnum splitlines sorted divmod
 _assert_tensor_metadata
 `;
 
-/** Those of the `prim` namespace; `ops.prim.device(x)` in the code of an archive is `prim::device`. */
+/** The allowed operators of the `prim` namespace: `ops.prim.device(x)` in the code of an archive is `prim::device`. */
 const PRIM = `
 NumToTensor RaiseException device dtype layout type max min abs data requires_grad itemsize nbytes index rangelist TupleIndex TupleUnpack
 is_cpu is_cuda is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse is_sparse_csr is_vulkan is_xla is_xpu
 unchecked_cast unchecked_unwrap_optional Uninitialized tolist
 `;
 
-/** What the forms of the language become in a graph, without a name in the code: `if`, `for`, calls, attributes, constants, literals. */
+/** The nodes that language forms become in a graph, without a name in the code: `if`, `for`, calls, attributes, constants, literals. */
 const LANGUAGE = `
 Constant GetAttr SetAttr CallMethod CallFunction If Loop Print isinstance ListConstruct ListUnpack TupleConstruct TupleSlice DictConstruct
 StringIndex ModuleContainerIndex
 `;
 
-/** Operators that code may name, as `aten::add`. */
+/** The operators that code may name, for example `aten::add`. */
 export const allowedOperators: ReadonlySet<string> = new Set([
   ...words(ATEN).map((name) => `aten::${name}`),
   ...words(PRIM).map((name) => `prim::${name}`),
 ]);
 
-/** What the graphs of a program may hold once LibTorch has compiled it: the same operators, and the forms of the language. */
+/** The nodes that graphs may have after LibTorch has compiled a program: the operators, and the forms of the language. */
 export const allowedNodes: ReadonlySet<string> = new Set([
   ...allowedOperators,
   ...words(LANGUAGE).map((name) => `prim::${name}`),

@@ -20,34 +20,37 @@ const LIST_ELEMENTS: Record<string, string> = {
   build_boollist: 'bool',
   build_tensorlist: 'Tensor',
 };
-/** Of everything below code/, unpacked. A traced ViT-7B has 2 MB of it, and 100 kB of pickle. */
+/** The largest size of all unpacked code. A traced ViT-7B has 2 MB of it, and 100 kB of pickle. */
 const MAX_CODE_BYTES = 8 << 20;
 const MAX_PICKLE_BYTES = 2 << 20;
 const PICKLE_LIMITS = { stack: 100_000, containers: 100_000 };
-/** Objects reached by walking a module down, counting a shared one each time: torch walks them without a memory. */
+/** The largest number of objects in a walk through a module. A shared object counts each time, because torch walks it again. */
 const MAX_OBJECTS = 100_000;
 const MAX_DEPTH = 100;
-/** Values looked at in lists and states, counting a shared one each time. */
+/** The largest number of values in lists and states. A shared value counts each time. */
 const MAX_VALUES = 100_000;
 const MAX_TYPE_LENGTH = 1000;
 
 /**
- * Looks into a TorchScript file before LibTorch may load it. `torch::jit::load` runs a file's `__setstate__` and trusts the
- * sizes that it claims, so everything that it would read is checked first, executing nothing: the zip structure and every
- * CRC-32, the code (`checkCode`: only operators of `allowedOperators`, no `__setstate__`), and the pickles (only names that
- * torch writes, every storage as large as its record, every tensor within its storage).
- * Load the same bytes afterwards, not the file again, and give the addon `allowedNodes`: it holds the graphs that LibTorch made of
- * them against the same list, before it runs anything.
+ * Checks a TorchScript file before LibTorch may load it, without executing anything. `torch::jit::load` runs a file's `__setstate__` and
+ * trusts its sizes. So everything that it would read is checked first:
+ *
+ * - the zip structure and every CRC-32
+ * - the code (`checkCode`): only operators of `allowedOperators`, no `__setstate__`
+ * - the pickles: only names that torch writes, every storage as large as its record, every tensor within its storage
+ *
+ * Load the same bytes afterwards, not the file again, and give the addon `allowedNodes`. Before it runs anything, it compares LibTorch's
+ * graphs with that list.
  * @param archive the whole file
- * @param name what to call it in messages
- * @throws DetectorError TORCHSCRIPT_REFUSED naming the operator or the rule
+ * @param name the name of the file in messages
+ * @throws {DetectorError} `TORCHSCRIPT_REFUSED` naming the operator or the rule
  */
 export async function vetTorchScript(archive: Buffer, name: string): Promise<void> {
   try {
     const records = await openArchive(archive);
     const declarations = await checkCode(await readCode(records));
     for (const [path, entry] of records) {
-      await setImmediate(); // a record takes a few milliseconds at most before it gives way by itself
+      await setImmediate(); // a record takes a few milliseconds at most before it pauses by itself
       await checkRecord(path, entry, records, declarations);
     }
   } catch (error) {
@@ -58,23 +61,23 @@ export async function vetTorchScript(archive: Buffer, name: string): Promise<voi
     throw new DetectorError(
       'TORCHSCRIPT_REFUSED',
       `Refused to load ${name}: ${part} ${error.message}. Expected a file written by torch.jit.save from a model of plain tensor ` +
-        'operators; write it again with torch.jit.save, or get it from a source that does. A file whose author you trust as you ' +
-        'would that of a program is loaded unseen with trustTorchScript (--trust-torchscript).',
+        'operators. Write it again with torch.jit.save. If you trust its author as you trust the author of a program, load it ' +
+        'unchecked with trustTorchScript (--trust-torchscript).',
       { cause: error },
     );
   }
 }
 
-/** The records by their path below the archive's own directory. */
+/** The records by their path below the archive's own folder. */
 async function openArchive(archive: Buffer): Promise<Map<string, ZipEntry>> {
   if (archive.length < 4 || archive.readUInt32LE(0) !== 0x04034b50) {
-    throw new ZipError('is no zip archive: files of torch.save before 1.6 and other formats are not TorchScript');
+    throw new ZipError('is not a zip archive: files of torch.save before 1.6 and other formats are not TorchScript');
   }
   const entries = await readZip(archive);
   const root = `${entries[0]?.name.split('/')[0]}/`;
   const records = new Map(entries.map((entry) => [entry.name.slice(root.length), entry]));
   const stray = entries.find(({ name }) => !name.startsWith(root));
-  if (stray) throw new ZipError(`has ${JSON.stringify(stray.name)} outside of its directory ${root}`);
+  if (stray) throw new ZipError(`has ${JSON.stringify(stray.name)} outside of its folder ${root}`);
   for (const needed of ['data.pkl', 'constants.pkl']) {
     if (!records.has(needed))
       throw new ZipError(`has no ${needed}: it is a file of torch.save (weights only), not of torch.jit.save`);
@@ -82,7 +85,7 @@ async function openArchive(archive: Buffer): Promise<Map<string, ZipEntry>> {
   return records;
 }
 
-/** The text of the code by qualified module name, such as `__torch__.torch.nn.modules.conv`. */
+/** The code by qualified module name, such as `__torch__.torch.nn.modules.conv`. */
 async function readCode(records: ReadonlyMap<string, ZipEntry>): Promise<Map<string, string>> {
   const entries = [...records].filter(([path]) => isCode(path));
   const bytes = entries.reduce((sum, [, { size }]) => sum + size, 0);
@@ -95,12 +98,12 @@ async function readCode(records: ReadonlyMap<string, ZipEntry>): Promise<Map<str
   return code;
 }
 
-/** Code and the records of its lines. */
+/** Tells whether a record is code or its line numbers. */
 function isCode(path: string): boolean {
   return path.startsWith('code/');
 }
 
-/** Checks a record by its kind; what torch does not read at load still has to have a sound CRC-32. */
+/** Checks a record by its kind. A record that torch does not read at load still needs a valid CRC-32. */
 async function checkRecord(
   path: string,
   entry: ZipEntry,
@@ -108,7 +111,7 @@ async function checkRecord(
   declarations: Declarations,
 ): Promise<void> {
   if (entry.method !== 'stored' && !isCode(path))
-    throw new ZipError(`has ${JSON.stringify(path)} packed, which torch does not do`);
+    throw new ZipError(`has ${JSON.stringify(path)} compressed, which torch does not do`);
   const isPickle = /pkl$/.test(path);
   const content = await readEntry(entry, isPickle ? MAX_PICKLE_BYTES : Number.MAX_SAFE_INTEGER);
   if (path === 'data.pkl' || path === 'constants.pkl') {
@@ -131,7 +134,7 @@ class ModuleObject {
   }
 }
 
-/** Bounds the work on lists and states, which a pickle may name again and again at two bytes each. */
+/** A limit on the work on lists and states. A pickle may name each again and again, at two bytes each. */
 class Budget {
   #left = MAX_VALUES;
   spend(values: number): void {
@@ -140,7 +143,7 @@ class Budget {
   }
 }
 
-/** What the names and calls in a module's pickle mean; everything that torch does not write is refused. */
+/** The meaning of the names and calls in a module's pickle. Everything that torch does not write is rejected. */
 class ModuleMeaning implements PickleMeaning {
   readonly #prefix: string;
   readonly #records: ReadonlyMap<string, ZipEntry>;
@@ -192,7 +195,7 @@ class ModuleMeaning implements PickleMeaning {
   build(type: PickleGlobal, state: unknown): ModuleObject {
     if (!this.#classes.has(`${type}`))
       throw new PickleError(`makes an object of ${type}, which its code does not define`);
-    if (!(state instanceof Map)) throw new PickleError(`gives ${type} a state that is no dictionary`);
+    if (!(state instanceof Map)) throw new PickleError(`gives ${type} a state that is not a dictionary`);
     this.#budget.spend(state.size);
     const object = new ModuleObject(
       [...(state as PickleDict).values()].filter((value) => value instanceof ModuleObject),
@@ -211,7 +214,7 @@ interface Type {
   of: Type[];
 }
 
-/** "Dict[str, List[int]]" as a tree. */
+/** Parses a type: "Dict[str, List[int]]" becomes a tree. */
 function parseType(text: string): Type {
   const words = text.slice(0, MAX_TYPE_LENGTH + 1).match(/\w+|\S/g) ?? [];
   let at = 0;

@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { DetectorError } from '../../base/errors.ts';
 
-/** An entry of a new archive: its bytes, or how many there will be. */
+/** An entry of a new archive, with its bytes or their number. */
 export interface NewEntry {
   name: string;
   content: Buffer | number;
@@ -11,7 +11,7 @@ export interface NewEntry {
 interface PlacedEntry extends NewEntry {
   nameBytes: Buffer;
   size: number;
-  /** Of the local header, and of the content after it. */
+  /** The offset of the local header; `offset` is that of the content after it. */
   headerOffset: number;
   offset: number;
 }
@@ -19,19 +19,18 @@ interface PlacedEntry extends NewEntry {
 const LOCAL_BYTES = 30;
 const CENTRAL_BYTES = 46;
 const END_BYTES = 22;
-/** As torch writes them: contents begin at multiples of 64, behind an extra field "FB" of so many "Z". */
+/** The alignment of contents in bytes, as torch writes them. An extra field "FB" with many "Z" fills the gap. */
 const ALIGNMENT = 64;
 const EXTRA_BYTES = 4;
-/** 1980-01-01, the first day that a zip archive knows: the same content gives the same bytes. */
+/** 1980-01-01, the first date of the zip format. A fixed date gives the same bytes for the same content. */
 const DATE = 0x0021;
 const VERSION = 10;
 const SUM_SLICE = 1 << 20;
 
 /**
- * Writes a zip archive of stored entries to the new file `path`. Contents that are not given are filled in by `fill`, which gets the
- * position of each entry's content in the file and leaves the file's size as it is; the CRC-32 are then summed over the file,
- * a slice at a time, so that no content need be in memory.
- * @throws DetectorError OUTPUT_NOT_WRITABLE for an archive of 4 GiB or more, which would need zip64
+ * Writes a zip archive of stored entries to the new file `path`. `fill` writes contents that are not given. It gets the position of each
+ * content and must not change the file's size. CRC-32 sums are then computed slice by slice, so that no content needs to be in memory.
+ * @throws {DetectorError} `OUTPUT_NOT_WRITABLE` for an archive of 4 GiB or more, which would need zip64
  */
 export async function writeStoredZip(
   path: string,
@@ -43,7 +42,7 @@ export async function writeStoredZip(
   if (end + directoryBytes + END_BYTES > 0xffffffff) {
     throw new DetectorError(
       'OUTPUT_NOT_WRITABLE',
-      `Cannot write ${path}: it would have ${end} bytes, and such an archive is written below 4 GiB only. Use safetensors.`,
+      `Cannot write ${path}: it would have ${end} bytes, but this format is limited to 4 GiB. Use safetensors.`,
     );
   }
   const file = await open(path, 'wx+');
@@ -80,7 +79,7 @@ function place(entries: readonly NewEntry[]): { placed: PlacedEntry[]; end: numb
   return { placed, end };
 }
 
-/** With the name and the padding; the CRC-32 comes later. */
+/** The local header with name and padding. The CRC-32 follows later. */
 function localHeader({ nameBytes, size, headerOffset, offset }: PlacedEntry): Buffer {
   const header = Buffer.alloc(offset - headerOffset, 'Z');
   header.fill(0, 0, LOCAL_BYTES);
@@ -103,7 +102,9 @@ function centralHeader({ nameBytes, size, headerOffset }: PlacedEntry, sum: numb
   return header;
 }
 
-/** What the local and the central header have in common: version, flags, method (stored: 0), time, date, CRC-32, sizes, length of the name. */
+/**
+ * Writes the common part of local and central header: version, flags, method (stored: 0), time, date, CRC-32, sizes, length of the name.
+ */
 function writeFields(header: Buffer, at: number, sum: number, size: number, nameLength: number): void {
   header.writeUInt16LE(VERSION, at);
   header.writeUInt16LE(DATE, at + 8);
@@ -135,7 +136,7 @@ async function checkSum(file: FileHandle, { size, offset }: PlacedEntry): Promis
   return sum;
 }
 
-/** One call may write less than it was given, as on a disk that fills up. */
+/** Writes all bytes. One call may write fewer bytes than given, for example on a full disk. */
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);

@@ -12,9 +12,9 @@ import {
   ZipError,
 } from '../../files/zip-format.ts';
 
-/** Bit 3: sizes follow the data; bit 11: UTF-8 names. Encryption and patches have other bits. */
+/** The accepted flags. Bit 3: sizes follow the data; bit 11: UTF-8 names. Encryption and patches have other bits. */
 const KNOWN_FLAGS = 0x0808;
-/** A model with its optimizer has some thousands. */
+/** The largest number of entries. A model with its optimizer has thousands. */
 const MAX_ENTRIES = 20_000;
 const CRC_SLICE = 1 << 20;
 
@@ -24,22 +24,25 @@ export interface ZipEntry {
   /** The full name, with "/" between its parts. */
   name: string;
   method: 'stored' | 'deflated';
-  /** Bytes of the content. */
+  /** The size of the content in bytes. */
   size: number;
   crc32: number;
-  /** Where its bytes begin in the archive; they are the content itself when stored. */
+  /** The position of the entry's bytes in the archive. They are the content itself if stored. */
   offset: number;
   packedSize: number;
   archive: ByteSource;
 }
 
 /**
- * The entries of a zip archive as torch writes it: stored or deflated, one disk, no encryption; zip64 is understood.
- * Stricter than readers in general, so that two readers cannot see two different archives: the end record ends the
- * file, local and central names agree, no name comes twice (even in another case, which torch's reader ignores),
- * no entry overlaps another, no name leaves the archive. Only headers are read; content is checked by `readEntry` or
- * `checkStored`.
- * @throws ZipError
+ * Reads the entries of a zip archive as torch writes it: stored or deflated, one disk, no encryption, zip64 allowed. It is stricter than
+ * other readers, so that two readers cannot see two different archives:
+ *
+ * - The end record ends the file, and local and central names agree.
+ * - No name occurs twice, not even in another case, which torch's reader ignores.
+ * - No entry overlaps another one, and no name leaves the archive.
+ *
+ * It reads only headers; `readEntry` and `checkStored` check contents.
+ * @throws {ZipError}
  */
 export async function readZip(archive: Buffer | ByteSource, maxEntries = MAX_ENTRIES): Promise<ZipEntry[]> {
   const source = Buffer.isBuffer(archive) ? bufferSource(archive) : archive;
@@ -72,7 +75,7 @@ export async function readZip(archive: Buffer | ByteSource, maxEntries = MAX_ENT
   return entries;
 }
 
-/** The content of an entry, at most `maxBytes`, its CRC-32 checked. @throws ZipError */
+/** Reads the content of an entry, at most `maxBytes`, and checks its CRC-32. @throws {ZipError} */
 export async function readEntry(entry: ZipEntry, maxBytes: number): Promise<Buffer> {
   if (entry.size > maxBytes) {
     throw new ZipError(`has ${JSON.stringify(entry.name)} of ${entry.size} bytes, above the limit of ${maxBytes}`);
@@ -91,10 +94,10 @@ export async function readEntry(entry: ZipEntry, maxBytes: number): Promise<Buff
   return content;
 }
 
-/** Checks the CRC-32 of a stored entry of any size, a slice at a time. @throws ZipError */
+/** Checks the CRC-32 of a stored entry of any size, slice by slice. @throws {ZipError} */
 export async function checkStored(entry: ZipEntry): Promise<void> {
   if (entry.method !== 'stored')
-    throw new ZipError(`has ${JSON.stringify(entry.name)} packed, which torch does not do`);
+    throw new ZipError(`has ${JSON.stringify(entry.name)} compressed, which torch does not do`);
   await checkSum(entry, entry.archive, entry.offset);
 }
 
@@ -108,16 +111,16 @@ async function checkSum({ name, size, crc32: expected }: ZipEntry, source: ByteS
   if (sum !== expected) throw new ZipError(`has ${JSON.stringify(name)}, whose CRC-32 does not match: a damaged file`);
 }
 
-/** torch writes no archive comment: the end record is the last 22 bytes. */
+/** Finds the end record: the last 22 bytes, because torch writes no archive comment. */
 async function locateEnd(source: ByteSource): Promise<number> {
   const end = source.size - END_BYTES;
-  if (end < 0 || (await source.read(0, 4)).readUInt32LE(0) !== LOCAL) throw new ZipError('is no zip archive');
+  if (end < 0 || (await source.read(0, 4)).readUInt32LE(0) !== LOCAL) throw new ZipError('is not a zip archive');
   if (!isEnd(await source.read(end, END_BYTES), 0))
     throw new ZipError('does not end with a zip end record: it is cut short or has a tail');
   return end;
 }
 
-/** Where the content of an entry begins, by its local header, which has to agree with the directory. */
+/** The position of an entry's content, from its local header, which must agree with the central directory. */
 async function dataOffset(source: ByteSource, record: CentralRecord): Promise<number> {
   const { name, rawName, localOffset, method, packedSize, size } = record;
   const headerBytes = 30 + rawName.length;

@@ -27,7 +27,7 @@ class HandMadeNorm(nn.LayerNorm):
 
 
 def detector(backbone, side, classes, background, tuned, device="cpu"):
-    """`background` is the bias of the background's logit: it sets how many candidates a picture has."""
+    """`background` is the bias of the background's logit: it sets how many candidates an image has."""
     model = ConvNext(backbone)
     for module in model.modules():
         if isinstance(module, ChannelsFirstNorm) and not tuned:
@@ -86,7 +86,7 @@ def predict(backbone, side, classes, background, device, images, tuned):
 
 
 class Forward(nn.Module):
-    """What an ONNX file can hold of the detector: normalised pictures to class logits and boxes."""
+    """What an ONNX file can hold of the detector: normalised images to class logits and boxes."""
 
     def __init__(self, ssd):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The parts around the model: reading pictures, postprocessing, NMS, average precision."""
+"""The parts around the model: reading images, postprocessing, NMS, average precision."""
 
 import contextlib
 import io

@@ -31,7 +31,7 @@ interface Loaded {
     state: Record<string, string>;
     batch: Found[];
     alone: Found[];
-    /** The best five of the first picture, by a threshold that was set in Python. */
+    /** The best five of the first image, by a threshold that was set in Python. */
     first: Found;
     nothing: unknown[];
     types: Record<keyof Found, string>;
@@ -132,7 +132,7 @@ it.skipIf(!python)(
     await writeFile(join(folder, 'pictures'), Buffer.concat(pictures));
     const images = pictures.map((data) => ({ data, ...size }));
     const all = await detector.detect(images, { scoreThreshold: 0, maxDetections: 300 });
-    // Between the best twenty of the first picture and the next.
+    // Between the best twenty of the first image and the next.
     const scoreThreshold = (all[0]![19]!.score + all[0]![20]!.score) / 2;
     const program = `
 import json, sys

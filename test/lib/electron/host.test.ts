@@ -97,7 +97,7 @@ describe.each(Object.keys(launchers) as (keyof typeof launchers)[])('detectors i
     expect(await found).toStrictEqual(await here.detect(pictures[2]!, all));
   });
 
-  it('draw the same picture', async () => {
+  it('draw the same image', async () => {
     const found = await here.detect(picture, all);
     const drawn = await there.annotate(picture, found, { format: 'png' });
     expect(Buffer.isBuffer(drawn)).toBe(true);
@@ -224,7 +224,7 @@ describe.each(Object.keys(launchers) as (keyof typeof launchers)[])('detectors i
     const made = await host.create(options);
     const calls = pictures.map((image) => made.detect(image, all));
     const exit = new Promise((resolve) => started[0]!.onExit(resolve));
-    const rejected = expectErrors(calls, 'DISPOSED', 'The detector host was disposed of');
+    const rejected = expectErrors(calls, 'DISPOSED', 'The detector host was disposed');
     await Promise.all([host.dispose(), host.dispose()]);
     await exit;
     await rejected;
@@ -240,7 +240,7 @@ describe('createDetectorHost', () => {
     [{ procss: 'child' }, TypeError, 'did you mean "process"'],
     [{ process: 'child', restartLimit: -1 }, RangeError, 'restartLimit'],
     [{ process: 'child', restartDelay: 1e9 }, RangeError, 'restartDelay'],
-    [{}, TypeError, 'Electron is needed for this, and this is Node.js v'],
+    [{}, TypeError, 'This needs Electron, but it runs in Node.js v'],
     [null, TypeError, 'Expected object for options'],
   ])('refuses %j', async (given, type, message) => {
     const error = await createDetectorHost(given as DetectorHostOptions).catch((thrown) => thrown);

@@ -37,7 +37,7 @@ describe('a host with the backend onnx', () => {
     expect(result.detections).toBeGreaterThan(20);
     expect(result.box).toBeLessThan(1e-3);
     expect((await hosted.annotate(image, [])).length).toBeGreaterThan(100);
-    await expect(hosted.summary()).rejects.toThrow('Expected the backend libtorch for summary, found onnx');
+    await expect(hosted.summary()).rejects.toThrow('Expected the backend libtorch for summary but found onnx');
     await expect(hosted.save(join(folder, 'checkpoint'))).rejects.toThrow('Expected the backend libtorch for save');
     await expect(host.create(formOptions('pyramid'))).rejects.toThrow('Use load with a file of dinov3-det export');
     await expectError(host.load(join(folder, 'none.onnx')), 'WEIGHTS_NOT_FOUND', 'none.onnx');

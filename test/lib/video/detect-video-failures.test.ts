@@ -107,7 +107,7 @@ describe.skipIf(!hasFfmpeg)(`an output${needsFfmpeg}`, () => {
     const before = await readFile(clip);
     await link(clip, inFolder('other-name.mp4'));
     for (const output of [clip, join(folder, '.', 'clip.mp4'), inFolder('other-name.mp4')])
-      await expect(watch(clip, { output })).rejects.toThrow(/another file than the source .*clip\.mp4 for output/);
+      await expect(watch(clip, { output })).rejects.toThrow(/a file other than the source .*clip\.mp4 for output/);
     expect(await readFile(clip)).toEqual(before);
   });
 
@@ -199,7 +199,7 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
         'VIDEO_STALLED',
         'clip.mp4 stalled',
         'no frame came for 3 s after 5 frames',
-        'hung.mp4 has what',
+        'hung.mp4 has the frames before that',
       );
       expect(seen.frames).toHaveLength(5);
       expect((await probeFile(output)).times).toHaveLength(5);
@@ -215,7 +215,7 @@ describe.skipIf(!hasFfmpeg || process.platform === 'win32')(
         'SIGKILL while it read',
         'after 3 frames',
         'out of luck',
-        'died.mp4 has what',
+        'died.mp4 has the frames before that',
       );
       expect((await probeFile(output)).times).toHaveLength(3);
     });

@@ -28,7 +28,7 @@ const timesOf = ({ frames }: Watched) => frames.map(({ timestamp }) => timestamp
 const countTo = (end: number) => Array.from({ length: end }, (_, i) => i);
 
 describe.skipIf(!hasFfmpeg)(`detectVideo${needsFfmpeg}`, () => {
-  it('gives for each frame what detect gives for that frame as a picture', async () => {
+  it('gives for each frame what detect gives for that frame as an image', async () => {
     const clip = await writeClip(inFolder('a.mp4'), { size: '120x80', frames: 7 });
     const { frames, info, summary, warnings } = await watch(clip, { batchSize: 1, images: true });
     expect(info).toEqual({
@@ -177,7 +177,7 @@ describe.skipIf(!hasFfmpeg)(`detectVideo${needsFfmpeg}`, () => {
 });
 
 describe.skipIf(!hasFfmpeg)(`following and smoothing${needsFfmpeg}`, () => {
-  it('gives an object of a still picture one number in all frames', async () => {
+  it('gives an object of a still image one number in all frames', async () => {
     const clip = inFolder('still.mkv');
     await ffmpeg(`-f lavfi -i testsrc=size=64x64:rate=5:duration=0.2 -vf loop=6:1 -c:v ffv1 ${clip}`);
     const { frames } = await watch(clip, { track: true, batchSize: 1 });

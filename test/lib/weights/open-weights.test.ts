@@ -32,7 +32,7 @@ describe('weightsFormat', () => {
     ['three bytes of a zip archive', Buffer.from('PK\x03'), 'unknown format'],
     ['a web page', Buffer.from('<!doctype html><title>Sign in</title>'), 'not a web page'],
     ['a pointer of Git LFS', Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:'), 'unknown format'],
-    ['a cut safetensors file', header.subarray(0, 20), 'Is the file whole'],
+    ['a cut safetensors file', header.subarray(0, 20), 'Check that the download is complete'],
   ])('refuses %s', async (_, content, words) => {
     const path = await saved(content);
     await expectError(weightsFormat(path), 'WEIGHTS_INVALID', path, words);

@@ -12,7 +12,7 @@ const image = (name: string, width: number, height: number, flip = false) => ({
 });
 
 describe('make_batch', () => {
-  it('resizes every picture into its place, and remembers the sizes', () => {
+  it('resizes every image into its place, and remembers the sizes', () => {
     const images = [image('a', 5, 6), image('b', 16, 8, true), image('c', 8, 4)];
     const batch = addon.makeBatch(size, images, { counts: [0, 0, 0], boxes: [], labels: [] });
     expect(batch.pixels.shape).toEqual([3, 4, 8, 3]);

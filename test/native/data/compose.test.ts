@@ -19,7 +19,7 @@ async function pixelsOf(size: Size, ...images: BatchSpec['images']): Promise<num
   return [...addon.readBatch(handle)];
 }
 
-/** A picture of grey rows. */
+/** An image of grey rows. */
 function greys(rows: number[][], flip = false): BatchImage {
   const data = Uint8Array.from(rows.flat().flatMap((grey) => [grey, grey, grey]));
   return { data, width: rows[0]!.length, height: rows.length, flip };
@@ -49,7 +49,7 @@ const size = { width: 4, height: 2 };
 const all = rectangle(0, 0, 4, 2);
 
 describe('compose', () => {
-  it('of a whole picture in the whole area is the picture resized, also where sizes do not divide', async () => {
+  it('of a whole image in the whole area is the image resized, also where sizes do not divide', async () => {
     for (const [from, to] of [
       [
         { width: 33, height: 21 },
@@ -74,7 +74,7 @@ describe('compose', () => {
     }
   });
 
-  it('shows a part of the picture', async () => {
+  it('shows a part of the image', async () => {
     const part = composed(layer(image, { window: rectangle(1, 0, 2, 2), area: rectangle(0, 0, 2, 2) }));
     expect(await reds({ width: 2, height: 2 }, part)).toEqual([
       [20, 30],
@@ -90,7 +90,7 @@ describe('compose', () => {
     ]);
   });
 
-  it('has the fill colour, all three channels, where the window reaches beyond the picture', async () => {
+  it('has the fill colour, all three channels, where the window reaches beyond the image', async () => {
     const beyond = layer(image, { window: rectangle(-1, -1, 6, 4), area: rectangle(0, 0, 6, 4) });
     const pixels = await pixelsOf({ width: 6, height: 4 }, composed(beyond));
     expect(pixels.slice(0, 6)).toEqual([...FILL, ...FILL]);
@@ -102,7 +102,7 @@ describe('compose', () => {
     ]);
   });
 
-  it('is the fill colour alone when the window misses the picture, or without layers', async () => {
+  it('is the fill colour alone when the window misses the image, or without layers', async () => {
     const misses = [rectangle(4, 0, 4, 2), rectangle(0, -2, 4, 2), rectangle(1e9, -1e9, 1, 1e12)];
     for (const window of misses) {
       expect(await reds(size, composed(layer(image, { window, area: all })))).toEqual([
@@ -113,7 +113,7 @@ describe('compose', () => {
     expect(await reds({ width: 2, height: 1 }, composed())).toEqual([[1, 1]]);
   });
 
-  it('zooms out: a window of twice the sides shows the picture at half its size', async () => {
+  it('zooms out: a window of twice the sides shows the image at half its size', async () => {
     const zoomed = layer(image, { window: rectangle(0, 0, 8, 4), area: all });
     expect(await reds(size, composed(zoomed))).toEqual([
       [35, 55, 1, 1],
@@ -143,7 +143,7 @@ describe('compose', () => {
     ]);
   });
 
-  it('changes the colours of the picture, not of the fill', async () => {
+  it('changes the colours of the image, not of the fill', async () => {
     const photometric = { brightness: 2, contrast: 1, saturation: 1, hue: 0, contrastFirst: true, channels: [0, 1, 2] };
     const padded = layer(image, { window: rectangle(2, 0, 4, 2), area: all, photometric });
     expect(await reds(size, composed(padded))).toEqual([

@@ -15,7 +15,7 @@ const neutral: Photometric = {
   channels: [0, 1, 2],
 };
 
-/** A picture with its colours changed, through a batch of this one picture. */
+/** An image with its colours changed, through a batch of this one image. */
 async function distort(data: Uint8Array, size: Size, change: Partial<Photometric>): Promise<number[]> {
   const whole = { x: 0, y: 0, ...size };
   const photometric = { ...neutral, ...change };
@@ -39,7 +39,7 @@ describe('photometric_distort by hand', () => {
     expect(await distort(...pixels([10, 101, 250]), { brightness: 0 })).toEqual([0, 0, 0]);
   });
 
-  it('contrast mixes with the mean grey of the picture', async () => {
+  it('contrast mixes with the mean grey of the image', async () => {
     // Greys 50 and 150, give or take the truncation of .9999 of them: mean 99.
     expect(await distort(...pixels([50, 50, 50], [150, 150, 150]), { contrast: 0 })).toEqual(new Array(6).fill(99));
     expect(await distort(...pixels([50, 50, 50], [150, 150, 150]), { contrast: 1.5 })).toEqual([

@@ -10,7 +10,7 @@ const [mean, std] = [
   [0.229, 0.224, 0.225],
 ];
 
-/** Two pictures of 128x256, which hold every value in every channel, each at a place of its own. */
+/** Two images of 128x256, which hold every value in every channel, each at a place of its own. */
 const shape = [2, 128, 256, 3];
 const pixels = Uint8Array.from({ length: 2 * 128 * 256 * 3 }, (_, i) => i * 7 + (i >> 9));
 

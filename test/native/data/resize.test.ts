@@ -8,7 +8,7 @@ const addon = await loadTestAddon();
 const cases = await golden('native/resize.json');
 const size = (width: number, height: number): Size => ({ width, height });
 
-/** A picture of one row of grey values. */
+/** An image of one row of grey values. */
 const greys = (...values: number[]) => Uint8Array.from(values.flatMap((value) => [value, value, value]));
 
 function mirrored(image: Uint8Array, { width, height }: Size): Uint8Array {
@@ -32,7 +32,7 @@ describe('resize_bilinear', () => {
     expect(Buffer.from(actual)).toEqual(Buffer.from(base64, 'base64'));
   });
 
-  it('to the same size is the picture', () => {
+  it('to the same size is the image', () => {
     const image = imageOf('same', size(17, 9));
     expect(addon.resizeBilinear(image, size(17, 9), size(17, 9), false)).toEqual(image);
   });

@@ -117,7 +117,7 @@ describe('detector model', () => {
       });
       return (await addon.detect(detector, batch, { ...allDetections, nmsThreshold: 1 })).scores;
     };
-    // 51 = .2 * 255: a picture that is brighter by .2 under a mean that is larger by .2 is the same picture.
+    // 51 = .2 * 255: an image that is brighter by .2 under a mean that is larger by .2 is the same image.
     const before = await detect([0.3, 0.4, 0.5], [0.2, 0.2, 0.2], 0);
     const after = await detect([0.5, 0.6, 0.7], [0.2, 0.2, 0.2], 51);
     const other = await detect([0.3, 0.4, 0.5], [0.2, 0.2, 0.2], 51);

@@ -16,7 +16,7 @@ import { type Detections, imageOf, loadTestAddon, pattern, type Tensor, tensor, 
 const core = await loadTestAddon();
 const classes = ['__background__', 'a', 'b', 'c'];
 
-/** What an exported detector gives for one picture. */
+/** What an exported detector gives for one image. */
 interface Found {
   boxes: Tensor;
   scores: Tensor;
@@ -50,7 +50,7 @@ const run = (path: string, ...inputs: Tensor[]) => core.runScript(path, 'forward
 const empty = (count: number) => Array.from({ length: count }, () => ({ boxes: [], labels: [] }));
 const flat = (parts: readonly ArrayLike<number>[]) => parts.flatMap((part) => Array.from(part));
 
-/** The pictures of `batchOf` as an exported detector takes them: [N, 3, H, W], 0 to 1. */
+/** The images of `batchOf` as an exported detector takes them: [N, 3, H, W], 0 to 1. */
 function images(count: number): Tensor {
   const { width, height } = imageSize;
   const planes = Array.from({ length: count }, (_, n) => imageOf(`picture${n}`, imageSize)).flatMap((rgb) =>
@@ -59,7 +59,7 @@ function images(count: number): Tensor {
   return tensor(flat(planes), [count, 3, height, width]);
 }
 
-/** The same number of detections for each picture, the same labels, and boxes to `pixels`. */
+/** The same number of detections for each image, the same labels, and boxes to `pixels`. */
 function expectSame(
   found: readonly Found[],
   expected: { [Key in keyof Detections]: ArrayLike<number> },

@@ -93,7 +93,7 @@ describe("torchvision's RetinaNet on a ConvNeXt", () => {
     expectDigest('bbox_regression', bboxRegression.data, bbox_regression, 1e-5 * bbox_regression.largest);
   });
 
-  it('has its losses and every gradient, of a batch with a picture without objects', async () => {
+  it('has its losses and every gradient, of a batch with an image without objects', async () => {
     const batch = await batchOf(reference.targets, { width: 128, height: 96 });
     const { step, gradients } = await gradientsOf(await weighted(retinaNet()), batch, its);
     const { boxLoss, classLoss, gradientNorm } = reference;

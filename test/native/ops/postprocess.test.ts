@@ -61,7 +61,7 @@ function detect(logits: number[][], boxes: number[][], options = {}, original = 
 }
 
 describe('postprocess', () => {
-  it('equals the tiny SSD of the reference, boxes in pixels of the original pictures', () => {
+  it('equals the tiny SSD of the reference, boxes in pixels of the original images', () => {
     const [anchors, classes] = [tiny.anchors.length, tiny.num_classes];
     const detections = addon.postprocess(
       tensor(tiny.cls_logits.flat(2), [2, anchors, classes]),

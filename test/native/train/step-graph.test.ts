@@ -11,7 +11,7 @@ process.env.DINOV3_DET_DISABLE = 'depthwise,fused-mlp,packed-weights,pixel-table
 const { options } = await import('../detectors.ts');
 const { graphSteps } = await (await import('../support.ts')).loadTestAddon();
 
-/** So many pictures, the first one with so many objects, the last one with one less. */
+/** So many images, the first one with so many objects, the last one with one less. */
 function objectsOf(pictures: number, objects: number): TypedObjects {
   const counts = Int32Array.from({ length: pictures }, (_, i) =>
     i === 0 ? objects : i === pictures - 1 ? Math.max(0, objects - 1) : 0,
@@ -173,8 +173,8 @@ describe('steps that are recorded and replayed', () => {
     const others = [
       'default boxes',
       'Float []', // the learning rate, the average's share, and whether a loss was not finite
-      'Float [1, 3, 1, 1]', // mean and standard deviation of pictures
-      'Byte [2, 64, 64, 3]', // pictures
+      'Float [1, 3, 1, 1]', // mean and standard deviation of images
+      'Byte [2, 64, 64, 3]', // images
       'Float [2, 32, 4]', // ground truth: boxes,
       'Long [2, 32]', // labels,
       'Long [2]', // and how many of them
@@ -198,7 +198,7 @@ describe('steps are plain ones, and the reason is kept,', () => {
     ['the optimizer is left out', { without: 'aten::_fused_adamw_' }, /other numbers/, 1],
     ['a part of the backward pass is left out', { without: 'aten::convolution_backward' }, /other numbers/, 1],
     ['the sum of the loss is left out', { without: 'aten::sum' }, /other numbers/, 1],
-    ['the pictures are those of another step', { keepsImages: true }, /other numbers/, 2],
+    ['the images are those of another step', { keepsImages: true }, /other numbers/, 2],
   ] as const)('where %s', (_, graphs, reason, replayed) => {
     const { numbers, ...rest } = run({ name: '', training, given, replayed }, graphs);
     expect(rest.refusal).toMatch(reason);

@@ -102,7 +102,7 @@ describe('training step', () => {
     const detector = await addon.createDetector({ ...options, scores: scoresFor(classification) });
     const assigner = box === 'giou' ? 'atss' : 'ssd';
     await addon.startTraining(detector, { optimizer: 'adamw', fineTune: true, loss, assigner });
-    // One object as large as a cell, which ATSS gives a default box too, and a picture without any.
+    // One object as large as a cell, which ATSS gives a default box too, and an image without any.
     const batch = await batchOf([
       { boxes: [[2, 3, 29, 30]], labels: [1] },
       { boxes: [], labels: [] },
@@ -114,7 +114,7 @@ describe('training step', () => {
     expect(results.at(-1)!.classLoss).toBeLessThan(results[0]!.classLoss * 0.5);
   });
 
-  it('learns from a picture without objects by focal loss and by background negatives alone', async () => {
+  it('learns from an image without objects by focal loss and by background negatives alone', async () => {
     const firstStep = async (loss?: LossOptions) => {
       const scores = scoresFor(loss?.classification ?? 'hard-negative');
       const detector = await addon.createDetector({ ...options, scores });
@@ -346,7 +346,7 @@ describe('wrong use', () => {
     await expectError(addon.startTraining(detector, { optimizer: 'lion', fineTune: true }), 'NATIVE_ERROR', '"lion"');
   });
 
-  it('refuses pictures of another size', async () => {
+  it('refuses images of another size', async () => {
     const { detector } = await trained({ optimizer: 'sgd', fineTune: true });
     const size = { width: 32, height: 128 }; // as many cells, and so default boxes, as 64x64
     const images = [{ data: imageOf('tall', size), ...size, flip: false }];

@@ -66,7 +66,7 @@ describe('analyze', () => {
     // Its own report may be written again, other files not.
     expect(await analyze('--config', config, '--output', output)).toMatchObject({ code: 0 });
     const refused = await analyze('--config', config, '--json', json, '--output', output);
-    expect(refused).toMatchObject({ code: 2, out: '', error: expect.stringContaining('is there already') });
+    expect(refused).toMatchObject({ code: 2, out: '', error: expect.stringContaining('already exists') });
     expect(await analyze('--config', config, '--json', json, '--force')).toMatchObject({ code: 0 });
   });
 

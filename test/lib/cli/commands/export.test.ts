@@ -89,7 +89,7 @@ describe('export', () => {
     const args = ['--checkpoint', checkpoint, '--format', 'pth', '--out', out];
     const refused = await runExport(...args);
     expect(refused).toMatchObject({ code: 2, out: '' });
-    expect(refused.error).toContain(`--out: ${out} is there already. Name another file, or replace it with --force`);
+    expect(refused.error).toContain(`--out: ${out} already exists. Name another file, or replace it with --force`);
     expect(await readFile(out, 'utf8')).toBe('mine');
     expect(await runExport(...args, '--force')).toMatchObject({ code: 0, error: '' });
     expect((await openWeights(out)).format).toBe('torch');

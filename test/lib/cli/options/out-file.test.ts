@@ -8,6 +8,6 @@ it('takes a new file, an old one only by force, a directory never', async () => 
   await writeFiles(folder, { old: 'mine' });
   await expect(checkOutFile('--out', join(folder, 'new'), false)).resolves.toBeUndefined();
   await expect(checkOutFile('--out', join(folder, 'old'), true)).resolves.toBeUndefined();
-  await expect(checkOutFile('--out', join(folder, 'old'), false)).rejects.toThrow(/^--out: .*old is there already/);
+  await expect(checkOutFile('--out', join(folder, 'old'), false)).rejects.toThrow(/^--out: .*old already exists/);
   await expect(checkOutFile('--out', folder, true)).rejects.toThrow(/^--out: .* is a directory/);
 });

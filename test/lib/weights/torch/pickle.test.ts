@@ -71,7 +71,7 @@ describe('readPickle', () => {
     const bytes = bytesOf('}}K\x01K\x02sb');
     expect(await readPickle(bytes, { ...meaning, setAttributes }, limits)).toEqual(new Map());
     expect(given).toEqual([new Map(), new Map([[1, 2]])]);
-    await expect(readPickle(bytes, meaning, limits)).rejects.toThrow('no new object');
+    await expect(readPickle(bytes, meaning, limits)).rejects.toThrow('not a new object');
   });
 
   it('keeps to the limits that it is given', async () => {

@@ -64,7 +64,7 @@ describe('checkStored', () => {
   });
 
   it('refuses a packed entry', async () => {
-    await expect(checkStored((await readZip(deflated(Buffer.from('alpha'), 5)))[0]!)).rejects.toThrow('packed');
+    await expect(checkStored((await readZip(deflated(Buffer.from('alpha'), 5)))[0]!)).rejects.toThrow('compressed');
   });
 });
 
