@@ -18,7 +18,10 @@ const specs = {
   torchvision_ops: packages.torchvision,
   libreyolo_rtmdet: `--no-deps ${packages.libreyolo}`,
 };
-const modules = ['torch', 'numpy', 'torchvision_ops', 'pycocotools', 'torchmetrics', 'cv2', 'libreyolo_rtmdet'];
+const modules = [
+  ...['torch', 'numpy', 'torchvision_ops', 'pycocotools', 'torchmetrics', 'cv2', 'libreyolo_rtmdet'],
+  ...['onnx', 'onnxruntime', 'openvino'],
+];
 
 const parts = [
   { name: 'features of every ConvNeXt', script: 'make_convnext.py', writes: ['native/convnext.json'] },
@@ -106,7 +109,7 @@ const tests = [
     'lib/detector/export',
     'lib/model/config',
   ],
-  ...['lib/data/augment', 'lib/evaluation/average-precision', 'lib/training/learning-rate'],
+  ...['lib/onnx/onnx-reference', 'lib/data/augment', 'lib/evaluation/average-precision', 'lib/training/learning-rate'],
 ].map((path) => `test/${path}`);
 
 await main(async () => {
@@ -127,7 +130,7 @@ await main(async () => {
     const results = [];
     for (const part of parts) results.push(await recompute(part, python, problems, fixtures));
     const counts = await runVitest(tests);
-    return report([...results, officialCode()], counts);
+    return report([...results, officialCode(), onnxRuntimes(problems)], counts);
   } finally {
     rmSync(fixtures, { recursive: true, force: true });
   }
@@ -161,6 +164,15 @@ function officialCode() {
   if (path) return { name, state: 'recomputed', words: path };
   const remedy = 'set DINOV3_DET_DINOV3_REPO to a local copy of github.com/facebookresearch/dinov3';
   return { name, state: 'skipped', words: `no dinov3/models/convnext.py: ${remedy}` };
+}
+
+/** Exported files, which a test gives to Python: without OpenVINO to onnx.checker and ONNX Runtime alone. */
+function onnxRuntimes(problems) {
+  const name = 'ONNX files: onnx.checker, ONNX Runtime, OpenVINO';
+  const missing = ['onnx', 'onnxruntime', 'openvino'].filter((need) => problems[need]);
+  if (missing.length === 0) return { name, state: 'recomputed', words: 'check_onnx.py' };
+  const remedy = `pip install ${missing.map((need) => specs[need]).join(' ')}`;
+  return { name, state: 'skipped', words: `${problems[missing[0]]}: ${remedy}` };
 }
 
 function report(results, { code, passed, failed, skipped }) {

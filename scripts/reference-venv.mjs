@@ -18,7 +18,9 @@ const optional = {
   PIL: 'pillow',
   faster_coco_eval: 'faster-coco-eval',
   onnx: 'onnx',
+  onnxscript: 'onnxscript',
   onnxruntime: 'onnxruntime',
+  openvino: 'openvino',
   libreyolo: 'libreyolo==1.6.0',
 };
 /** Of these only Python code is used that needs torch alone. */

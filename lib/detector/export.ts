@@ -9,7 +9,7 @@ import type { DetectorConfig } from '../model/config.ts';
 import { headOf } from '../model/detection-head.ts';
 import { scoresOf } from '../model/scores.ts';
 import type { OnnxSource } from '../onnx/export-onnx.ts';
-import { boxWeights } from '../onnx/graph/box-decoding.ts';
+import { boxCoding } from '../onnx/graph/box-decoding.ts';
 import type { Verification } from '../onnx/verify.ts';
 import { articleNames, releasedNames } from '../weights/key-maps.ts';
 import { type TensorSpan, writeSafetensors } from '../weights/safetensors.ts';
@@ -75,7 +75,7 @@ export async function onnxSourceOf(detector: ModelDescription): Promise<OnnxSour
   const { classes, config } = detector;
   return {
     ...{ classes, config },
-    defaultBoxes: { boxes: await addon.defaultBoxes(handle), weights: boxWeights(config) },
+    defaultBoxes: { boxes: await addon.defaultBoxes(handle), coding: boxCoding(config) },
     writeTensors: (path) => writeState(addon, handle, 'model', path),
     detect: (images) => detectEach(detector, images),
   };

@@ -31,19 +31,13 @@ export interface OnnxReport {
 
 /** @throws RangeError for a model that no ONNX file can be made of, or not as the options want it */
 export function checkOnnxExportable(
-  { backbone, head, postprocess: { nms = 'plain' } }: DetectorConfig,
+  { backbone, postprocess: { nms = 'plain' } }: DetectorConfig,
   inside: boolean,
 ): void {
   if (backbone === 'torchscript') {
     throw new RangeError(
       'Expected a ConvNeXt for an export as ONNX, found a TorchScript backbone, whose program cannot be written as ONNX. Export the ' +
         'detector as torchscript, or train one with --backbone convnext_tiny',
-    );
-  }
-  if (head === 'dense') {
-    throw new RangeError(
-      'Expected the head ssd or retinanet for an export as ONNX, found dense, whose layers are not written as ONNX yet. Export the ' +
-        'detector as torchscript',
     );
   }
   if (inside && nms !== 'plain') {

@@ -8,6 +8,7 @@ import { native } from '../../lib/binding.ts';
 import { data } from './benches/data.ts';
 import { map } from './benches/map.ts';
 import { memory } from './benches/memory.ts';
+import { onnx } from './benches/onnx.ts';
 import { postprocess } from './benches/postprocess.ts';
 import { predict } from './benches/predict.ts';
 import { startup } from './benches/startup.ts';
@@ -18,7 +19,7 @@ import { parseRows, replaceBenchmarks } from './performance-page.ts';
 import { digits, formatTable, type MeasuredRow, toJson } from './rows.ts';
 import { measure, theirs } from './sides.ts';
 
-const benches: Record<string, Bench> = { train, predict, data, postprocess, map, startup, memory };
+const benches: Record<string, Bench> = { train, predict, onnx, data, postprocess, map, startup, memory };
 
 const usage = `npm run bench -- [${Object.keys(benches).join('|')} ...] [--json FILE] [--quick] [--rounds N]
 npm run bench -- --device cuda      train and predict on a GPU, both sides (or those of the two that are named)

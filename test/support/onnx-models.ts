@@ -9,11 +9,13 @@ export const forms = {
   fpn: { preset: 'best', fusion: 'fpn' },
   focal: { preset: 'best', loss: { classification: 'focal', backgroundNegatives: false } },
   retinanet: { head: 'retinanet' },
+  dense: { preset: 'dense' },
+  narrow: { preset: 'dense', headWidth: 24 },
 } satisfies Record<string, Partial<DetectorOptions>>;
 export type Form = keyof typeof forms;
 export const formNames = Object.keys(forms) as Form[];
 
-/** Not square, and of several cells on the coarsest map. */
+/** Not square, and small: the tests of exports run many of them. */
 export function formOptions(form: Form): DetectorOptions {
-  return { classes, backbone: 'convnext_test', imageSize: { width: 128, height: 96 }, threads: 1, ...forms[form] };
+  return { classes, backbone: 'convnext_test', imageSize: { width: 96, height: 64 }, threads: 1, ...forms[form] };
 }

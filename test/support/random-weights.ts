@@ -9,7 +9,7 @@ import { readSafetensorsHeader } from '../../lib/weights/safetensors.ts';
 /** Of each kind of tensor: the mean and the spread of its values. */
 function spreadOf(name: string): [mean: number, spread: number] {
   if (name.endsWith('gamma')) return [0.3, 0.2];
-  if (/norm.*\.weight$|downsample_layers\.(0\.1|[123]\.0)\.weight$/.test(name)) return [1, 0.3];
+  if (/(norm.*|gn)\.weight$|downsample_layers\.(0\.1|[123]\.0)\.weight$/.test(name)) return [1, 0.3];
   if (name.endsWith('.bias')) return [0, 0.2];
   return [0, 0];
 }
@@ -33,6 +33,7 @@ export async function randomDetector(options: DetectorOptions): Promise<Detector
 
 async function randomize(path: string, retinaNet: boolean): Promise<void> {
   const file = await readFile(path);
+  const view = new DataView(file.buffer, file.byteOffset);
   const { tensors } = await readSafetensorsHeader(path);
   let state = 12345;
   const draw = () => {
@@ -47,9 +48,9 @@ async function randomize(path: string, retinaNet: boolean): Promise<void> {
     const spread = name.includes('bbox_reg')
       ? 0.02
       : given || Math.sqrt((isHead ? wide : 3) / inputs) * (isHead && !retinaNet ? 1.2 : 1);
-    for (let at = offset; at < offset + byteLength; at += 4) file.writeFloatLE(mean + spread * draw(), at);
-    if (name === 'head.classification_head.cls_logits.bias') {
-      for (let at = offset; at < offset + byteLength; at += 4) file.writeFloatLE(-2 + draw(), at);
+    for (let at = offset; at < offset + byteLength; at += 4) view.setFloat32(at, mean + spread * draw(), true);
+    if (/cls_logits\.bias$|rtm_cls\.\d\.bias$/.test(name)) {
+      for (let at = offset; at < offset + byteLength; at += 4) view.setFloat32(at, -2 + draw(), true);
     }
   }
   await writeFile(path, file);

@@ -2,17 +2,21 @@ import { version } from '../../base/version.ts';
 import type { DetectorConfig } from '../../model/config.ts';
 import { presetMaps } from '../../model/config.ts';
 import { boxesPerCell } from '../../model/default-box-options.ts';
+import { type HeadName, headOf } from '../../model/detection-head.ts';
+import type { Scores } from '../../model/loss-options.ts';
 import { scoresOf } from '../../model/scores.ts';
 import type { OnnxInput, OnnxResult } from '../metadata.ts';
 import type { Model, Value } from '../proto/model-proto.ts';
 import { type DefaultBoxes, decodeBoxes } from './box-decoding.ts';
 import { convNext } from './convnext.ts';
+import { denseHead } from './dense-head.ts';
+import { denseNeck } from './dense-neck.ts';
 import { featurePyramid } from './feature-pyramid.ts';
 import { Graph, type Opset } from './graph.ts';
 import { detectionQueries } from './object-queries.ts';
 import { selectDetections } from './postprocess.ts';
 import { retinaNetHead } from './retinanet-head.ts';
-import { ssdHead } from './ssd-head.ts';
+import { type HeadOutput, ssdHead } from './ssd-head.ts';
 import type { TensorSource } from './tensor-source.ts';
 
 export interface DetectorGraphOptions {
@@ -42,9 +46,8 @@ export function detectorGraph(
   const maps = featureMaps(graph, config, graph.cast(images, graph.type));
   graph.type = 'float';
   const floats = maps.map((map) => graph.cast(map, 'float'));
-  const head = config.head === 'retinanet' ? retinaNetHead : ssdHead;
-  const { logits, codes } = head(graph, floats, classes.length + 1);
-  const scores = classScores(graph, logits, scoresOf(config) === 'sigmoid');
+  const { logits, codes } = heads[config.head ?? 'ssd'](graph, floats, classes.length);
+  const scores = classScores(graph, logits, classes.length, scoresOf(config));
   const boxes = decodeBoxes(graph, codes, defaultBoxes, config.imageSize);
   const outputs =
     result === 'none'
@@ -95,19 +98,26 @@ function normalized(
   return graph.div(graph.sub(planes, graph.floats(mean, [3, 1, 1])), graph.floats(std, [3, 1, 1]));
 }
 
+/** Maps [N, C, h, w] and a number of classes -> what is predicted. */
+const heads: Record<HeadName, (graph: Graph, maps: readonly Value[], classes: number) => HeadOutput> = {
+  ssd: ssdHead,
+  retinanet: retinaNetHead,
+  dense: denseHead,
+};
+
 function featureMaps(graph: Graph, config: DetectorConfig, images: Value): Value[] {
   const { features = 'last', fusion = 'none', head = 'ssd' } = config;
   const stages = convNext(graph, images, features === 'pyramid');
   if (features === 'last') return stages;
+  if (headOf(head).neck === 'DenseNeck') return denseNeck(graph, stages);
   return featurePyramid(graph, stages, { fused: fusion === 'fpn', head, maps: presetMaps(config).length });
 }
 
 /** Of every class but the background. */
-function classScores(graph: Graph, logits: Value, sigmoid: boolean): Value {
+function classScores(graph: Graph, logits: Value, classes: number, scores: Scores): Value {
   const columns = logits.shape.at(-1) as number;
-  return sigmoid
-    ? graph.sigmoid(graph.slice(logits, -1, 1, columns))
-    : graph.slice(graph.softmax(logits), -1, 1, columns);
+  const ofClasses = (x: Value) => graph.slice(x, -1, columns - classes, columns);
+  return scores === 'sigmoid' ? graph.sigmoid(ofClasses(logits)) : ofClasses(graph.softmax(logits));
 }
 
 /** Default boxes of each map. */

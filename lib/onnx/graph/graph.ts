@@ -20,6 +20,7 @@ export const opsets: readonly Opset[] = [17, 20];
 export const operators: ReadonlySet<string> = new Set([
   ...['Add', 'And', 'Cast', 'Clip', 'Concat', 'Conv', 'Div', 'Equal', 'Erf', 'Exp', 'Gather', 'Gelu', 'Greater'],
   ...[
+    'InstanceNormalization',
     'LayerNormalization',
     'LessOrEqual',
     'Log',
@@ -37,7 +38,15 @@ export const operators: ReadonlySet<string> = new Set([
 type Floats = Extract<ElementType, 'float' | 'float16'>;
 type Output = readonly [type: ElementType, shape: readonly Dimension[]];
 
-const EPSILON = 1e-6; // of every LayerNorm of the model
+/** Of every norm of the model. */
+const EPSILON = { layer: 1e-6, group: 1e-5 };
+
+/** What a convolution does besides its weights; the same both ways. */
+export interface ConvForm {
+  stride?: number;
+  padding?: number;
+  depthwise?: boolean;
+}
 
 /** How a weight is written otherwise than the model has it. */
 export interface WeightForm {
@@ -133,8 +142,8 @@ export class Graph {
 
   // Layers, with weights of the model
 
-  /** [N, C, H, W]; stride and padding are the same both ways. */
-  conv(x: Value, name: string, { stride = 1, padding = 0, depthwise = false } = {}): Value {
+  /** [N, C, H, W]; with a bias where the model has one. */
+  conv(x: Value, name: string, { stride = 1, padding = 0, depthwise = false }: ConvForm = {}): Value {
     const weight = this.weight(`${name}.weight`);
     const [out, , kernel] = weight.shape as [number, number, number];
     const [batch, channels, ...sides] = x.shape;
@@ -145,19 +154,45 @@ export class Graph {
       pads: Array(4).fill(padding),
       ...(depthwise && { group: channels as number }),
     };
-    const inputs = [x, weight, this.weight(`${name}.bias`)];
+    const bias = `${name}.bias`;
+    const inputs = [x, weight, ...(this.has(bias) ? [this.weight(bias)] : [])];
     return this.#node('Conv', inputs, [x.type, [batch!, out, ...cells]], attributes, name);
   }
 
   /** Over the last dimension. */
   layerNorm(x: Value, name: string): Value {
     const inputs = [x, this.weight(`${name}.weight`), this.weight(`${name}.bias`)];
-    return this.#node('LayerNormalization', inputs, [x.type, x.shape], { axis: -1, epsilon: { float: EPSILON } }, name);
+    return this.#node(
+      'LayerNormalization',
+      inputs,
+      [x.type, x.shape],
+      { axis: -1, epsilon: { float: EPSILON.layer } },
+      name,
+    );
   }
 
   /** Over the channels of [N, C, H, W]. */
   layerNormChannelsFirst(x: Value, name: string): Value {
     return this.transpose(this.layerNorm(this.transpose(x, [0, 2, 3, 1]), name), [0, 3, 1, 2]);
+  }
+
+  /** Of [N, C, H, W], in float32 whatever its type: float16 cannot hold the sum of a group's squares. */
+  groupNorm(x: Value, name: string, groups: number): Value {
+    const { type } = this;
+    this.type = 'float';
+    const [channels, height, width] = x.shape.slice(1) as [number, number, number];
+    const cells = (channels / groups) * height * width;
+    const grouped = this.reshape(this.cast(x, 'float'), [0, groups, cells]);
+    const neutral = [1, 0].map((value) => this.floats(Array(groups).fill(value)));
+    const normed = this.#node('InstanceNormalization', [grouped, ...neutral], [grouped.type, grouped.shape], {
+      epsilon: { float: EPSILON.group },
+    });
+    const perChannel = (leaf: string) =>
+      this.weight(`${name}.${leaf}`, { shape: [channels, 1, 1], values: () => this.read(`${name}.${leaf}`) });
+    const scaled = this.mul(this.reshape(normed, [0, channels, height, width]), perChannel('weight'));
+    const result = this.add(scaled, perChannel('bias'));
+    this.type = type;
+    return this.cast(result, type);
   }
 
   // Operators
@@ -195,6 +230,7 @@ export class Graph {
   }
 
   relu = (x: Value): Value => this.#like('Relu', x);
+  silu = (x: Value): Value => this.mul(x, this.sigmoid(x));
   exp = (x: Value): Value => this.#like('Exp', x);
   log = (x: Value): Value => this.#like('Log', x);
   sigmoid = (x: Value): Value => this.#like('Sigmoid', x);
@@ -226,6 +262,7 @@ export class Graph {
   /** From `begin` to before `end`, both within the size. */
   slice(x: Value, axis: number, begin: number, end: number): Value {
     const at = axis < 0 ? axis + x.shape.length : axis;
+    if (begin === 0 && end === x.shape[at]) return x;
     const inputs = [x, ...[begin, end, at].map((each) => this.integers([each]))];
     return this.#node('Slice', inputs, [x.type, x.shape.with(at, end - begin)]);
   }

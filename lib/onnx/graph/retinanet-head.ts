@@ -15,7 +15,7 @@ export function retinaNetHead(graph: Graph, maps: readonly Value[], classes: num
     return graph.concat(rows, 1);
   };
   return {
-    logits: score('classification_head', 'cls_logits', classes),
+    logits: score('classification_head', 'cls_logits', classes + 1),
     codes: score('regression_head', 'bbox_reg', 4),
   };
 }

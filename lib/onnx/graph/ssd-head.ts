@@ -3,6 +3,7 @@ import type { Graph } from './graph.ts';
 
 /** What a head gives for the default boxes of all maps, in their order: [N, A, K] and [N, A, 4]. */
 export interface HeadOutput {
+  /** Of the classes, and before them of the background where the head has one. */
   logits: Value;
   codes: Value;
 }
@@ -12,7 +13,7 @@ export function ssdHead(graph: Graph, maps: readonly Value[], classes: number): 
   const score = (part: string, columns: number) =>
     maps.map((map, k) => rowsOf(graph, graph.conv(map, `head.${part}.module_list.${k}`, { padding: 1 }), columns));
   return {
-    logits: graph.concat(score('classification_head', classes), 1),
+    logits: graph.concat(score('classification_head', classes + 1), 1),
     codes: graph.concat(score('regression_head', 4), 1),
   };
 }

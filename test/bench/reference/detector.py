@@ -2,6 +2,7 @@
 (The environment adds retained memory to the tuned ones: test/bench/sides.ts.)"""
 
 import contextlib
+import math
 
 import torch
 import torchvision_nms
@@ -100,6 +101,37 @@ class Forward(nn.Module):
 def export_onnx(path, backbone, side, classes, background, images):
     model = Forward(detector(backbone, side, classes, background, tuned=True).to(memory_format=torch.contiguous_format)).eval()
     torch.onnx.export(model, (torch.zeros(images, 3, side, side),), path, input_names=["images"], dynamo=False)
+    return (lambda: None), FACTS
+
+
+class Whole(nn.Module):
+    """Pictures of 0 to 1 to boxes and scores of all default boxes: what `export --format onnx --nms none --input float` writes."""
+
+    def __init__(self, ssd, anchors, side):
+        super().__init__()
+        self.backbone, self.head, self.side = ssd.backbone, ssd.head, side
+        self.register_buffer("mean", torch.tensor(ssd.transform.image_mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(ssd.transform.image_std).view(3, 1, 1))
+        self.register_buffer("size", anchors[:, 2:] - anchors[:, :2])
+        self.register_buffer("center", anchors[:, :2] + 0.5 * self.size)
+
+    def forward(self, images):
+        found = self.head([self.backbone((images - self.mean) / self.std)])
+        codes = found["bbox_regression"]
+        center = codes[..., :2] / 10 * self.size + self.center
+        half = 0.5 * torch.exp((codes[..., 2:] / 5).clamp(max=math.log(1000 / 16))) * self.size
+        boxes = torch.cat([center - half, center + half], -1).clamp(0, self.side)
+        return boxes, found["cls_logits"].softmax(-1)[..., 1:]
+
+
+def export_whole_onnx(path, backbone, side, classes, background, images, dynamo):
+    """`dynamo`: by torch.onnx's newer exporter, its default, which needs onnxscript."""
+    import ssd
+
+    model = detector(backbone, side, classes, background, tuned=True).to(memory_format=torch.contiguous_format)
+    whole = Whole(model, ssd.default_boxes([(side // 32, side // 32)], side, side), side).eval()
+    names = {"input_names": ["images"], "output_names": ["boxes", "scores"]}
+    torch.onnx.export(whole, (torch.rand(images, 3, side, side),), path, dynamo=dynamo, **names)
     return (lambda: None), FACTS
 
 

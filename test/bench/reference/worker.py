@@ -14,6 +14,7 @@ TASKS = {
     "train": "detector.train",
     "predict": "detector.predict",
     "export-onnx": "detector.export_onnx",
+    "export-whole-onnx": "detector.export_whole_onnx",
     "onnx": "detector.run_onnx",
     "data": "parts.data",
     "postprocess": "parts.postprocess",

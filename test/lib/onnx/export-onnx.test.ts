@@ -1,11 +1,13 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as node from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Detection } from '../../../lib/boxes/detection.ts';
 import { Detector } from '../../../lib/detector/detector.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
+import type { ExportReport } from '../../../lib/detector/export.ts';
 import { exportDetector } from '../../../lib/detector/export-detector.ts';
 import type { ExportOptions } from '../../../lib/detector/export-options.ts';
 import { OnnxModel } from '../../../lib/onnx/onnx-model.ts';
@@ -19,7 +21,7 @@ import { expectError, temporaryFolder } from '../../support/voc.ts';
 
 const runtimes = { 'onnxruntime-node': node, 'onnxruntime-web': web } as unknown as Record<string, OnnxRuntime>;
 /** Of other sizes than the model's, so that they are resized. */
-const images = Array.from({ length: 20 }, (_, i) => drawnImage({ width: 100 + 9 * i, height: 180 - 5 * i }, i));
+const images = Array.from({ length: 20 }, (_, i) => drawnImage({ width: 60 + 9 * i, height: 150 - 5 * i }, i));
 
 const detectors = new Map<string, Promise<Detector>>();
 /** One detector of each form for all tests. */
@@ -32,10 +34,31 @@ afterAll(async () => {
   for (const detector of detectors.values()) (await detector).dispose();
 });
 
-async function exported(detector: Detector, options: Partial<ExportOptions> = {}) {
-  const path = join(await temporaryFolder(), 'detector.onnx');
-  const report = await exportDetector(detector, path, { format: 'onnx', verify: false, ...options });
-  return { path, report };
+interface Exported {
+  path: string;
+  report: ExportReport;
+}
+
+const exports = new Map<Detector, Map<string, Promise<Exported>>>();
+/** One file of each kind for all tests; with NMS inside it is compared with the detector. */
+function exported(detector: Detector, options: Partial<ExportOptions> = {}): Promise<Exported> {
+  const own = exports.get(detector) ?? new Map<string, Promise<Exported>>();
+  const key = JSON.stringify(options);
+  const made = own.get(key) ?? exportNew(detector, { verify: options.nms !== 'none', ...options });
+  exports.set(detector, own.set(key, made));
+  return made;
+}
+
+let folder: string;
+let written = 0;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'dinov3-det-test-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function exportNew(detector: Detector, options: Partial<ExportOptions>): Promise<Exported> {
+  const path = join(folder, `${written++}.onnx`);
+  return { path, report: await exportDetector(detector, path, { format: 'onnx', ...options }) };
 }
 
 /** What a runtime makes of the file, with the limits that it was exported with. */
@@ -80,16 +103,16 @@ describe.each(formNames)('the detector %s as ONNX', (form) => {
   });
 
   it('is compared after it was written', async () => {
-    const { report } = await exported(await detectorOf(form), { verify: true });
+    const { report } = await exported(await detectorOf(form));
     expect(report.verification).toMatchObject({ images: 3, unmatched: 0 });
-    expect(report.verification!.detections).toBeGreaterThan(200);
+    expect(report.verification!.detections).toBeGreaterThan(100);
     expect(report.verification!.box).toBeLessThan(1e-3);
     expect(report.verification!.score).toBeLessThan(1e-5);
   });
 
   it('half: is smaller, and finds nearly the same', async () => {
     const detector = await detectorOf(form);
-    const [full, half] = [await exported(detector), await exported(detector, { half: true, verify: true })];
+    const [full, half] = [await exported(detector), await exported(detector, { half: true })];
     expect(half.report.bytes).toBeLessThan(0.85 * full.report.bytes);
     const { detections, unmatched, score, box } = half.report.verification!;
     expect(unmatched).toBeLessThan(0.02 * detections);
@@ -99,7 +122,7 @@ describe.each(formNames)('the detector %s as ONNX', (form) => {
   });
 });
 
-describe.each<Form>(['pyramid', 'retinanet'])('the detector %s, written otherwise,', (form) => {
+describe.each<Form>(['pyramid', 'retinanet', 'dense'])('the detector %s, written otherwise,', (form) => {
   it.each<[string, Partial<ExportOptions>]>([
     ['float input', { input: 'float' }],
     ['opset 17', { opset: 17 }],
@@ -125,9 +148,9 @@ describe('nms none', () => {
     const detector = await detectorOf('pyramid');
     const { path } = await exported(detector, { nms: 'none', input: 'float' });
     const session = await node.InferenceSession.create(path);
-    const pixels = (n: number) => Float32Array.from({ length: n * 3 * 96 * 128 }, (_, i) => ((i * 7919) % 997) / 997);
+    const pixels = (n: number) => Float32Array.from({ length: n * 3 * 64 * 96 }, (_, i) => ((i * 7919) % 997) / 997);
     const run = async (n: number) =>
-      await session.run({ images: new node.Tensor('float32', pixels(n), [n, 3, 96, 128]) });
+      await session.run({ images: new node.Tensor('float32', pixels(n), [n, 3, 64, 96]) });
     const [one, three] = [await run(1), await run(3)];
     expect(three.scores!.dims).toEqual([3, ...one.scores!.dims.slice(1)]);
     expect(one.scores!.dims.at(-1)).toBe(5);
@@ -159,7 +182,7 @@ it('an image without detections gives empty results inside of the file too', asy
 it('a backbone of the release: convnext_tiny on a pyramid', async () => {
   const options = { ...formOptions('pyramid'), backbone: 'convnext_tiny' } satisfies DetectorOptions;
   await using detector = await randomDetector(options);
-  const { report } = await exported(detector, { verify: true });
+  const { report } = await exported(detector);
   expect(report.verification).toMatchObject({ unmatched: 0 });
   expect(report.verification!.box).toBeLessThan(1e-3);
   expect(report.verification!.score).toBeLessThan(1e-5);
@@ -180,18 +203,18 @@ describe('the file', () => {
       input: 'uint8',
       result: 'inside',
       precision: 'fp32',
-      boxesOfMaps: [192, 48, 12, 4, 1].map((cells) => 9 * cells),
+      boxesOfMaps: [96, 24, 6, 2, 1].map((cells) => 9 * cells),
     });
     const text = bytes.toString('latin1');
     expect(text).toContain('DINOv3 License');
-    expect(text).toContain('Resize an image to 128x96 without keeping its aspect ratio');
+    expect(text).toContain('Resize an image to 96x64 without keeping its aspect ratio');
   });
 
   it('is made of operators that WebGPU has, with nms none', async () => {
     // onnxruntime-web 1.30, js/web/docs/webgpu-operators.md; Cast is not for uint8 there, hence input float.
     const known = new Set(
-      `Add Cast Clip Concat Conv Div Erf Exp Gather Gelu LayerNormalization Log MatMul Mul Relu Reshape Resize Sigmoid Slice
-      Softmax Sub Transpose Where`.split(/\s+/),
+      `Add Cast Clip Concat Conv Div Erf Exp Gather Gelu InstanceNormalization LayerNormalization Log MatMul Mul Relu Reshape
+      Resize Sigmoid Slice Softmax Sub Transpose Where`.split(/\s+/),
     );
     for (const form of formNames) {
       for (const opset of [17, 20] as const) {
