@@ -2,7 +2,7 @@ import { version } from '../../base/version.ts';
 import type { DetectorConfig } from '../../model/config.ts';
 import { presetMaps } from '../../model/config.ts';
 import { boxesPerCell } from '../../model/default-box-options.ts';
-import { type HeadName, headOf } from '../../model/detection-head.ts';
+import type { HeadName } from '../../model/detection-head.ts';
 import type { Scores } from '../../model/loss-options.ts';
 import { scoresOf } from '../../model/scores.ts';
 import type { OnnxInput, OnnxResult } from '../metadata.ts';
@@ -11,7 +11,7 @@ import { type DefaultBoxes, decodeBoxes } from './box-decoding.ts';
 import { convNext } from './convnext.ts';
 import { denseHead } from './dense-head.ts';
 import { denseNeck } from './dense-neck.ts';
-import { featurePyramid } from './feature-pyramid.ts';
+import { type ExtraMap, featurePyramid, retinaNetExtra, ssdExtra } from './feature-pyramid.ts';
 import { Graph, type Opset } from './graph.ts';
 import { detectionQueries } from './object-queries.ts';
 import { selectDetections } from './postprocess.ts';
@@ -46,7 +46,7 @@ export function detectorGraph(
   const maps = featureMaps(graph, config, graph.cast(images, graph.type));
   graph.type = 'float';
   const floats = maps.map((map) => graph.cast(map, 'float'));
-  const { logits, codes } = heads[config.head ?? 'ssd'](graph, floats, classes.length);
+  const { logits, codes } = headOf(config).predict(graph, floats, classes.length);
   const scores = classScores(graph, logits, classes.length, scoresOf(config));
   const boxes = decodeBoxes(graph, codes, defaultBoxes, config.imageSize);
   const outputs =
@@ -98,19 +98,32 @@ function normalized(
   return graph.div(graph.sub(planes, graph.floats(mean, [3, 1, 1])), graph.floats(std, [3, 1, 1]));
 }
 
-/** Maps [N, C, h, w] and a number of classes -> what is predicted. */
-const heads: Record<HeadName, (graph: Graph, maps: readonly Value[], classes: number) => HeadOutput> = {
-  ssd: ssdHead,
-  retinanet: retinaNetHead,
-  dense: denseHead,
+interface HeadGraph {
+  /** Maps [N, C, h, w] and a number of classes -> what is predicted. */
+  predict(graph: Graph, maps: readonly Value[], classes: number): HeadOutput;
+  /** The maps of a pyramid, from those of the backbone. */
+  neck(graph: Graph, stages: readonly Value[], config: DetectorConfig): Value[];
+}
+
+const pyramidWith =
+  (extra: ExtraMap): HeadGraph['neck'] =>
+  (graph, stages, config) =>
+    featurePyramid(graph, stages, { fused: config.fusion === 'fpn', maps: presetMaps(config).length, extra });
+
+const heads: Record<HeadName, HeadGraph> = {
+  ssd: { predict: ssdHead, neck: pyramidWith(ssdExtra) },
+  retinanet: { predict: retinaNetHead, neck: pyramidWith(retinaNetExtra) },
+  dense: { predict: denseHead, neck: denseNeck },
 };
 
+function headOf({ head = 'ssd' }: DetectorConfig): HeadGraph {
+  return heads[head];
+}
+
 function featureMaps(graph: Graph, config: DetectorConfig, images: Value): Value[] {
-  const { features = 'last', fusion = 'none', head = 'ssd' } = config;
-  const stages = convNext(graph, images, features === 'pyramid');
-  if (features === 'last') return stages;
-  if (headOf(head).neck === 'DenseNeck') return denseNeck(graph, stages);
-  return featurePyramid(graph, stages, { fused: fusion === 'fpn', head, maps: presetMaps(config).length });
+  const isPyramid = config.features === 'pyramid';
+  const stages = convNext(graph, images, isPyramid);
+  return isPyramid ? headOf(config).neck(graph, stages, config) : stages;
 }
 
 /** Of every class but the background. */

@@ -1,4 +1,3 @@
-import type { HeadName } from '../../model/detection-head.ts';
 import type { Value } from '../proto/model-proto.ts';
 import type { Graph } from './graph.ts';
 
@@ -6,17 +5,19 @@ import type { Graph } from './graph.ts';
 
 export interface PyramidForm {
   fused: boolean;
-  head: HeadName;
   /** How many maps there are in the end. */
   maps: number;
+  extra: ExtraMap;
 }
 
+/** The map after the coarsest one, half as wide and high. The first one has the index 0. */
+export type ExtraMap = (graph: Graph, coarsest: Value, index: number) => Value;
+
 /** Maps of strides 8, 16 and 32, fine to coarse -> all maps, each coarser one half as wide and high. */
-export function featurePyramid(graph: Graph, stages: readonly Value[], { fused, head, maps }: PyramidForm): Value[] {
+export function featurePyramid(graph: Graph, stages: readonly Value[], { fused, maps, extra }: PyramidForm): Value[] {
   const all = fused ? fuse(graph, stages) : [...stages];
   while (all.length < maps) {
-    const index = all.length - stages.length;
-    all.push(head === 'retinanet' ? extraBlock(graph, all.at(-1)!, index) : extra(graph, all.at(-1)!, index));
+    all.push(extra(graph, all.at(-1)!, all.length - stages.length));
   }
   return all;
 }
@@ -34,8 +35,8 @@ function fuse(graph: Graph, stages: readonly Value[]): Value[] {
   return fused.reverse();
 }
 
-/** SSD's. */
-function extra(graph: Graph, x: Value, index: number): Value {
+/** SSD's extra layers. */
+export function ssdExtra(graph: Graph, x: Value, index: number): Value {
   const name = `neck.extras.${index}`;
   const normed = (layer: string, y: Value) => graph.gelu(graph.layerNormChannelsFirst(y, `${name}.${layer}`));
   const reduced = normed('reduce_norm', graph.conv(x, `${name}.reduce`));
@@ -43,7 +44,7 @@ function extra(graph: Graph, x: Value, index: number): Value {
 }
 
 /** RetinaNet's P6 and P7. */
-function extraBlock(graph: Graph, x: Value, index: number): Value {
+export function retinaNetExtra(graph: Graph, x: Value, index: number): Value {
   const input = index === 0 ? x : graph.relu(x);
   return graph.conv(input, `neck.extra_blocks.p${6 + index}`, { stride: 2, padding: 1 });
 }
