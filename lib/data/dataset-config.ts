@@ -8,19 +8,19 @@ import type { BoxOptions } from '../model/default-box-options.ts';
 import { checkOrderedBoxes } from '../model/default-box-options.ts';
 import type { VocSource } from './voc-files.ts';
 
-/** The content of a data set's YAML file. Paths are absolute; whether they exist is seen when the data set is opened. */
+/** The content of a data set's YAML file. Paths are absolute. Opening the data set checks whether they exist. */
 export interface DatasetConfig {
   /** The YAML file. */
   path: string;
   /** The names of the classes, without the `__background__` that the file may have. */
   classes: string[];
-  /** Where the training images are. */
+  /** The place of the training images. */
   train: VocSource;
-  /** Where the validation images are. */
+  /** The place of the validation images. */
   valid: VocSource;
-  /** Where the test images are, if the file says so. */
+  /** The place of the test images, if the file names it. */
   test?: VocSource;
-  /** Default boxes for the model instead of those of its preset: what `dinov3-det analyze --write-config` found for the data. */
+  /** The default boxes for the model, instead of those of its preset. `dinov3-det analyze --write-config` writes them. */
   defaultBoxes?: BoxOptions;
   /**
    * The article's `VISUALIZE_TRANSFORMED_IMAGES`.
@@ -37,11 +37,16 @@ const KEYS = [...FOLDER_KEYS, ...ROOT_KEYS, 'CLASSES', 'VISUALIZE_TRANSFORMED_IM
 const MAX_CONFIG_BYTES = 64 * 1024;
 
 /**
- * Reads the YAML file of a data set. It has `CLASSES`, optionally `VISUALIZE_TRANSFORMED_IMAGES` and `DEFAULT_BOXES`
- * (`aspectRatios`, `scales`, `steps` and `clip` of the model's default boxes, or `sizes` and `aspectRatios` of RetinaNet's anchors), and either the article's
- * `TRAIN_IMG`, `TRAIN_ANNOT`, `VALID_IMG` and `VALID_ANNOT`, or `VOC_ROOT` with `TRAIN_SPLIT` (default "train"), `VALID_SPLIT`
- * (default "val") and optionally `TEST_SPLIT`. A relative path is taken from the current directory, as in the article, or from
- * the folder of the YAML file if it exists only there.
+ * Reads the YAML file of a data set. It has these keys:
+ *
+ * - `CLASSES`.
+ * - The article's `TRAIN_IMG`, `TRAIN_ANNOT`, `VALID_IMG` and `VALID_ANNOT`; or `VOC_ROOT` with `TRAIN_SPLIT` (default "train"),
+ * `VALID_SPLIT` (default "val") and optionally `TEST_SPLIT`.
+ * - Optionally `VISUALIZE_TRANSFORMED_IMAGES`.
+ * - Optionally `DEFAULT_BOXES`: `aspectRatios`, `scales`, `steps` and `clip` of the model's default boxes, or `sizes` and `aspectRatios` of
+ * RetinaNet's anchors.
+ *
+ * A relative path starts at the current directory, as in the article. If it exists only in the folder of the YAML file, it starts there.
  *
  * @throws {DetectorError} `CONFIG_INVALID`, naming the file and the key
  */

@@ -1,16 +1,16 @@
-/** What became of every file that an opening came across, an image and its annotation together being one. */
+/** The outcome of every file that was seen. An image and its annotation together count as one. */
 export interface DatasetCounts {
-  /** `used + background + skipped + ignored`. */
+  /** The sum `used + background + skipped + ignored`. */
   seen: number;
-  /** Images with objects. */
+  /** The number of images with objects. */
   used: number;
-  /** Images that are labelled and show no object. */
+  /** The number of labelled images without objects. */
   background: number;
-  /** Images, and annotations without an image, that could not be used; each has an issue. */
+  /** The number of images, and of annotations without an image, that could not be used. Each has an issue. */
   skipped: number;
-  /** Files that do not belong to what was opened. */
+  /** The number of files that do not belong to the data set. */
   ignored: number;
-  /** The ignored ones by the reason. */
+  /** The number of ignored files by reason. */
   ignoredBecause: Record<string, number>;
 }
 

@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 
-/** What is wrong with a file or an object of a data set. */
+/** The kind of a problem with a file or an object of a data set. */
 export type DatasetIssueKind =
   | 'id-invalid'
   | 'duplicate-id'
@@ -23,22 +23,22 @@ export type DatasetIssueKind =
   | 'box-clipped'
   | 'box-derived';
 
-/** Something in a data set that could not be used as it is. */
+/** A problem of a data set that was skipped, repaired or kept. */
 export interface DatasetIssue {
-  /** The file at fault. */
+  /** The file with the problem. */
   file: string;
-  /** The position of the object in its file or sample, from 0, if one object is at fault. */
+  /** The position of the object in its file or sample, from 0, if the problem is one object. */
   object?: number;
   kind: DatasetIssueKind;
-  /** What was found. */
+  /** A description of the problem. */
   message: string;
-  /** What was done: left out, mended, or used all the same. */
+  /** The action: left out, repaired, or used anyway. */
   action: 'skipped' | 'repaired' | 'kept';
 }
 
 /**
- * Describes issues for people: the counts by kind, then the first `limit` issues, one a line. The worst come first: lost images, lost
- * objects, what is used although it is doubtful, repairs. It is empty without issues.
+ * Describes issues in words: the counts by kind, then the first `limit` issues, one per line. The worst come first: lost images, lost
+ * objects, doubtful data, repairs. The text is empty without issues.
  */
 export function formatIssues(issues: readonly DatasetIssue[], limit = 10): string {
   if (issues.length === 0) return '';

@@ -5,15 +5,15 @@ import type { Sample, SampleInput } from './sample.ts';
 export type { ObjectInput, Sample, SampleInput } from './sample.ts';
 
 /**
- * Images with their objects: what a Trainer, an Evaluator, `analyzeDataset` and `previewAugmentation` take. `VocDataset.open` makes
- * one from Pascal VOC files, and `Dataset.from` from objects of your own.
+ * Images with their objects, for a Trainer, an Evaluator, `analyzeDataset` and `previewAugmentation`. `openDataset` makes one from files,
+ * `VocDataset.open` from Pascal VOC files, and `Dataset.from` from your own objects.
  */
 export interface Dataset {
   /** The names of the classes, without a background. The `labelIndex` of an object counts from 1: it is 1 for `classes[0]`. */
   readonly classes: readonly string[];
   /** The images. Some may have no objects. */
   readonly samples: readonly Sample[];
-  /** What had to be skipped or repaired. */
+  /** The problems that were skipped or repaired. */
   readonly issues: readonly DatasetIssue[];
   /** The number of `samples`. */
   readonly length: number;
@@ -21,9 +21,9 @@ export interface Dataset {
 
 export const Dataset = {
   /**
-   * Makes a data set from objects of your own, for example from a loader for another format. It compares every object with its image
-   * and with `classes`. What cannot be used is skipped or repaired, and listed in `issues`, as `VocDataset.open` does. An image file
-   * is only read if its size is missing or `verifyImages` is true.
+   * Makes a data set from your own objects, for example from a loader for another format. It compares every object with its image and with
+   * `classes`. Unusable objects are skipped or repaired, and listed in `issues`. An image file is only read if its size is missing or
+   * `verifyImages` is true.
    *
    * @example
    * const objects = [{ label: 'cat', box: { xmin: 10, ymin: 20, xmax: 110, ymax: 220 } }];

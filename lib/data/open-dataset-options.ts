@@ -4,10 +4,10 @@ import type { DatasetCounts } from './dataset-counts.ts';
 import type { PartName } from './part-name.ts';
 import type { ExifMode } from './read-size.ts';
 
-/** How a data set is opened. */
+/** The options of `openDataset`. */
 export interface OpenDatasetOptions {
   /**
-   * The part that is opened.
+   * The part to open.
    * @default all parts together
    */
   split?: PartName | undefined;
@@ -17,57 +17,63 @@ export interface OpenDatasetOptions {
    */
   classes?: readonly string[] | undefined;
   /**
-   * The format, where a folder holds two: `config`, `voc`, `coco`, `yolo`, `labelme`, `cvat`, `label-studio` or `imagefolder`.
-   * @default it is detected
+   * The format, needed if a folder holds two: `config`, `voc`, `coco`, `yolo`, `labelme`, `cvat`, `label-studio` or `imagefolder`.
+   * @default detected from the content
    */
   format?: string | undefined;
   /**
    * The folder of the images.
-   * @default they are looked for beside and below the annotations
+   * @default found beside and below the annotations
    */
   images?: string | undefined;
   /**
-   * Decode every image once, so that a broken one is found now and not in the middle of a run. Without it only headers are read.
+   * Whether to decode every image once, so that a broken one is found now and not in the middle of a run. Otherwise only headers are read.
    * @default true
    */
   verifyImages?: boolean | undefined;
   /**
-   * Whether images are turned upright by their EXIF orientation: `apply`, `ignore`, or `auto`, which turns them unless the stated size
-   * fits the stored image alone.
+   * Whether images are turned upright by their EXIF orientation: `apply`, `ignore` or `auto`. `auto` turns them unless the stated size fits
+   * only the stored image.
    * @default 'auto'
    */
   exif?: ExifMode | undefined;
   /**
-   * Keep an image, as one without objects, if none of its objects could be read. It teaches that nothing is there.
+   * Whether to keep an image without objects if none of its objects could be read. It then counts as background in training.
    * @default false
    */
   keepUnreadable?: boolean | undefined;
   /**
-   * Bytes of one annotation: of a file for one image, or of one image in a file for many.
+   * The largest annotation in bytes: a file for one image, or one image in a file for many.
    * @default 67108864 (64 MiB)
    */
   maxAnnotationBytes?: number | undefined;
   /**
-   * Objects in one image.
+   * The largest number of objects in one image.
    * @default 100000
    */
   maxObjects?: number | undefined;
   /**
-   * Pixels of one image. Images of more than 50 megapixels are decoded at a reduced size where the decoder can.
+   * The largest image in pixels. The decoder reduces images above 50 megapixels if it can.
    * @default 120000000
    */
   maxPixels?: number | undefined;
-  /** When it is aborted, the opening rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
-  /** Called after every image; what it throws ends the opening. */
+  /**
+   * Called after every image. An error that it throws ends the call.
+   * @default none
+   */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** A data set that was opened from files. */
 export interface OpenedDataset extends Dataset {
-  /** What was found, for people: "YOLO (data.yaml)". */
+  /** The format and file in words, for example "YOLO (data.yaml)". */
   readonly source: string;
-  /** What became of every file. */
+  /** The outcome of every file. */
   readonly counts: DatasetCounts;
 }
 

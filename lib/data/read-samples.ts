@@ -18,20 +18,29 @@ import { checkNotEmpty } from './not-empty.ts';
 import { type ReadSize, readSize } from './read-size.ts';
 import type { ObjectInput, Sample, SampleInput } from './sample.ts';
 
-/** How `Dataset.from` makes a data set. */
+/** The options of `Dataset.from`. */
 export interface DatasetSource {
   /** The names of the classes, for example `['cat', 'dog']`. */
   classes: readonly string[];
   /**
-   * Decode every image once, so that a broken one is found now and not in the middle of a run.
+   * Whether to decode every image once, so that a broken one is found now and not in the middle of a run.
    * @default false
    */
   verifyImages?: boolean | undefined;
-  /** What your own loader had to skip or repair; it comes first in the `issues` of the data set. */
+  /**
+   * The problems that your own loader skipped or repaired. They come first in the `issues` of the data set.
+   * @default none
+   */
   issues?: readonly DatasetIssue[] | undefined;
-  /** When it is aborted, `from` rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
-  /** Called after every image file that was read. What it throws ends the call. */
+  /**
+   * Called after every image file that was read. An error that it throws ends the call.
+   * @default none
+   */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 

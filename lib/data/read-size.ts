@@ -3,7 +3,7 @@ import type { Size } from '../boxes/box.ts';
 import { type ImageHeader, inspectImage } from '../images/image.ts';
 import type { DatasetIssue, DatasetIssueKind } from './dataset-issue.ts';
 
-/** Whether EXIF orientations count: `apply` and `ignore` say so for all images, `auto` lets a stated size decide. */
+/** The modes of EXIF orientations. `apply` and `ignore` hold for all images; `auto` lets a stated size decide. */
 export const exifModes = ['auto', 'apply', 'ignore'] as const;
 export type ExifMode = (typeof exifModes)[number];
 

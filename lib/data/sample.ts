@@ -1,22 +1,22 @@
 import type { Box } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 
-/** One image with its objects. Boxes are in pixels of the image as people see it, upright by its EXIF orientation. */
+/** One image with its objects. Boxes are in pixels of the upright image, turned by its EXIF orientation. */
 export interface Sample {
   /** The name of the image in messages and reports. */
   id: string;
   imagePath: string;
-  /** Pixels of the upright image. */
+  /** The width of the upright image in pixels; `height` likewise. */
   width: number;
   height: number;
   objects: GroundTruth[];
-  /** Size and boxes are those of the image as it is stored: its EXIF orientation is not applied. */
+  /** True if size and boxes are those of the stored image, without its EXIF orientation. */
   stored?: true;
 }
 
-/** An image and its objects as a program of your own has them, for `Dataset.from`. */
+/** An image and its objects for `Dataset.from`. */
 export interface SampleInput {
-  /** A JPEG, PNG or WebP file. */
+  /** The path of a JPEG, PNG or WebP file. */
   imagePath: string;
   /**
    * The name of the image in messages and reports.
@@ -24,14 +24,14 @@ export interface SampleInput {
    */
   id?: string | undefined;
   /**
-   * Pixels of the upright image, both or neither.
-   * @default they are read from the header of the image file
+   * The width of the upright image in pixels. Give `width` and `height`, or neither.
+   * @default read from the header of the image file
    */
   width?: number | undefined;
   height?: number | undefined;
   objects: readonly ObjectInput[];
   /**
-   * The file that issues of the objects name.
+   * The file that issues name for the objects.
    * @default `imagePath`
    */
   annotationPath?: string | undefined;
@@ -39,9 +39,9 @@ export interface SampleInput {
 
 /** An annotated object of a `SampleInput`. */
 export interface ObjectInput {
-  /** One of the classes of the data set. */
+  /** The class of the object: one of the data set's classes. */
   label: string;
-  /** In pixels of the upright image. What lies outside the image is cut off. */
+  /** The box in pixels of the upright image. Parts outside the image are cut off. */
   box: Box;
   /**
    * The flag of Pascal VOC: training uses the object like any other, and the VOC metrics ignore it.

@@ -8,18 +8,21 @@ import { hashFile } from './content-hash.ts';
 import { checked, type Dataset, type Sample } from './dataset.ts';
 import { type PartName, partNames } from './part-name.ts';
 
-/** How a data set is divided. */
+/** The options of `splitDataset`. */
 export interface SplitOptions {
   /**
-   * Another number gives other parts.
+   * The seed. Another seed gives other parts.
    * @default 0
    */
   seed?: number | undefined;
-  /** When it is aborted, the call rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
 }
 
-/** The parts of a data set; `test` is there when three fractions were given. */
+/** The parts of a data set. `test` exists if three fractions were given. */
 export interface SplitDatasets {
   train: Dataset;
   valid: Dataset;
@@ -32,12 +35,12 @@ const RARE = 50;
 /**
  * Divides a data set into training, validation and, with a third fraction, test data: `splitDataset(dataset, [0.8, 0.1, 0.1])`.
  *
- * The part of an image is told by a hash of its content and the seed. So copies of an image are always in one part, and adding images
- * moves none of the others, except for those that show a rare class (in fewer than 50 different images): these are dealt out by their
- * hashes in proportion, the rarest class first.
+ * A hash of the image's content and the seed decides its part. So copies of an image are always in one part. Adding images moves no other
+ * image, except images of a rare class (in fewer than 50 different images). These are divided by their hashes in proportion, the rarest
+ * class first.
  *
  * @throws {TypeError|RangeError} for fractions that are not two or three numbers with the sum 1
- * @throws {DetectorError} `IMAGE_UNREADABLE` for an image that is gone, `DATASET_EMPTY` when a part would have no image
+ * @throws {DetectorError} `IMAGE_UNREADABLE` for a missing image, `DATASET_EMPTY` when a part would have no image
  * @throws the reason of `signal` when it is aborted
  */
 export async function splitDataset(

@@ -12,29 +12,35 @@ import { readPart } from './read-part.ts';
 import { type ExifMode, exifModes } from './read-size.ts';
 import { listVocFiles, type VocSource } from './voc-files.ts';
 
-/** The options of `VocDataset.open`: where the data set is (`images` and `annotations`, or `root` and `split`), and how it is read. */
+/** The options of `VocDataset.open`: the place of the data set (`images` and `annotations`, or `root` and `split`), and how to read it. */
 export type VocDatasetOptions = VocSource & {
-  /** The names of the classes. `__background__` may stand first, as in the article's files; it is left out. */
+  /** The names of the classes. They may begin with `__background__`, as in the article's files, which is left out. */
   classes: readonly string[];
   /**
-   * Decode every image once, so that a truncated one is found now and not in the middle of a run. `false` reads the headers only.
+   * Whether to decode every image once, so that a truncated one is found now and not in the middle of a run. `false` reads only headers.
    * @default true
    */
   verifyImages?: boolean;
   /**
-   * Whether images are turned upright by their EXIF orientation: `apply`, `ignore`, or `auto`, which turns them unless `<size>` fits
-   * the stored image alone.
+   * Whether images are turned upright by their EXIF orientation: `apply`, `ignore` or `auto`. `auto` turns them unless `<size>` fits only
+   * the stored image.
    * @default 'auto'
    */
   exif?: ExifMode;
-  /** When it is aborted, `open` rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
-  /** Called after every image. What it throws ends the call. */
+  /**
+   * Called after every image. An error that it throws ends the call.
+   * @default none
+   */
   onProgress?: ((done: number, total: number) => void) | undefined;
 };
 
 /**
- * A data set in Pascal VOC format: its samples are checked, and in code-unit order of their ids.
+ * A data set in Pascal VOC format. Its samples are checked, and sorted by their ids in code-unit order.
  *
  * @example
  * const dataset = await VocDataset.open({ root: 'VOCdevkit/VOC2012', split: 'train', classes: ['cat', 'dog'] });
@@ -45,10 +51,10 @@ export class VocDataset implements Dataset {
   readonly classes: readonly string[];
   /** The images. Some may have no objects. */
   readonly samples: readonly Sample[];
-  /** What had to be skipped or repaired. */
+  /** The problems that were skipped or repaired. */
   readonly issues: readonly DatasetIssue[];
 
-  /** What became of every file. */
+  /** The outcome of every file. */
   readonly counts: DatasetCounts;
 
   private constructor(
@@ -70,11 +76,11 @@ export class VocDataset implements Dataset {
   }
 
   /**
-   * Reads every annotation and image of a data set. What cannot be used is skipped or repaired, and listed in `issues`.
+   * Reads every annotation and image of a data set. Unusable data is skipped or repaired, and listed in `issues`.
    *
    * @throws {TypeError|RangeError} for a wrong option, naming it
-   * @throws {DetectorError} `DATASET_NOT_FOUND` if a folder or split is not there; `DATASET_EMPTY` if no image is left, or none of the
-   * annotated objects could be used
+   * @throws {DetectorError} `DATASET_NOT_FOUND` for a missing folder or split; `DATASET_EMPTY` if no image is left, or no annotated object
+   * could be used
    * @throws the reason of `signal` when it is aborted
    */
   static async open(options: VocDatasetOptions): Promise<VocDataset> {

@@ -8,8 +8,9 @@ import { type FileTree, IMAGE_NAME, listTree } from './file-tree.ts';
 import { ImageFinder } from './image-finder.ts';
 
 /**
- * Where a data set lies: the article's pair of folders, one image and one XML file of the same name each; or a folder as the VOC
- * development kit has it, with `JPEGImages`, `Annotations` and a list of ids in `ImageSets/Main/<split>.txt`. Folders may have folders.
+ * The place of a data set. It may be the article's pair of folders, with an image and an XML file of the same name each. Or it is a folder
+ * of the VOC development kit, with `JPEGImages`, `Annotations` and a list of ids in `ImageSets/Main/<split>.txt`. Folders may have
+ * subfolders.
  */
 export type VocSource = { images: string; annotations: string } | { root: string; split: string };
 

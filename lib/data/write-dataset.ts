@@ -18,13 +18,19 @@ import type { PartName } from './part-name.ts';
 /** The formats that a data set can be written in. */
 export const writerNames: readonly string[] = writers.map(({ name }) => name);
 
-/** How a data set is written. */
+/** The options of `writeDataset`. */
 export interface WriteDatasetOptions {
-  /** `voc`, `coco`, `yolo`, `labelme` or `label-studio`. */
+  /** The format: `voc`, `coco`, `yolo`, `labelme` or `label-studio`. */
   format: string;
-  /** When it is aborted, the call rejects with its reason. */
+  /**
+   * Aborting this signal makes the call reject with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
-  /** Called after every image that was copied. */
+  /**
+   * Called after every copied image.
+   * @default none
+   */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -32,12 +38,11 @@ export interface WriteDatasetOptions {
 export type DatasetParts = { readonly [Part in PartName | 'all']?: Dataset | undefined };
 
 /**
- * Writes a data set with its images into a new or empty folder, in another format: `writeDataset('out', { all: dataset }, { format: 'coco' })`.
- * Reading it again gives the same boxes. Boxes are those of the upright images; the files of the images are copied as they are.
+ * Writes a data set with its images into a new or empty folder, in another format: `writeDataset('out', { all: dataset }, { format: 'coco'
+ * })`. Reading it again gives the same boxes. Boxes are those of the upright images. The image files are copied unchanged.
  *
  * @throws {TypeError|RangeError} for a wrong option
- * @throws {DetectorError} `OUTPUT_NOT_WRITABLE` for a folder that holds something or cannot be written, `IMAGE_UNREADABLE` for an image
- * that is gone
+ * @throws {DetectorError} `OUTPUT_NOT_WRITABLE` for a folder that is not empty or not writable; `IMAGE_UNREADABLE` for a missing image
  * @throws the reason of `signal` when it is aborted
  */
 export async function writeDataset(folder: string, parts: DatasetParts, options: WriteDatasetOptions): Promise<void> {

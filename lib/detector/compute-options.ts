@@ -2,7 +2,7 @@ import { checkString, wrongArgument } from '../base/check.ts';
 import { choice, integer, kind } from '../base/kinds.ts';
 import { type Given, option, pick, type Resolved, resolve } from '../base/option.ts';
 
-/** What a backbone computes in: float32, bfloat16, or what is faster on the device. */
+/** The precisions of a backbone: float32, bfloat16, or the faster one on the device. */
 export const precisions = ['auto', 'fp32', 'bf16'] as const;
 export type Precision = (typeof precisions)[number];
 
@@ -23,8 +23,8 @@ export const computeTable = {
     },
   ),
   /**
-   * What the backbone computes in: `fp32`, `bf16`, or `auto`, which is bf16 where the device multiplies it in hardware. Weights, head,
-   * loss and optimizer are float32 in any case.
+   * The precision of the backbone: `fp32`, `bf16`, or `auto`. `auto` is bf16 if the device multiplies it in hardware. Weights, head, loss
+   * and optimizer are always float32.
    * @default 'auto'
    */
   precision: option(choice(precisions), {
@@ -33,13 +33,13 @@ export const computeTable = {
     help: 'what the backbone computes in; auto: bf16 where the hardware has it',
   }),
   /**
-   * The number of threads that compute from now on, for every detector of the process.
+   * The number of compute threads from now on, for every detector of the process.
    * @default one per core
    */
   threads: option(integer({ min: 1, max: 1024 }), { unset: 'one per core', group, help: 'compute threads' }),
 };
 
-/** Where and how a detector computes; not a part of the model. */
+/** The options that say where and how a detector computes. They are not part of the model. */
 export interface ComputeOptions extends Given<typeof computeTable> {}
 
 export const computeKeys = ['device', 'precision', 'threads'] as const;

@@ -27,7 +27,7 @@ const ownTable = {
 /** Every option of `detect`. */
 export const detectTable = { ...shownTable, ...ownTable };
 
-/** What `detect` looks for. */
+/** The options of `detect`: thresholds, limits and cancelling. */
 export interface DetectOptions extends ShownOptions, Given<typeof ownTable>, CallOptions {}
 
 /** The boxes of a batch, 16 bytes each, come back in one buffer, which is to stay below 2 GB: Electron has none that is larger. */

@@ -15,9 +15,9 @@ const group = 'Model';
 
 const trustTable = {
   /**
-   * Whether a TorchScript backbone is loaded without looking into it. Such a file is a program: LibTorch runs its `__setstate__` while it
-   * loads it, and that can write any file that this process can. Only for files whose author you trust as you would the author of a
-   * program that you run: for a model with an operator that is not on the list of allowed ones.
+   * Whether a TorchScript backbone is loaded without a check. Such a file is a program: LibTorch runs its `__setstate__` on loading, which
+   * can write files. Use it only if you trust the author as you trust the author of a program. It is for models with an operator outside
+   * the list of allowed ones.
    * @default false
    */
   trustTorchScript: option(boolean(), {
@@ -30,8 +30,8 @@ const trustTable = {
 
 const asTrainedTable = {
   /**
-   * Whether to compute as the training run did that wrote the checkpoint. `device`, `precision` and, on the CPU, `threads` are those of the
-   * run where they are not given. A run that is resumed with such a detector goes on bit for bit.
+   * Whether to compute like the training run that wrote the checkpoint. `device`, `precision` and, on the CPU, `threads` then default to
+   * those of the run. A run that is resumed with such a detector continues bit for bit.
    * @default false: `cpu`, `auto` and one thread per core
    */
   asTrained: option(boolean(), { default: false, group, flag: false, help: 'compute as the training run did' }),
@@ -120,7 +120,7 @@ const modelTable = {
     help: 'head dense: channels of its maps; fewer are faster',
   }),
   /**
-   * What the head looks at: the backbone's own maps (`last`) or a feature pyramid.
+   * The maps that the head uses: the backbone's own maps (`last`) or a feature pyramid.
    * @default that of preset or head: 'pyramid', with the preset `article` 'last'
    */
   features: option(choice(featuresNames), {
@@ -129,7 +129,7 @@ const modelTable = {
     help: "what the head looks at: the backbone's last maps, or a pyramid",
   }),
   /**
-   * How the maps of a pyramid learn of each other: from the top down (`fpn`), or not.
+   * The fusion of a pyramid's maps: from the top down (`fpn`), or `none`.
    * @default 'none', with the head `retinanet` 'fpn'
    */
   fusion: option(choice(fusionNames), {
@@ -151,14 +151,14 @@ const modelTable = {
     },
   ),
   /**
-   * How detections that overlap become one: `plain`; `diou`, by distance IoU (Zheng et al. 2020); or `weighted`, where a kept box becomes
-   * the average of itself and those that it suppressed.
+   * The method that merges overlapping detections. `plain` keeps the best box. `diou` uses distance IoU (Zheng et al. 2020). `weighted`
+   * averages a kept box with the boxes that it suppressed.
    * @default 'plain'
    */
   nms: option(choice(nmsNames), { unset: 'plain', group, help: 'how overlapping boxes become one' }),
   /**
-   * What scores mean: one class out of all and the background (`softmax`), or each class by itself (`sigmoid`). It decides the class loss
-   * of a training.
+   * The meaning of scores: one class or the background (`softmax`), or each class by itself (`sigmoid`). It decides the class loss of a
+   * training.
    * @default 'softmax', with the heads `retinanet` and `dense` 'sigmoid'
    */
   scores: option(choice(scoresNames), {
@@ -166,9 +166,9 @@ const modelTable = {
     group,
     help: 'softmax: one class out of all; sigmoid: each class by itself',
   }),
-  /** @deprecated An option of the Trainer: what a run with this detector learns from, unless it is told otherwise. */
+  /** @deprecated Use the Trainer's option `loss`. This is its default for runs with this detector. */
   loss: option(lossKind, { group, flag: false, help: 'the loss of a training' }),
-  /** @deprecated An option of the Trainer: what finds the default boxes of an object in a run, unless it is told otherwise. */
+  /** @deprecated Use the Trainer's option `assigner`. This is its default for runs with this detector. */
   assigner: option(choice(assignerNames), { group, flag: false, help: 'the assigner of a training' }),
   /**
    * A file with the backbone's weights: `.pth` (torch.save) or safetensors, of the DINOv3 or ConvNeXt repository, Hugging Face, timm, the
@@ -193,10 +193,10 @@ const modelTable = {
 /** Every option of `Detector.create`. */
 export const createTable = { ...modelTable, ...trustTable, ...computeTable };
 
-/** What `Detector.create` makes: the model, its first weights, and where it computes. Only `classes` has no default. */
+/** The options of `Detector.create`: the model, its first weights, and where it computes. Only `classes` has no default. */
 export interface DetectorOptions extends Given<typeof modelTable>, Given<typeof trustTable>, ComputeOptions {}
 
-/** Where a detector from a checkpoint computes, and how far its file is trusted. */
+/** The options of `Detector.load`: where the detector computes, and how far its file is trusted. */
 export interface LoadOptions extends Given<typeof asTrainedTable>, Given<typeof trustTable>, ComputeOptions {}
 
 function checkBackbone(name: string, value: unknown): BackboneName | { torchscript: string } {

@@ -57,7 +57,7 @@ export class Detector {
   readonly device: string;
   /** The number type that the backbone computes in. */
   readonly precision: Exclude<Precision, 'auto'>;
-  /** What the file of `weights` contained for the model, if there was one. */
+  /** The report on the file of `weights`; undefined without such a file. */
   readonly weightReport: WeightReport | undefined;
 
   static {
@@ -74,7 +74,7 @@ export class Detector {
   }
 
   /**
-   * Makes a detector to be trained: its backbone has the given or random weights. Its head is random unless the weights contain one that
+   * Creates a detector for training. Its backbone has the given or random weights. Its head is random unless the weights contain one that
    * fits.
    *
    * @throws {TypeError|RangeError} for a wrong option, naming it
@@ -120,15 +120,15 @@ export class Detector {
   }
 
   /**
-   * Finds the objects of an image, best first. Boxes are in pixels of the image, upright unless `autoOrient` is false.
+   * Detects the objects of an image, best first. Boxes are in pixels of the image, upright unless `autoOrient` is false.
    *
    * @throws {TypeError|RangeError} for a wrong argument, naming it
    * @throws {DetectorError} `IMAGE_UNREADABLE`, `IMAGE_UNSUPPORTED` or `IMAGE_TOO_LARGE` (above 120 megapixels), naming the file;
    * `OUT_OF_MEMORY`, after which the next call works; `DISPOSED`
-   * @throws the reason of `signal`, which is looked at before each batch and after its images are decoded
+   * @throws the reason of `signal`, checked before each batch and after its images are decoded
    */
   detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
-  /** Finds the objects of each image, in the order of the images. It rejects as a whole if one of them cannot be read. */
+  /** Detects the objects of each image, in the order of the images. The whole call rejects if one image cannot be read. */
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(
     input: ImageInput | readonly ImageInput[],
@@ -145,8 +145,8 @@ export class Detector {
    * Draws boxes, labels and scores into a copy of an image, upright by its EXIF orientation, and encodes it as JPEG or PNG. Boxes are
    * clipped to the image.
    *
-   * @param detections what is drawn. If it is left out, `detect` finds the objects, with its defaults.
-   * @throws as `detect`
+   * @param detections the detections to draw. If they are left out, `detect` finds them with its defaults.
+   * @throws the errors of `detect`
    */
   async annotate(image: ImageInput, detections?: readonly Detection[], options: AnnotateOptions = {}): Promise<Buffer> {
     const { signal, given } = takeSignal(options);
@@ -159,10 +159,10 @@ export class Detector {
   }
 
   /**
-   * Finds the objects of each frame of a video, in order: a file, a URL, an RTSP stream or a camera. The system's ffmpeg decodes it.
-   * With `output` the video is also written to a file with its boxes.
+   * Detects the objects of each frame of a video, in order. The source is a file, a URL, an RTSP stream or a camera. The system's ffmpeg
+   * decodes it. With `output` the video is also written to a file with its boxes.
    *
-   * @throws {DetectorError} `FFMPEG_NOT_FOUND`, `FFMPEG_FAILED`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `OUTPUT_NOT_WRITABLE`; or as
+   * @throws {DetectorError} `FFMPEG_NOT_FOUND`, `FFMPEG_FAILED`, `VIDEO_UNREADABLE`, `VIDEO_STALLED`, `OUTPUT_NOT_WRITABLE`; or those of
    * `detect`
    */
   async *detectVideo(source: string, options?: VideoOptions): AsyncGenerator<VideoFrame, void, void> {
@@ -179,9 +179,9 @@ export class Detector {
   }
 
   /**
-   * Saves a checkpoint into a directory. It replaces the checkpoint that is there, whole or not at all.
+   * Saves a checkpoint into a directory. It replaces an existing checkpoint completely or not at all.
    *
-   * @throws {DetectorError} `OUTPUT_NOT_WRITABLE`, also if the directory contains something else than a checkpoint; `DISPOSED`
+   * @throws {DetectorError} `OUTPUT_NOT_WRITABLE`, also if the directory contains other files; `DISPOSED`
    */
   async save(dir: string): Promise<void> {
     await saveCheckpoint(checkString('dir', dir), describeModel(this), filesOf(this));
@@ -208,7 +208,7 @@ export class Detector {
     return writeExport(this, path, options);
   }
 
-  /** Frees the native memory. Work that is under way still ends; later calls reject with `DISPOSED`. It may be called again. */
+  /** Frees the native memory. Running calls still end; later calls reject with `DISPOSED`. It is safe to repeat. */
   dispose(): void {
     const own = takeInternals(this);
     if (!own) return;
@@ -216,12 +216,12 @@ export class Detector {
     void own.addon.releaseMemory();
   }
 
-  /** The same, for `using`. */
+  /** Calls `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** The same, for `await using`. */
+  /** Calls `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

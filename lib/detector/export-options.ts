@@ -20,19 +20,20 @@ const group = 'Export';
 /** Every option of an export but its signal: the one place where it is declared. */
 export const exportTable = {
   /**
-   * `safetensors`: tensors by the names of our checkpoints, with classes, image size, backbone, preset and what else was chosen in
-   * the metadata.
+   * The format of the file.
    *
-   * `pth`: a file of `torch.save` as the article's training writes it, `{'epoch', 'model_state_dict'}`, for the `load_state_dict` of
-   * its model and `torch.load(weights_only=True)`.
+   * `safetensors`: tensors by the names of our checkpoints. The metadata has classes, image size, backbone, preset and other choices.
+   *
+   * `pth`: a file of `torch.save`, `{'epoch', 'model_state_dict'}`, as the article's training writes it. It fits `load_state_dict` of its
+   * model and `torch.load(weights_only=True)`.
    *
    * `torchscript`: a program for `torch.jit.load` (Python) and `torch::jit::load` (C++), on the CPU until it is moved. The model's
-   * `forward` takes images [N, 3, height, width], any N, RGB floats of 0 to 1, and gives for each a dictionary of `boxes` [D, 4] (xyxy
-   * in pixels of the input), `scores` [D] and `labels` [D] (int64, an index into its `classes`, which begin with `__background__`),
-   * best first. Thresholds and limits are those of `config.postprocess`. The backbone's `forward` takes normalised images and gives its
-   * map, or a list of maps for a pyramid.
+   * `forward` takes any number of images [N, 3, height, width], RGB floats from 0 to 1. It returns a dictionary per image, best detection
+   * first: `boxes` [D, 4] (xyxy in pixels of the input), `scores` [D] and `labels` [D]. A label is an int64 index into its `classes`, which
+   * begin with `__background__`. Thresholds and limits are those of `config.postprocess`. The backbone's `forward` takes normalised images
+   * and returns its map, or a list of maps for a pyramid.
    *
-   * `onnx`: a program for ONNX Runtime and others, of the whole model; `nms`, `input`, `opset` and `half` say what it is like.
+   * `onnx`: the whole model as a program for ONNX Runtime and others. `nms`, `input`, `opset` and `half` choose its form.
    *
    * `transformersjs`: a new directory for `pipeline('object-detection')` of transformers.js, with a model in float32 and in float16.
    *
@@ -44,7 +45,8 @@ export const exportTable = {
     help: "pth: torch.save, by the article's names; safetensors: by ours; torchscript, onnx: a program; transformersjs: a directory",
   }),
   /**
-   * The whole `model`, or the `backbone` alone: under the names of DINOv3's released state_dict, or as the program `torchscript`.
+   * The part to export: the whole `model`, or only the `backbone`. A backbone has the names of DINOv3's released state_dict, or is the
+   * program `torchscript`.
    * @default 'model'
    */
   part: option(choice(exportParts), {
@@ -53,8 +55,8 @@ export const exportTable = {
     help: "the whole model, or the backbone by the names of DINOv3's release",
   }),
   /**
-   * The epochs trained that a whole `pth` names.
-   * @default what the checkpoint says that the detector was loaded from, or 0
+   * The number of trained epochs that a whole `pth` states.
+   * @default the number in the checkpoint that the detector was loaded from, or 0
    */
   epoch: option(integer(), {
     unset: 'that of the checkpoint',

@@ -20,13 +20,13 @@ import { checkExportOptions, type ExportFormat, type ExportOptions, type ExportP
 import type { ModelDescription } from './model-files.ts';
 import { writeState } from './model-state.ts';
 
-/** What an export has written. */
+/** The report on a written export. */
 export interface ExportReport {
-  /** Names of tensors in the file; the article's and the released models have two for each tensor of the final norm. */
+  /** The number of tensor names in the file. The article's and the released models have two for each tensor of the final norm. */
   tensors: number;
-  /** The size of the file, or of all files. */
+  /** The size in bytes of the file, or of all files. */
   bytes: number;
-  /** Of `onnx` and `transformersjs`, where onnxruntime-node is installed: how far the file is from the detector. */
+  /** The comparison with the detector, for `onnx` and `transformersjs` if onnxruntime-node is installed. */
   verification?: Verification;
 }
 

@@ -12,22 +12,22 @@ import {
 
 /** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
-/** What a weights file had for a model. */
+/** The report on loading a weights file into a model. */
 export interface WeightReport {
-  /** What wrote the file, told by the names in it. */
+  /** The program that wrote the file, identified by the names in it. */
   source: string;
-  /** Tensors of the model that were filled. */
+  /** The number of the model's tensors that were loaded. */
   loaded: number;
-  /** Whether the head was filled too, and the feature pyramid if the model has one: the file has them, and they fit. */
+  /** Whether the head was loaded too, and the feature pyramid if the model has one. The file has to contain them, and they have to fit. */
   head: boolean;
   /**
-   * Tensors of the model that keep their initial values because the file lacks them: of its head or its feature pyramid, if the file
-   * has others of one, and the norms of the pyramid's finer maps, which no release has.
+   * The tensors of the model that keep their initial values, because the file lacks them. They belong to a head or a feature pyramid, or
+   * are norms of the pyramid's finer maps, which no release has.
    */
   missing: string[];
-  /** Tensors of the file that the model has no use for, such as a classifier's. */
+  /** The tensors of the file that the model does not need, such as a classifier's. */
   unexpected: string[];
-  /** Tensors of a head for other classes; the model's own head is left as it was then. */
+  /** The tensors of a head for other classes. The model's own head then stays as it was. */
   wrongShape: { name: string; found: number[]; expected: number[] }[];
 }
 

@@ -8,29 +8,29 @@ import { STRIDES } from '../model/feature-pyramid.ts';
 import type { TensorInfo } from '../weights/safetensors.ts';
 import type { ModelDescription } from './model-files.ts';
 
-/** One line of a model's layer table; shapes as PyTorch prints them, for one image. */
+/** One line of a model's layer table. Shapes are for one image, as PyTorch prints them. */
 export interface SummaryRow {
-  /** Nesting, from 0. */
+  /** The nesting depth, from 0. */
   depth: number;
   name: string;
   inputShape: number[];
   outputShape: number[];
-  /** Parameters of the layer and everything in it. */
+  /** The number of parameters of the layer and everything in it. */
   parameters: number;
 }
 
-/** The layer table of a model, and its sums. */
+/** The layer table of a model, with its totals. */
 export interface ModelSummary {
   rows: SummaryRow[];
-  /** Numbers in the weights, those of frozen layers too. */
+  /** The number of parameters, frozen layers included. */
   totalParameters: number;
-  /** With the backbone frozen: those of the head and of the feature pyramid, if there is one. With `fineTune` all of them. */
+  /** The number of trainable parameters: head and feature pyramid, or all of them with `fineTune`. */
   trainableParameters: number;
-  /** Or points, for one image, on all feature maps. */
+  /** The number of default boxes or points of one image, on all feature maps. */
   defaultBoxes: number;
 }
 
-/** What `detector.summary` counts. */
+/** The options of `detector.summary`. */
 export interface SummaryOptions {
   /**
    * Whether the parameters of the backbone count as trainable.

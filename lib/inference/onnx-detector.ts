@@ -16,11 +16,17 @@ import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { detectImages } from './detect-images.ts';
 import { Lifetime } from './lifetime.ts';
 
-/** How onnxruntime-node runs a file. */
+/** The options of `OnnxDetector.load` with onnxruntime-node. */
 export interface OnnxLoadOptions {
-  /** Threads of one operator. @default one per core */
+  /**
+   * The number of threads of one operator.
+   * @default one per core
+   */
   threads?: number;
-  /** What computes, by the names of onnxruntime-node, the first that can: `['cuda', 'cpu']`. @default ['cpu'] */
+  /**
+   * The execution providers by the names of onnxruntime-node. The first one that works is used, for example of `['cuda', 'cpu']`.
+   * @default ['cpu']
+   */
   executionProviders?: readonly string[];
 }
 
@@ -28,17 +34,17 @@ export interface OnnxLoadOptions {
 const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
 /**
- * A detector from a file of `exportDetector` (formats `onnx` and `transformersjs`), on onnxruntime-node: the interface of `Detector`,
- * without LibTorch. Every method may be called concurrently.
+ * A detector from a file of `exportDetector` (formats `onnx` and `transformersjs`) on onnxruntime-node. It has the interface of `Detector`
+ * and needs no LibTorch. Its methods may be called concurrently.
  */
 export class OnnxDetector {
   /** The names of the classes. */
   readonly classes: readonly string[];
   /** The configuration of the detector that the file was made from. */
   readonly config: Readonly<DetectorConfig>;
-  /** What backbone and pyramid compute in. */
+  /** The precision of backbone and pyramid. */
   readonly precision: 'fp32' | 'fp16';
-  /** `cpu`, or the first of `executionProviders`. */
+  /** The device: `cpu`, or the first of `executionProviders`. */
   readonly device: string;
   readonly #lifetime: Lifetime;
 
@@ -51,10 +57,11 @@ export class OnnxDetector {
   }
 
   /**
-   * A detector from a file, or from its bytes.
+   * Loads a detector from a file, or from its bytes.
    *
-   * Rejects with `TypeError`/`RangeError` for wrong arguments and with `DetectorError`: `WEIGHTS_NOT_FOUND`, `ONNX_INVALID` for a file
-   * that is no export of ours or is damaged, `ONNX_RUNTIME_NOT_FOUND` without onnxruntime-node, or `ONNX_RUNTIME_FAILED`.
+   * @throws {TypeError|RangeError} for a wrong argument
+   * @throws {DetectorError} `WEIGHTS_NOT_FOUND`; `ONNX_INVALID` for a damaged file, or one that this library did not export;
+   * `ONNX_RUNTIME_NOT_FOUND` without onnxruntime-node; `ONNX_RUNTIME_FAILED`
    */
   static async load(file: string | Uint8Array, options: OnnxLoadOptions = {}): Promise<OnnxDetector> {
     const session = sessionOptions(options);
@@ -66,18 +73,20 @@ export class OnnxDetector {
   }
 
   /**
-   * The objects of an image, best first; boxes in pixels of the image (upright, unless `autoOrient` is false). Rejects as
-   * `Detector.detect`, and with `RangeError` for limits beyond those that a file with NMS inside was exported with.
+   * Detects the objects of an image, best first. Boxes are in pixels of the image, upright unless `autoOrient` is false.
+   *
+   * @throws the errors of `Detector.detect`
+   * @throws {RangeError} for limits beyond those of a file with NMS inside
    */
   detect(image: ImageInput, options?: DetectOptions): Promise<Detection[]>;
-  /** The objects of each image, in the order of the images. Rejects as a whole when one of them cannot be read. */
+  /** Detects the objects of each image, in the order of the images. The whole call rejects if one image cannot be read. */
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(input: ImageInput | readonly ImageInput[], options: DetectOptions = {}) {
     const decode = (image: ImageInput, autoOrient: boolean) => decodeImage(image, { autoOrient });
     return await this.#lifetime.use((model) => detectImages(model, input, options, decode));
   }
 
-  /** As `Detector.annotate`. */
+  /** Draws detections into an image and encodes it, like `Detector.annotate`. */
   async annotate(image: ImageInput, detections?: readonly Detection[], options: AnnotateOptions = {}): Promise<Buffer> {
     const { signal, given } = takeSignal(options);
     signal?.throwIfAborted();
@@ -88,23 +97,23 @@ export class OnnxDetector {
     return annotated;
   }
 
-  /** As `Detector.detectVideo`. */
+  /** Detects the objects of each frame of a video, like `Detector.detectVideo`. */
   async *detectVideo(source: string, options?: VideoOptions): AsyncGenerator<VideoFrame, void, void> {
     const { detectVideo } = await import('../video/detect-video.ts');
     yield* detectVideo(this, source, options);
   }
 
-  /** Frees the runtime's memory; work that is under way still ends, later calls reject with `DISPOSED`. Safe to repeat. */
+  /** Frees the runtime's memory. Running calls still end; later calls reject with `DISPOSED`. It is safe to repeat. */
   dispose(): void {
     this.#lifetime.dispose();
   }
 
-  /** The same, for `using`. */
+  /** Calls `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** The same, for `await using`. */
+  /** Calls `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -14,11 +14,17 @@ import { Lifetime } from './lifetime.ts';
 import { annotateWebImage } from './web-annotate.ts';
 import { decodeWebImage, type WebImage } from './web-image.ts';
 
-/** How onnxruntime-web runs a file. */
+/** The options of `OnnxDetector.load` with onnxruntime-web. */
 export interface WebLoadOptions {
-  /** What computes, by the names of onnxruntime-web, the first that can. @default WebGPU where the browser has it, then `wasm` */
+  /**
+   * The execution providers by the names of onnxruntime-web. The first one that works is used.
+   * @default WebGPU if the browser has it, then `wasm`
+   */
   executionProviders?: readonly string[];
-  /** The module of onnxruntime-web. @default what `import('onnxruntime-web')` gives */
+  /**
+   * The module of onnxruntime-web.
+   * @default the module of `import('onnxruntime-web')`
+   */
   runtime?: OnnxRuntime;
 }
 
@@ -26,15 +32,15 @@ export interface WebLoadOptions {
 const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
 /**
- * A detector from a file of `exportDetector` (formats `onnx` and `transformersjs`), on onnxruntime-web: the interface of `Detector` in a
- * page. Images do not leave it.
+ * A detector from a file of `exportDetector` (formats `onnx` and `transformersjs`) on onnxruntime-web. It has the interface of `Detector`
+ * in a page. Images stay in the page.
  */
 export class OnnxDetector {
   /** The names of the classes. */
   readonly classes: readonly string[];
   /** The configuration of the detector that the file was made from. */
   readonly config: Readonly<DetectorConfig>;
-  /** What backbone and pyramid compute in. */
+  /** The precision of backbone and pyramid. */
   readonly precision: 'fp32' | 'fp16';
   readonly #lifetime: Lifetime;
 
@@ -46,10 +52,11 @@ export class OnnxDetector {
   }
 
   /**
-   * A detector from a file that the user has chosen, from the address of one, or from its bytes.
+   * Loads a detector from a file that the user has chosen, from a URL, or from bytes.
    *
-   * Rejects with `TypeError` for wrong arguments and with `DetectorError`: `WEIGHTS_NOT_FOUND`, `ONNX_INVALID` for a file that is no export
-   * of ours or is damaged, `ONNX_RUNTIME_NOT_FOUND` without onnxruntime-web, or `ONNX_RUNTIME_FAILED`.
+   * @throws {TypeError} for a wrong argument
+   * @throws {DetectorError} `WEIGHTS_NOT_FOUND`; `ONNX_INVALID` for a damaged file, or one that this library did not export;
+   * `ONNX_RUNTIME_NOT_FOUND` without onnxruntime-web; `ONNX_RUNTIME_FAILED`
    */
   static async load(file: string | Blob | Uint8Array, options: WebLoadOptions = {}): Promise<OnnxDetector> {
     const { runtime, executionProviders } = checkKeys('options', options, [
@@ -74,19 +81,19 @@ export class OnnxDetector {
   }
 
   /**
-   * The objects of an image, best first; boxes in pixels of the image (upright, unless `autoOrient` is false).
+   * Detects the objects of an image, best first. Boxes are in pixels of the image, upright unless `autoOrient` is false.
    *
-   * Rejects with `TypeError`/`RangeError` for wrong arguments, and for limits beyond those that a file with NMS inside was exported with;
-   * with `DetectorError`: `IMAGE_UNREADABLE`, `IMAGE_TOO_LARGE`, `DISPOSED`, `ONNX_RUNTIME_FAILED`.
+   * @throws {TypeError|RangeError} for a wrong argument, and for limits beyond those of a file with NMS inside
+   * @throws {DetectorError} `IMAGE_UNREADABLE`, `IMAGE_TOO_LARGE`, `DISPOSED`, `ONNX_RUNTIME_FAILED`
    */
   detect(image: WebImage, options?: DetectOptions): Promise<Detection[]>;
-  /** The objects of each image, in the order of the images. Rejects as a whole when one of them cannot be read. */
+  /** Detects the objects of each image, in the order of the images. The whole call rejects if one image cannot be read. */
   detect(images: readonly WebImage[], options?: DetectOptions): Promise<Detection[][]>;
   async detect(input: WebImage | readonly WebImage[], options: DetectOptions = {}) {
     return await this.#lifetime.use((model) => detectImages(model, input, options, decodeWebImage));
   }
 
-  /** As `Detector.annotate`; the bytes are a `Blob`. */
+  /** Draws detections into an image and encodes it as a `Blob`, like `Detector.annotate`. */
   async annotate(image: WebImage, detections?: readonly Detection[], options: AnnotateOptions = {}): Promise<Blob> {
     const { signal, given } = takeSignal(options);
     signal?.throwIfAborted();
@@ -96,17 +103,17 @@ export class OnnxDetector {
     return annotated;
   }
 
-  /** Frees the runtime's memory; work that is under way still ends, later calls reject with `DISPOSED`. Safe to repeat. */
+  /** Frees the runtime's memory. Running calls still end; later calls reject with `DISPOSED`. It is safe to repeat. */
   dispose(): void {
     this.#lifetime.dispose();
   }
 
-  /** The same, for `using`. */
+  /** Calls `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** The same, for `await using`. */
+  /** Calls `dispose`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
   }

@@ -4,10 +4,10 @@ import type { Size } from '../boxes/box.ts';
 import type { RgbImage } from '../images/image.ts';
 import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
 
-/** What a page can draw: an `ImageBitmap`, `ImageData`, or an image, video or canvas element. */
+/** An image that a page can draw: an `ImageBitmap`, `ImageData`, or an image, video or canvas element. */
 export type DrawableImage = Readonly<Size>;
 
-/** A file of an image (`Blob`, `File`), its address, something drawn, or pixels. */
+/** An image in a page: an image file (`Blob`, `File`), its URL, a drawable image, or pixels. */
 export type WebImage = string | Blob | DrawableImage | RgbImage;
 
 /** Of the page, as far as it is needed: this package is compiled without the types of browsers. */

@@ -26,7 +26,7 @@ export const backboneNames = [
 ] as const;
 export type BackboneName = (typeof backboneNames)[number];
 
-/** The models that have a name: the article's, with one map of stride 32; SSD on a feature pyramid; and RTMDet's dense head. */
+/** The named models: the article's with one map of stride 32, SSD on a feature pyramid, and RTMDet's dense head. */
 export const presetNames = ['article', 'ssd', 'dense'] as const;
 export type PresetName = (typeof presetNames)[number];
 /** Earlier names, which calls, command lines and files still have, and what they are called now. */
@@ -36,28 +36,46 @@ export const defaultPreset: PresetName = 'ssd';
 /** The preset of a name, or of an earlier one. @throws {TypeError|RangeError} */
 export const checkPreset = choice(presetNames, presetAliases).check;
 
-/** Everything that, with the weights, makes a model: plain JSON, kept in every checkpoint. */
+/** The configuration of a model as plain JSON. Together with the weights it is the whole model. Every checkpoint contains it. */
 export interface DetectorConfig {
   preset: PresetName;
   backbone: BackboneName | 'torchscript';
-  /** Every image is resized to this, without keeping its aspect ratio. */
+  /** The size in pixels that every image is resized to, without keeping its aspect ratio. */
   imageSize: Size;
-  /** Subtracted from the red, green and blue channel, for pixels from 0 to 1; then divided by `std`. */
+  /** The means of the red, green and blue channel, for pixels from 0 to 1. They are subtracted before the division by `std`. */
   mean: number[];
   std: number[];
-  /** Default `ssd`. */
+  /**
+   * The detection head.
+   * @default 'ssd'
+   */
   head?: HeadName;
-  /** Channels of a dense head's maps; default: those of the backbone's finest map. */
+  /**
+   * The channels of a dense head's maps.
+   * @default the channels of the backbone's finest map
+   */
   headWidth?: number;
-  /** What the head looks at; default `last`: the maps that the backbone gives. */
+  /**
+   * The maps that the head uses. `last`: the maps that the backbone gives.
+   * @default 'last'
+   */
   features?: Features;
-  /** Of a pyramid's maps; default `none`. */
+  /**
+   * The fusion of a pyramid's maps.
+   * @default 'none'
+   */
   fusion?: Fusion;
-  /** One list of aspect ratios for each map of a pyramid; there may be more for `last`. Of the head `retinanet`, its anchors; of `dense`, its points. */
+  /**
+   * The default boxes: one list of aspect ratios per map of a pyramid, and possibly more for `last`. The head `retinanet` has anchors,
+   * `dense` has points.
+   */
   defaultBoxes: BoxOptions;
-  /** What an evaluation uses: a low `scoreThreshold`, because average precision weighs every detection. `detect` shows fewer. */
+  /** The limits of an evaluation. `scoreThreshold` is low, because average precision weighs every detection. `detect` shows fewer. */
   postprocess: PostprocessOptions;
-  /** What scores mean; default: as the head makes them, `softmax` for `ssd`, `sigmoid` for the others. */
+  /**
+   * The meaning of scores.
+   * @default that of the head: `softmax` for `ssd`, `sigmoid` for the others
+   */
   scores?: Scores;
 }
 

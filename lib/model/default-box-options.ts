@@ -1,34 +1,34 @@
 import { checkBoolean, checkKeys, checkNumbers, checkPositive, checkSequence, wrongArgument } from '../base/check.ts';
 
-/** torchvision's DefaultBoxGenerator, resolved: one list of ratios per head entry, one more scale than lists. */
+/** The options of torchvision's DefaultBoxGenerator: one list of ratios per map of the head, and one more scale than lists. */
 export interface DefaultBoxOptions {
   aspectRatios: number[][];
-  /** Relative to the image's side. */
+  /** The scales, relative to the image's side. */
   scales: number[];
-  /** Pixels per cell, for each map; empty: image size / map size. */
+  /** The pixels per cell for each map. If it is empty, they are image size / map size. */
   steps: number[];
-  /** Clamp width and height to the image. */
+  /** Whether to limit width and height to the image. */
   clip: boolean;
 }
 
-/** torchvision's AnchorGenerator (RetinaNet): on every map each size in each ratio. */
+/** The options of torchvision's AnchorGenerator (RetinaNet): every map has each size in each ratio. */
 export interface AnchorOptions {
-  /** Sides of the square of the same area, in pixels; one list for each map, all equally long. */
+  /** The sides of squares of the same area, in pixels. There is one list per map, all of the same length. */
   sizes: number[][];
-  /** Height / width. */
+  /** The aspect ratios, as height / width. */
   aspectRatios: number[];
 }
 
 /** The points of a dense head, instead of default boxes: one in the upper left corner of every cell of every map. */
 export interface PointOptions {
-  /** Pixels per cell, for each map. */
+  /** The pixels per cell for each map. */
   strides: number[];
 }
 
-/** Those that can be fitted to objects: of the head `ssd`, or of `retinanet`. */
+/** The boxes that can be fitted to objects, of the head `ssd` or `retinanet`. */
 export type FittedBoxOptions = DefaultBoxOptions | AnchorOptions;
 
-/** Of the head `ssd`, of `retinanet`, or of `dense`. */
+/** The boxes of the head `ssd`, `retinanet` or `dense`. */
 export type BoxOptions = FittedBoxOptions | PointOptions;
 
 /** What a head predicts its boxes from, in words. */

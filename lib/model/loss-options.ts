@@ -15,13 +15,13 @@ export const boxLossNames = ['smooth-l1', 'l1', 'giou', 'diou', 'ciou'] as const
 export type BoxLossName = (typeof boxLossNames)[number];
 
 /**
- * What finds the default boxes of an object: SSD's matcher; RetinaNet's, which leaves out those between IoU 0.4 and 0.5; adaptive
- * training sample selection (Zhang et al. 2020); or, for the points of the head `dense`, dynamic soft labels (Lyu et al. 2022).
+ * The assigners, which find the default boxes of an object. `ssd` is SSD's matcher. `retinanet` leaves out boxes between IoU 0.4 and 0.5.
+ * `atss` is adaptive training sample selection (Zhang et al. 2020). `soft` has dynamic soft labels for the head `dense` (Lyu et al. 2022).
  */
 export const assignerNames = ['ssd', 'retinanet', 'atss', 'soft'] as const;
 export type AssignerName = (typeof assignerNames)[number];
 
-/** What scores mean: one class out of all and the background (`softmax`), or each class by itself (`sigmoid`). */
+/** The meanings of scores: one class or the background (`softmax`), or each class by itself (`sigmoid`). */
 export const scoresNames = ['softmax', 'sigmoid'] as const;
 export type Scores = (typeof scoresNames)[number];
 
@@ -30,11 +30,11 @@ export function scoresOfLoss(loss: ClassLossName): Scores {
   return loss === 'hard-negative' ? 'softmax' : 'sigmoid';
 }
 
-/** What a training learns from, complete. */
+/** The complete losses and choices of a training. */
 export interface LossOptions {
   classification: ClassLossName;
   box: BoxLossName;
-  /** Whether an image without objects teaches, as much as the average image of its batch. Under `focal` and `quality` it always does. */
+  /** Whether an image without objects teaches, as much as the average image of its batch. With `focal` and `quality` it always does. */
   backgroundNegatives: boolean;
 }
 
@@ -53,7 +53,7 @@ export const lossTable = {
     help: 'hard-negative: softmax; focal: a sigmoid for each class; quality: head dense',
   }),
   /**
-   * The loss of the boxes: of their codes (`smooth-l1`, `l1`), or by their overlap.
+   * The loss of the boxes, by their codes (`smooth-l1`, `l1`) or by their overlap.
    * @default 'smooth-l1', with the head `retinanet` 'l1', with the head `dense` 'giou', its only one
    */
   box: option(choice(boxLossNames), {
@@ -64,22 +64,22 @@ export const lossTable = {
   }),
 };
 
-/** The losses of a run, as far as they are chosen. */
+/** The choice of losses for a run. */
 export interface LossChoice extends Given<typeof lossTable> {}
-/** The losses of a run, checked. */
+/** The chosen losses of a run, after the check. */
 export interface ChosenLoss extends Resolved<typeof lossTable> {}
 
 /** The options of a run that say what it learns from. */
 export const learningTable = {
   /**
    * The losses of classes and boxes.
-   * @default those of scores and head
+   * @default fitting the scores and the head
    */
   loss: option(object<LossChoice, ChosenLoss>(lossTable), { kept: true, group, help: 'losses of classes and boxes' }),
   /**
-   * What finds the default boxes of an object: `ssd`, SSD's matcher; `retinanet`, which leaves out those between IoU 0.4 and 0.5; or `atss`,
-   * adaptive training sample selection (Zhang et al. 2020). The head `dense` has `soft`, dynamic soft labels (Lyu et al. 2022), and no
-   * other.
+   * The assigner, which finds the default boxes of an object. `ssd` is SSD's matcher. `retinanet` leaves out boxes between IoU 0.4 and 0.5.
+   * `atss` is adaptive training sample selection (Zhang et al. 2020). The head `dense` has only `soft`, dynamic soft labels (Lyu et al.
+   * 2022).
    * @default that of the head
    */
   assigner: option(choice(assignerNames), {
@@ -89,8 +89,8 @@ export const learningTable = {
     help: 'what finds the default boxes of an object',
   }),
   /**
-   * Whether an image without objects teaches, as much as the average image of its batch. The losses `focal` and `quality` have no use for
-   * it: there each image teaches.
+   * Whether an image without objects teaches, as much as the average image of its batch. With the losses `focal` and `quality` every image
+   * teaches, so they reject this option.
    * @default true with the loss `hard-negative`, with the preset `article` false, as torchvision
    */
   backgroundNegatives: option(boolean(), {
@@ -119,10 +119,10 @@ export const learningTable = {
   }),
 };
 
-/** What a run may be told of what it learns from. */
+/** The options of a run about losses and assigner. */
 export interface LearningChoice extends Given<typeof learningTable> {}
 
-/** What a run learns from, as far as it is chosen. */
+/** The chosen losses and assigner of a run, after the check. */
 export interface LearningOptions extends Resolved<typeof learningTable> {}
 
 /** What the options of a run say of what it learned from. @throws {TypeError|RangeError} naming the key */

@@ -3,32 +3,47 @@ import { integer, number } from '../base/kinds.ts';
 import { type Given, option } from '../base/option.ts';
 
 /**
- * `plain`; `diou`: by distance IoU (Zheng et al. 2020); `weighted`: plain, and a kept box becomes the average, by score, of itself and
- * those that it suppressed.
+ * The NMS methods. `plain` keeps the best box. `diou` uses distance IoU (Zheng et al. 2020). `weighted` also averages a kept box, by score,
+ * with the boxes that it suppressed.
  */
 export const nmsNames = ['plain', 'diou', 'weighted'] as const;
 export type NmsName = (typeof nmsNames)[number];
 
-/** Whether the best boxes that go into NMS are chosen per class or per feature map. */
+/** The group whose best boxes go into NMS: each class or each feature map. */
 export type TopkPer = 'class' | 'map';
 
-/** From scores to detections. The defaults are those of torchvision's SSD. */
+/** The limits that turn scores into detections. The defaults are those of torchvision's SSD. */
 export interface PostprocessOptions {
   /**
    * The score, 0 to 1, that a detection of an evaluation has to exceed. It is low, because average precision weighs every detection by its
-   * score: what is left out lowers it. `detect` shows those above `SHOWN_SCORE`.
+   * score, and a missing one lowers it. `detect` shows only detections above `SHOWN_SCORE`.
    * @default 0.01, with the head `retinanet` 0.05
    */
   scoreThreshold: number;
-  /** IoU above which NMS drops the lower of two boxes of a class; 0.45. */
+  /**
+   * The IoU above which NMS drops the lower of two boxes of a class.
+   * @default 0.45
+   */
   nmsThreshold: number;
-  /** Best boxes of each class, or of each map (`topkPer`), that go into NMS; 400. */
+  /**
+   * The number of best boxes of each class, or of each map (`topkPer`), that go into NMS.
+   * @default 400
+   */
   topkCandidates: number;
-  /** Best boxes of an image; 200. */
+  /**
+   * The largest number of boxes per image.
+   * @default 200
+   */
   maxDetections: number;
-  /** Default `plain`. */
+  /**
+   * The NMS method.
+   * @default 'plain'
+   */
   nms?: NmsName;
-  /** Default `class`, as torchvision's SSD; `map`, all classes together, as its RetinaNet. */
+  /**
+   * The group of `topkCandidates`. `class` is torchvision's SSD. `map`, all classes together, is its RetinaNet.
+   * @default 'class'
+   */
   topkPer?: TopkPer;
 }
 
@@ -56,8 +71,8 @@ export const SHOWN_SCORE = 0.15;
 /** The options of a detection that images and videos share. */
 export const shownTable = {
   /**
-   * The score, 0 to 1, that a detection has to exceed. It is higher than that of an evaluation, which needs the doubtful detections too:
-   * see `DetectorConfig.postprocess`.
+   * The score, 0 to 1, that a detection has to exceed. An evaluation uses a lower one, because it needs doubtful detections: see
+   * `DetectorConfig.postprocess`.
    * @default 0.15
    */
   scoreThreshold: option(number({ max: 1 }), {
@@ -68,7 +83,7 @@ export const shownTable = {
     help: 'show detections above this score',
   }),
   /**
-   * The largest number of detections of an image or a frame: the best ones.
+   * The largest number of detections per image or frame: the best ones.
    * @default 200
    */
   maxDetections: option(integer({ min: 1, max: 1e6 }), {
@@ -78,5 +93,5 @@ export const shownTable = {
   }),
 };
 
-/** What images and videos show of what is found. */
+/** The options of detection for images and videos. */
 export interface ShownOptions extends Given<typeof shownTable> {}

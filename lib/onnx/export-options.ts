@@ -6,7 +6,7 @@ import { onnxInputs } from './metadata.ts';
 
 /** Where NMS is done: in the file, or by the one who runs it. */
 export const nmsPlaces = ['inside', 'none'] as const;
-/** Where NMS is done: in the file, or by the one who runs it. */
+/** The place of NMS: inside the file, or left to its user. */
 export type NmsPlace = (typeof nmsPlaces)[number];
 
 const group = 'ONNX';
@@ -14,9 +14,9 @@ const group = 'ONNX';
 /** What may be chosen for the formats `onnx` and `transformersjs`: the one place where it is declared. */
 export const onnxExportTable = {
   /**
-   * `inside`: the file takes one image and gives `boxes` [D, 4] (xyxy in pixels of its input), `scores` [D] and `labels` [D] (int64, an
-   * index into the class names): the detections of `Detector`, best first. `none`: it takes any number N of images and gives `boxes`
-   * [N, A, 4] and `scores` [N, A, C] of all default boxes, by operators that WebGPU has. Format `onnx` alone.
+   * The place of NMS. `inside`: the file takes one image and returns the detections of `Detector`, best first. They are `boxes` [D, 4]
+   * (xyxy in pixels of its input), `scores` [D] and `labels` [D] (int64, an index into the class names). `none`: the file takes N images
+   * and returns all default boxes: `boxes` [N, A, 4] and `scores` [N, A, C]. It uses only operators of WebGPU. Only for the format `onnx`.
    * @default 'inside'
    */
   nms: option(choice(nmsPlaces), {
@@ -26,8 +26,8 @@ export const onnxExportTable = {
     help: 'inside: NMS is a part of the file; none: it is for the caller to do',
   }),
   /**
-   * What the file takes as `images`, RGB and of the model's size: `uint8` [N, height, width, 3], or `float` [N, 3, height, width] from 0
-   * to 1. Normalisation is inside. Format `onnx` alone.
+   * The input `images` of the file, RGB with the model's size. `uint8` is [N, height, width, 3]. `float` is [N, 3, height, width] from 0 to
+   * 1. The file normalises it. Only for the format `onnx`.
    * @default 'uint8'
    */
   input: option(choice(onnxInputs), {
@@ -35,11 +35,20 @@ export const onnxExportTable = {
     group,
     help: 'uint8: pixels [N,H,W,3]; float: [N,3,H,W] from 0 to 1',
   }),
-  /** The version of ONNX's operators, 17 or 20. @default 20 */
+  /**
+   * The version of ONNX's operators, 17 or 20.
+   * @default 20
+   */
   opset: option(opsetKind(), { default: 20, group, help: "the version of ONNX's operators" }),
-  /** Weights and arithmetic of backbone and pyramid in float16; heads and boxes stay in float32. Format `onnx` alone. @default false */
+  /**
+   * Whether backbone and pyramid have weights and arithmetic in float16. Heads and boxes stay in float32. Only for the format `onnx`.
+   * @default false
+   */
   half: option(boolean(), { default: false, group, help: 'backbone and pyramid in float16' }),
-  /** Run the written file on three images and compare, where onnxruntime-node is installed. @default true */
+  /**
+   * Whether to compare the written file with the detector on three images, if onnxruntime-node is installed.
+   * @default true
+   */
   verify: option(boolean(), { default: true, group, help: 'run the written file beside the detector' }),
 };
 

@@ -6,7 +6,7 @@ import { checkDetectorConfig, type DetectorConfig } from '../model/config.ts';
  * What a file takes: `uint8` [N, height, width, 3], RGB, or `float` [N, 3, height, width], 0 to 1. A size is always the model's.
  */
 export const onnxInputs = ['uint8', 'float'] as const;
-/** What an exported file takes. */
+/** The input type of an exported file. */
 export type OnnxInput = (typeof onnxInputs)[number];
 
 /**

@@ -6,17 +6,17 @@ import { OnnxModel } from './onnx-model.ts';
 import { readModel } from './read-model.ts';
 import { findOnnxRuntime } from './runtime.ts';
 
-/** How far a file's detections are from those of the detector that it was made from. */
+/** The differences between a file's detections and those of its detector. */
 export interface Verification {
-  /** How many images both have seen. */
+  /** The number of compared images. */
   images: number;
-  /** Detections of the detector in them. */
+  /** The number of the detector's detections in them. */
   detections: number;
-  /** Detections of one that the other has not: they may be on the other side of a threshold. */
+  /** The number of detections without a match in the other. They may be on the other side of a threshold. */
   unmatched: number;
-  /** Largest difference of a side, in pixels. */
+  /** The largest difference of a box side, in pixels. */
   box: number;
-  /** Largest difference of a score. */
+  /** The largest difference of a score. */
   score: number;
 }
 

@@ -25,7 +25,7 @@ export function multiStepLearningRate(schedule: MultiStepSchedule, epoch: number
   return base * gamma ** passed;
 }
 
-/** How a learning rate falls: at given epochs, over the whole run, or from a part of it on. */
+/** The schedules of the learning rate: it falls at given epochs, over the whole run, or after a part of it. */
 export const scheduleNames = ['multistep', 'cosine', 'flat-cosine'] as const;
 export type ScheduleName = (typeof scheduleNames)[number];
 

@@ -18,16 +18,19 @@ const group = 'Images';
 
 const ownTable = {
   /**
-   * The epoch that is shown, from 1.
+   * The epoch to show, from 1.
    * @default 1
    */
   epoch: option(integer({ min: 1 }), { default: 1, group, help: 'the epoch to show' }),
   /**
-   * Images on the sheet, 1 to 100.
+   * The number of images on the sheet, 1 to 100.
    * @default 8
    */
   count: option(integer({ min: 1, max: 100 }), { default: 8, group, help: 'images on the sheet, 1 to 100' }),
-  /** Called with a sentence about every image that cannot be read. */
+  /**
+   * Called with a sentence about every image that cannot be read.
+   * @default none
+   */
   onWarning: option(callback<(message: string) => void>(), { group, flag: false, help: 'told of unreadable images' }),
 };
 
@@ -36,7 +39,7 @@ const training = ['augmentation', 'flipProbability', 'seed', 'epochs'] as const;
 /** Every option of `previewAugmentation`. */
 export const previewTable = { ...pick(createTable, ['imageSize']), ...pick(trainerTable, training), ...ownTable };
 
-/** The options of `previewAugmentation`: those of the detector and of the Trainer that change what a training shows, and its own. */
+/** The options of `previewAugmentation`. They include the options of the detector and the Trainer that change training images. */
 export interface PreviewOptions
   extends Pick<DetectorOptions, 'imageSize'>,
     Pick<TrainerOptions, (typeof training)[number]>,
@@ -53,8 +56,8 @@ interface Tile extends RgbImage {
 }
 
 /**
- * Draws a contact sheet (PNG) of the first images of a training epoch, exactly as the model gets them, with the boxes of their objects.
- * It needs LibTorch, as training does.
+ * Draws a contact sheet (PNG) of the first images of a training epoch with their boxes, exactly as the model gets them. It needs LibTorch,
+ * like training.
  *
  * @throws {TypeError|RangeError} for a wrong option, naming it
  * @throws {DetectorError} `DATASET_EMPTY` when no image can be read

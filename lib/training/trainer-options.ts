@@ -13,18 +13,18 @@ import type { Dataset } from '../data/dataset.ts';
 import { type LearningChoice, type LearningOptions, learningTable, type Scores } from '../model/loss-options.ts';
 import { type ScheduleName, scheduleNames } from './learning-rate.ts';
 
-/** torch.optim's AdamW, and SGD with momentum 0.9 and Nesterov. */
+/** The optimizers: torch.optim's AdamW, and SGD with momentum 0.9 and Nesterov. */
 export const optimizerNames = ['adamw', 'sgd'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
 
-/** What the defaults of a run depend on, beside the preset. */
+/** The situation that the defaults of a run depend on, beside the preset. */
 export interface TrainingSituation {
   epochs: number;
-  /** Of the optimizer, in the whole run. */
+  /** The number of optimizer steps in the whole run. */
   steps: number;
   schedule: ScheduleName;
   fineTune: boolean;
-  /** The backbone has weights from a file. */
+  /** True if the backbone has weights from a file. */
   pretrained: boolean;
   scores: Scores;
 }
@@ -54,19 +54,19 @@ const datasetKind = kind<Dataset>(checkDataset, 'Dataset', { placeholder: '' });
  * nothing: `article` as the article does, `ssd` as test/bench/ablation found, `dense` as `ssd` with a higher rate.
  */
 const ownTable = {
-  /** The data set that is learned from; its classes are the detector's. */
+  /** The training data set. Its classes must be the detector's. */
   train: option(datasetKind, { required: true, group: data, flag: false, help: 'data set to learn from' }),
-  /** The data set that is evaluated after each epoch; its mAP@0.5:0.95 chooses the best checkpoint. */
+  /** The validation data set, evaluated after each epoch. Its mAP@0.5:0.95 chooses the best checkpoint. */
   valid: option(datasetKind, {
     required: true,
     group: data,
     flag: false,
     help: 'data set that chooses the best checkpoint',
   }),
-  /** The directory for checkpoints, metrics and plots. It is made if it is missing. */
+  /** The directory for checkpoints, metrics and plots. It is created if it is missing. */
   outDir: option(text('<dir>'), { required: true, group: output, help: 'where results go' }),
   /**
-   * How often every training image is shown.
+   * The number of epochs. In each epoch every training image is shown once.
    * @default 20
    */
   epochs: option(integer({ min: 1 }), {
@@ -86,7 +86,7 @@ const ownTable = {
     help: 'images that go through the model together',
   }),
   /**
-   * The learning rate of the head, and of all else that has no factor of its own.
+   * The learning rate of the head, and of all other parameters without a factor.
    * @default 0.001, with the preset `article` 0.0001, with `dense` 0.002
    */
   learningRate: option(positive(), {
@@ -140,12 +140,12 @@ const ownTable = {
     help: 'epochs after which the learning rate falls by gamma',
   }),
   /**
-   * What `milestones` multiply the learning rate by.
+   * The factor on the learning rate at each milestone.
    * @default 0.1
    */
   gamma: option(positive(), { default: 0.1, kept: true, group: rate, help: 'what a milestone multiplies the rate by' }),
   /**
-   * For `flat-cosine`, the share of the steps before the learning rate falls; as RTMDet (Lyu et al. 2022).
+   * The share of steps before the learning rate falls, for `flat-cosine`, as in RTMDet (Lyu et al. 2022).
    * @default 0.5
    */
   flatFraction: option(number({ max: 1 }), {
@@ -155,7 +155,7 @@ const ownTable = {
     help: 'flat-cosine: share of the steps before the rate falls',
   }),
   /**
-   * Where a cosine ends, as a share of `learningRate`.
+   * The last learning rate of a cosine, as a share of `learningRate`.
    * @default 0
    */
   finalLearningRateFactor: option(number({ max: 1 }), {
@@ -176,7 +176,7 @@ const ownTable = {
     help: 'adamw, or sgd with momentum',
   }),
   /**
-   * The share of the average of gradients that a step keeps: the momentum of `sgd`, the first beta of `adamw`.
+   * The weight of earlier gradients in a step: the momentum of `sgd`, the first beta of `adamw`.
    * @default 0.9: torch.optim's for `adamw`
    */
   momentum: option(number({ max: 0.9999 }), {
@@ -207,7 +207,7 @@ const ownTable = {
     help: 'no weight decay of biases, norms and layer scales',
   }),
   /**
-   * Whether the backbone is trained too, not the head alone.
+   * Whether the backbone is trained too, not only the head.
    * @default true, with the preset `article` false
    */
   fineTune: option(boolean(), {
@@ -246,10 +246,9 @@ const ownTable = {
     help: 'factor of the rate from a ConvNeXt layer to the one before',
   }),
   /**
-   * The number of batches that go through the model one after the other for one optimizer step. A step then sees
-   * `accumulate * batchSize` images with the memory of `batchSize`. Its loss is that of one large batch: the SSD loss is a mean over
-   * the matched default boxes, so each part counts as often as it has such boxes, and the sum is divided by those of all parts. That of
-   * the head `dense` weighs its objects within each part, as far as `objectBalance` says so.
+   * The number of batches that go through the model one after another for one optimizer step. A step then sees `accumulate * batchSize`
+   * images with the memory of `batchSize`. Its SSD loss equals that of one large batch: the sum over all parts, divided by all matched
+   * default boxes. The loss of the head `dense` weighs its objects within each part, by `objectBalance`.
    * @default 1
    */
   accumulate: option(integer({ min: 1, max: 1024 }), {
@@ -286,7 +285,7 @@ const ownTable = {
     help: 'stochastic depth: rate of the last ConvNeXt block',
   }),
   /**
-   * After how many epochs without a better score on `valid` the run stops.
+   * The number of epochs without a better score on `valid` after which the run stops.
    * @default never
    */
   patience: option(integer({ min: 1 }), {
@@ -306,7 +305,7 @@ const ownTable = {
     help: 'probability of a horizontal flip',
   }),
   /**
-   * What else is done to the training images: a name, or transforms with their options. `ssd` is torchvision's for SSD.
+   * The further changes of training images: a name, or transforms with their options. `ssd` is torchvision's augmentation for SSD.
    * @default 'none'
    */
   augmentation: option(
@@ -364,7 +363,7 @@ const ownTable = {
    */
   plots: option(boolean(), { default: true, group: output, help: 'draw the loss and the mAP after each epoch' }),
   /**
-   * The seed of the order, the flips and all that is random in training.
+   * The seed of everything random in training, such as the order of images and the flips.
    * @default 42
    */
   seed: option(integer(), {
@@ -374,7 +373,7 @@ const ownTable = {
     help: 'of weights, order, flips and augmentation',
   }),
   /**
-   * Whether to go on from `outDir/last`, as if never interrupted, with its options where none are given.
+   * Whether to continue the run in `outDir/last` as if it was never interrupted. Options that are left out keep the values of the run.
    * @default false
    */
   resume: option(boolean(), { default: false, group: output, flag: false, help: 'go on with the run in outDir' }),
@@ -389,7 +388,7 @@ export interface TrainerOptions extends Given<typeof ownTable>, LearningChoice {
   workers?: number | null | undefined;
 }
 
-/** The options that make a run what it is: kept in its checkpoints, and the same when it is resumed. */
+/** The options that checkpoints keep. A resumed run uses the same values. */
 export interface RunOptions extends Resolved<Kept<typeof ownTable>>, LearningOptions {}
 
 type Own = Omit<Resolved<typeof trainerTable>, keyof RunOptions>;

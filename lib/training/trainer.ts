@@ -13,15 +13,15 @@ import type { ResolvedTrainerOptions, RunOptions, TrainerOptions } from './train
 import { checkHooks, type StartEvent, type TrainingHooks, type TrainingResult } from './training-events.ts';
 import { TrainingRun } from './training-run.ts';
 
-/** Trains a detector on a data set, or goes on with a run that was interrupted. */
+/** Trains a detector on a data set, or resumes an interrupted run. */
 export class Trainer {
   readonly #detector: Detector;
   readonly #given: TrainerOptions;
   #options: ResolvedTrainerOptions;
 
   /**
-   * Checks the options and touches no file.
-   * @throws {TypeError|RangeError} naming the option that is wrong
+   * Checks the options without touching a file.
+   * @throws {TypeError|RangeError} naming the wrong option
    */
   constructor(detector: Detector, options: TrainerOptions) {
     this.#detector = detector;
@@ -39,14 +39,15 @@ export class Trainer {
   }
 
   /**
-   * Trains the epochs that are left, and evaluates and saves each. Writes into `outDir`: `best/` and `last/` (checkpoints),
-   * `metrics.jsonl`, `results.csv`, `train_loss.png`, `map.png`, `config.json` and `settings.yaml`. If a step fails during the evaluation
-   * of an epoch, the evaluation is finished and the epoch is saved first.
+   * Trains the remaining epochs, and evaluates and saves each. It writes into `outDir`: `best/` and `last/` (checkpoints), `metrics.jsonl`,
+   * `results.csv`, `train_loss.png`, `map.png`, `config.json` and `settings.yaml`. If a step fails during the evaluation of an epoch, the
+   * epoch is still evaluated and saved.
    *
-   * @throws What a hook throws, and the reason of the signal.
-   * @throws DetectorError `LOSS_NOT_FINITE` (the message shows the parts of the loss; the detector and `last` have the last good weights),
-   *   `OUT_OF_MEMORY` (the same), `OUTPUT_NOT_WRITABLE`, `DATASET_EMPTY`; with `resume` also `CHECKPOINT_NOT_FOUND`,
-   *   `CHECKPOINT_CORRUPT`, and `CHECKPOINT_MISMATCH` if a given option would make it another run.
+   * @throws the error of a hook, and the reason of the signal
+   * @throws {DetectorError} `LOSS_NOT_FINITE` (the message shows the parts of the loss; the detector and `last` have the last good
+   * weights); `OUT_OF_MEMORY` (the same); `OUTPUT_NOT_WRITABLE`; `DATASET_EMPTY`
+   * @throws {DetectorError} with `resume` also `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT`, and `CHECKPOINT_MISMATCH` if a given option
+   * would make it another run
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStart, onWarning, signal } = checkHooks(hooks);

@@ -8,7 +8,7 @@ import { clipBox, crop, hasCentreOf, type View, within } from './view.ts';
 /** The options of torchvision's RandomIoUCrop. */
 export const iouCropTable = {
   /**
-   * The shortest side of the crop over that of the image, drawn for each side alone.
+   * The shortest side of the crop, relative to that of the image. Width and height are drawn separately.
    * @default 0.3
    */
   minScale: option(number({ min: 0.01, max: 1 }), {
@@ -16,7 +16,7 @@ export const iouCropTable = {
     help: 'shortest side of the crop over that of the image',
   }),
   /**
-   * The longest side of the crop over that of the image.
+   * The longest side of the crop, relative to that of the image.
    * @default 1
    */
   maxScale: option(number({ min: 0.01, max: 1 }), {
@@ -24,7 +24,7 @@ export const iouCropTable = {
     help: 'longest side of the crop over that of the image',
   }),
   /**
-   * The least width over height of the crop, in pixels.
+   * The smallest ratio of width to height of the crop, in pixels.
    * @default 0.5
    */
   minAspectRatio: option(number({ min: 0.01, max: 100 }), {
@@ -32,7 +32,7 @@ export const iouCropTable = {
     help: 'least width over height of the crop',
   }),
   /**
-   * The largest width over height of the crop, in pixels.
+   * The largest ratio of width to height of the crop, in pixels.
    * @default 2
    */
   maxAspectRatio: option(number({ min: 0.01, max: 100 }), {
@@ -40,7 +40,7 @@ export const iouCropTable = {
     help: 'largest width over height of the crop',
   }),
   /**
-   * The least IoU of the crop with the object that fits it best; one is drawn, and 1 stands for no crop at all.
+   * The smallest IoU of the crop with the object that fits it best. One of these values is drawn; 1 means no crop.
    * @default [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]
    */
   samplerOptions: option(list(number({ max: 1 }), { min: 1, max: 100, of: 'numbers from 0 to 1' }), {
@@ -48,7 +48,7 @@ export const iouCropTable = {
     help: 'least IoU of the crop with an object, of which one is drawn',
   }),
   /**
-   * The number of crops that are tried for an option before another one is drawn.
+   * The number of crops to try for an option before another one is drawn.
    * @default 40
    */
   trials: option(integer({ min: 1, max: 1000 }), {
@@ -57,10 +57,10 @@ export const iouCropTable = {
   }),
 };
 
-/** Torchvision's RandomIoUCrop, with defaults. */
+/** The options of torchvision's RandomIoUCrop. */
 export interface IouCropOptions extends Given<typeof iouCropTable> {}
 
-/** Torchvision's RandomIoUCrop, with all its options. */
+/** The options of torchvision's RandomIoUCrop, after the check and with defaults. */
 export interface IouCrop extends Resolved<typeof iouCropTable> {}
 
 /** torchvision draws options until one can be met, for ever if none can be. With option 1 among the usual ones, 50 are as good. */

@@ -2,7 +2,7 @@ import { checkNumber, wrongArgument } from '../../base/check.ts';
 import { kind, number } from '../../base/kinds.ts';
 import type { Kind } from '../../base/option.ts';
 
-/** Two ends, the lower one first. */
+/** A range: two ends, the lower one first. */
 export type Range = readonly [number, number];
 
 export const probability = () => number({ max: 1 });

@@ -6,21 +6,21 @@ import { within } from './view.ts';
 /** The options of a mixture of two images. */
 export const mixupTable = {
   /**
-   * The probability.
+   * The probability of a mixture, 0 to 1.
    * @default 0.5
    */
   p: option(probability(), { default: 0.5, help: 'probability' }),
   /**
-   * The share of the second image.
+   * The range of the second image's share, 0 to 1.
    * @default [0.4, 0.6]
    */
   weightRange: option(range(0, 1), { default: [0.4, 0.6], help: 'share of the second image' }),
 };
 
-/** A mixture of two images, with defaults. */
+/** The options of a mixture of two images. */
 export interface MixupOptions extends Given<typeof mixupTable> {}
 
-/** A mixture of two images, with all its options. */
+/** The options of a mixture of two images, after the check and with defaults. */
 export interface Mixup extends Resolved<typeof mixupTable> {}
 
 /** The share of a second image that is laid over the first, whose objects count like its own; undefined for none. */

@@ -8,21 +8,21 @@ import { crop, type View, within } from './view.ts';
 /** The options of a mosaic of four images. */
 export const mosaicTable = {
   /**
-   * The probability.
+   * The probability of a mosaic, 0 to 1.
    * @default 0.5
    */
   p: option(probability(), { default: 0.5, help: 'probability' }),
   /**
-   * Where the four images meet, over the sides of the result.
+   * The range of the point where the four images meet, relative to the sides of the result.
    * @default [0.25, 0.75]
    */
   centerRange: option(range(0, 1), { default: [0.25, 0.75], help: 'where the four images meet, over the sides' }),
 };
 
-/** A mosaic of four images, with defaults. */
+/** The options of a mosaic of four images. */
 export interface MosaicOptions extends Given<typeof mosaicTable> {}
 
-/** A mosaic of four images, with all its options. */
+/** The options of a mosaic of four images, after the check and with defaults. */
 export interface Mosaic extends Resolved<typeof mosaicTable> {}
 
 /** Four areas of whole pixels that make up an image of `size`: left and right above, left and right below. */

@@ -26,27 +26,27 @@ export const augmentationTable = {
   }),
   /** Cuts out a part that overlaps an object by a drawn IoU, as torchvision's RandomIoUCrop. */
   iouCrop: option(object<IouCropOptions, IouCrop>(iouCropTable), { help: 'a part that overlaps an object' }),
-  /** Puts four images together. */
+  /** Combines four images into one. */
   mosaic: option(object<MosaicOptions, Mosaic>(mosaicTable), { help: 'four images in one' }),
   /** Lays a second image over the image, with its objects. */
   mixup: option(object<MixupOptions, Mixup>(mixupTable), { help: 'a second image over the first' }),
   /**
-   * The share of the epochs, at the end, that show the images as they are, but for flips.
+   * The share of epochs at the end that use no transforms except flips.
    * @default 0.1
    */
   offForLast: option(number({ max: 1 }), { default: 0.1, help: 'share of the epochs, at the end, without transforms' }),
 };
 
-/** The transforms of training images, complete; one that is left out is not applied. */
+/** The transforms of training images, after the check and with defaults. A transform that is left out is not applied. */
 export interface Augmentation extends Resolved<typeof augmentationTable> {}
 
-/** `Augmentation` with defaults, which are torchvision's where it has the transform: `{ zoomOut: {} }` is RandomZoomOut() alone. */
+/** The transforms of training images. Options that are left out are torchvision's: `{ zoomOut: {} }` is only RandomZoomOut(). */
 export interface AugmentationOptions extends Given<typeof augmentationTable> {}
 
-/** What torchvision trains its SSD with (references/detection, preset "ssd"). Flips are an option of the Trainer. */
+/** The augmentation of torchvision's SSD (references/detection, preset "ssd"). Flips are an option of the Trainer. */
 export const ssdAugmentation: AugmentationOptions = { photometricDistort: {}, zoomOut: {}, iouCrop: {} };
 
-/** The augmentations that have a name: nothing but flips, or torchvision's for SSD (`ssdAugmentation`). */
+/** The named augmentations: only flips, or torchvision's for SSD (`ssdAugmentation`). */
 export const augmentationNames = ['none', 'ssd'] as const;
 export type AugmentationName = (typeof augmentationNames)[number];
 

@@ -7,36 +7,36 @@ import { within } from './view.ts';
 /** The options of torchvision's RandomPhotometricDistort. */
 export const photometricDistortTable = {
   /**
-   * The probability of each operation, drawn for each alone.
+   * The probability of each operation, 0 to 1. Each is drawn separately.
    * @default 0.5
    */
   p: option(probability(), { default: 0.5, help: 'probability of each operation' }),
   /**
-   * The range of the factor of brightness.
+   * The range of the brightness factor.
    * @default [0.875, 1.125]
    */
   brightness: option(range(0, 100), { default: [0.875, 1.125], help: 'factors of brightness' }),
   /**
-   * The range of the factor of contrast.
+   * The range of the contrast factor.
    * @default [0.5, 1.5]
    */
   contrast: option(range(0, 100), { default: [0.5, 1.5], help: 'factors of contrast' }),
   /**
-   * The range of the factor of saturation.
+   * The range of the saturation factor.
    * @default [0.5, 1.5]
    */
   saturation: option(range(0, 100), { default: [0.5, 1.5], help: 'factors of saturation' }),
   /**
-   * The range of the change of hue, in turns of the colour circle.
+   * The range of the hue shift, in turns of the colour circle.
    * @default [-0.05, 0.05]
    */
   hue: option(range(-0.5, 0.5), { default: [-0.05, 0.05], help: 'turns of the colour circle' }),
 };
 
-/** Torchvision's RandomPhotometricDistort, with defaults. */
+/** The options of torchvision's RandomPhotometricDistort. */
 export interface PhotometricDistortOptions extends Given<typeof photometricDistortTable> {}
 
-/** Torchvision's RandomPhotometricDistort, with all its options. */
+/** The options of torchvision's RandomPhotometricDistort, after the check and with defaults. */
 export interface PhotometricDistort extends Resolved<typeof photometricDistortTable> {}
 
 const PERMUTATIONS = [

@@ -6,21 +6,21 @@ import { crop, type View, within } from './view.ts';
 /** The options of torchvision's ScaleJitter. */
 export const scaleJitterTable = {
   /**
-   * The probability.
+   * The probability of a new scale, 0 to 1.
    * @default 1
    */
   p: option(probability(), { default: 1, help: 'probability' }),
   /**
-   * How much larger things become; below 1 the image lies on a canvas of the fill colour.
+   * The range of the scale factor. Below 1 the image lies on a canvas of the fill colour.
    * @default [0.1, 2]
    */
   scaleRange: option(range(0.01, 100), { default: [0.1, 2], help: 'how much larger things become' }),
 };
 
-/** Torchvision's ScaleJitter, with defaults. */
+/** The options of torchvision's ScaleJitter. */
 export interface ScaleJitterOptions extends Given<typeof scaleJitterTable> {}
 
-/** Torchvision's ScaleJitter, with all its options. */
+/** The options of torchvision's ScaleJitter, after the check and with defaults. */
 export interface ScaleJitter extends Resolved<typeof scaleJitterTable> {}
 
 /**

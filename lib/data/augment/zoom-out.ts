@@ -6,21 +6,21 @@ import { type View, within } from './view.ts';
 /** The options of torchvision's RandomZoomOut. */
 export const zoomOutTable = {
   /**
-   * The probability.
+   * The probability of zooming out, 0 to 1.
    * @default 0.5
    */
   p: option(probability(), { default: 0.5, help: 'probability' }),
   /**
-   * The new side over the old one, the same for both sides.
+   * The range of the new side relative to the old side, the same for both sides.
    * @default [1, 4]
    */
   sideRange: option(range(1, 100), { default: [1, 4], help: 'new side over the old one' }),
 };
 
-/** Torchvision's RandomZoomOut, with defaults. */
+/** The options of torchvision's RandomZoomOut. */
 export interface ZoomOutOptions extends Given<typeof zoomOutTable> {}
 
-/** Torchvision's RandomZoomOut, with all its options. */
+/** The options of torchvision's RandomZoomOut, after the check and with defaults. */
 export interface ZoomOut extends Resolved<typeof zoomOutTable> {}
 
 /** torchvision's RandomZoomOut (SSD's "expand"): the image somewhere on a larger canvas of the fill colour. */

@@ -145,7 +145,7 @@ describe('a wrong command line ends with 2 and one clear message', () => {
     [['train'], 'Give the data set with --data PATH'],
     [['evaluate', '--config', 'a.yaml'], 'Give --checkpoint, or --weights with --config'],
     [['detect', 'a.jpg'], 'Give --checkpoint, or --weights with --config'],
-    [['detect', 'a.jpg', '--weights', 'a.pth'], 'give --config too'],
+    [['detect', 'a.jpg', '--weights', 'a.pth'], 'Give --config too'],
     [['detect', 'a.jpg', '--checkpoint', 'a', '--weights', 'a.pth'], 'cannot be used with option'],
     [['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--imgsz', '64', '64'], 'cannot be used with option'],
     [['evaluate', '--config', 'a.yaml', '--checkpoint', 'a', '--head', 'retinanet'], 'cannot be used with option'],

@@ -114,7 +114,13 @@ describe.skipIf(!hasFfmpeg)(`sources${needsFfmpeg}`, () => {
     const onFrame = () => void (seen.frames.length === 8 && sender.kill());
     try {
       const watching = watchVideo(detector, url, { ...few, output, stallSeconds: 12, onFrame }, seen);
-      await expectError(watching, 'VIDEO_STALLED', `${url} stalled`, 'no frame came for 12 s', 'streamed.mp4 has the frames before that');
+      await expectError(
+        watching,
+        'VIDEO_STALLED',
+        `${url} stalled`,
+        'no frame came for 12 s',
+        'streamed.mp4 has the frames before that',
+      );
     } finally {
       sender.kill();
       await sender.ended;

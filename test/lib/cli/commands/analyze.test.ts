@@ -153,7 +153,7 @@ describe('analyze', () => {
     const { code, out, error } = await analyze(...dense, '--output', join(folder, 'report'));
     expect(code, error).toBe(0);
     expect(out).toContain('Points at 64x64 on 8x8, 4x4, 2x2 cells (84), which need no default boxes');
-    expect(out).toContain('there is nothing to propose');
+    expect(out).toContain('There is nothing to propose');
     const refused = await analyze(...dense, '--write-config', join(folder, 'never.yaml'));
     expect(refused.code).toBe(2);
     expect(refused.error).toContain('the head dense has points');

@@ -73,7 +73,7 @@ describe('modelOptions', () => {
   it.each([
     ['weights beside a TorchScript backbone', () => ({ backbone: program, weights }), 'contains its weights'],
     ['a second backbone', () => ({ backbone: 'convnext_tiny', weights: program }), 'is itself a backbone'],
-    ['weights as the backbone', () => ({ backbone: weights }), 'give it with --weights'],
+    ['weights as the backbone', () => ({ backbone: weights }), 'Give it with --weights'],
     ['an unknown backbone', () => ({ backbone: 'resnet50' }), 'found "resnet50"'],
   ])('refuses %s', async (_, flags, message) => {
     const result = modelOptions(flags());
