@@ -34,11 +34,26 @@ async function showImage(file) {
 
 async function toggleCamera() {
   if (stream) return stopCamera();
-  stream = await navigator.mediaDevices.getUserMedia({ video: true });
-  video.srcObject = stream;
-  await video.play();
-  byId('camera').textContent = 'Stop';
-  await watch(stream);
+  const own = await askForCamera();
+  stream = own;
+  try {
+    video.srcObject = own;
+    await video.play();
+    byId('camera').textContent = 'Stop';
+    await watch(own);
+  } finally {
+    if (stream === own) stopCamera();
+  }
+}
+
+/** Once: a second click while the browser asks would leave a camera on. */
+async function askForCamera() {
+  byId('camera').disabled = true;
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: true });
+  } finally {
+    byId('camera').disabled = false;
+  }
 }
 
 /** One picture after the other, for as long as the camera is on. */
@@ -116,11 +131,7 @@ function attempt(action) {
 
 byId('model').addEventListener('change', ({ target }) => target.files[0] && attempt(() => loadModel(target.files[0])));
 byId('image').addEventListener('change', ({ target }) => target.files[0] && attempt(() => showImage(target.files[0])));
-byId('camera').addEventListener('click', () =>
-  attempt(toggleCamera).then(() => {
-    if (!video.srcObject?.active) stopCamera();
-  }),
-);
+byId('camera').addEventListener('click', () => attempt(toggleCamera));
 byId('threshold').addEventListener('input', draw);
 addEventListener('dragover', (event) => event.preventDefault());
 addEventListener('drop', (event) => {

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkKeys } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { makeDirectory, syncDirectory, syncFile, writeFileAtomic, writing } from '../files/atomic-file.ts';
+import { digestFile } from '../files/digest-file.ts';
 import { type ComputeOptions, checkComputeOptions, computeKeys } from './compute-options.ts';
 
 const CHECKPOINT_FORMAT = 'dinov3-det-checkpoint';
@@ -16,8 +16,6 @@ const NEXT = '.next';
 /** What an interrupted first save may have left, each with `.next`. */
 const USUAL_FILES = ['model.safetensors', 'optimizer.safetensors', 'backbone.torchscript'];
 const MAX_MANIFEST_BYTES = 16 << 20;
-/** Of a file that is hashed: half a millisecond of the event loop. */
-const PIECE_BYTES = 1 << 20;
 
 /** `checkpoint.json`: what the checkpoint is and what its files must be. */
 export interface CheckpointManifest {
@@ -78,7 +76,7 @@ export async function saveCheckpoint(
         const path = join(dir, name + NEXT);
         await write(path);
         await syncFile(path);
-        manifest.files[name] = await digest(path);
+        manifest.files[name] = await digestFile(path);
       }
     } catch (error) {
       // Room for the next try; the first error is the one to report.
@@ -212,32 +210,12 @@ async function verify(path: string, expected: { sha256: string; bytes: number })
   if (!found?.isFile()) throw corrupt(path, 'is missing');
   if (found.size !== expected.bytes)
     throw corrupt(path, `has ${found.size} bytes, its checkpoint says ${expected.bytes}`);
-  const { sha256 } = await digest(path);
+  const { sha256 } = await digestFile(path);
   if (sha256 !== expected.sha256)
     throw corrupt(
       path,
       `has the SHA-256 ${sha256}, its checkpoint says ${expected.sha256}: a damaged or exchanged file`,
     );
-}
-
-/** The next piece is read while one is hashed. Two buffers serve for all: fresh memory for each would cost half as much as the hashing. */
-async function digest(path: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  const buffers = [Buffer.allocUnsafe(PIECE_BYTES), Buffer.allocUnsafe(PIECE_BYTES)] as const;
-  const file = await open(path);
-  try {
-    let bytes = 0;
-    let reading = file.read(buffers[0]);
-    for (let piece = 1; ; piece++) {
-      const { buffer, bytesRead } = await reading;
-      if (bytesRead === 0) return { sha256: hash.digest('hex'), bytes };
-      reading = file.read(buffers[(piece % 2) as 0 | 1]);
-      hash.update(buffer.subarray(0, bytesRead));
-      bytes += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
 }
 
 function asForeign(dir: string) {

@@ -1,9 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkString } from '../base/check.ts';
-import type { Detection } from '../boxes/detection.ts';
 import { ensureWritableDirectory, replaceFile } from '../files/atomic-file.ts';
-import type { RgbImage } from '../images/image.ts';
 import { withBackground } from '../model/class-list.ts';
 import type { DetectorConfig } from '../model/config.ts';
 import { headOf } from '../model/detection-head.ts';
@@ -14,7 +12,7 @@ import type { Verification } from '../onnx/verify.ts';
 import { articleNames, releasedNames } from '../weights/key-maps.ts';
 import { type TensorSpan, writeSafetensors } from '../weights/safetensors.ts';
 import type { TorchFileTensor } from '../weights/torch/pth-writer.ts';
-import { detectDecoded } from './detect-decoded.ts';
+import { detectInFloat32 } from './detect-in-float32.ts';
 import { internalsOf } from './detector-internals.ts';
 import { checkExportOptions, type ExportFormat, type ExportOptions, type ExportPart } from './export-options.ts';
 import type { ModelDescription } from './model-files.ts';
@@ -26,7 +24,7 @@ export interface ExportReport {
   tensors: number;
   /** The size in bytes of the file, or of all files. */
   bytes: number;
-  /** The comparison with the detector, for `onnx` and `transformersjs` if onnxruntime-node is installed. */
+  /** The comparison with the detector in float32, for `onnx` and `transformersjs` if onnxruntime-node is installed. */
   verification?: Verification;
 }
 
@@ -77,18 +75,8 @@ export async function onnxSourceOf(detector: ModelDescription): Promise<OnnxSour
     ...{ classes, config },
     defaultBoxes: { boxes: await addon.defaultBoxes(handle), coding: boxCoding(config) },
     writeTensors: (path) => writeState(addon, handle, 'model', path),
-    detect: (images) => detectEach(detector, images),
+    detect: (images) => detectInFloat32(detector, images),
   };
-}
-
-/** One after the other, with the limits of the configuration. The images stay whole: a batch takes what it is given. */
-async function detectEach(detector: ModelDescription, images: readonly RgbImage[]): Promise<Detection[][]> {
-  const all: Detection[][] = [];
-  for (const image of images) {
-    const copy = { ...image, data: new Uint8Array(image.data) };
-    all.push(...(await detectDecoded(detector, [copy], detector.config.postprocess)));
-  }
-  return all;
 }
 
 /** What the file calls a tensor of ours: none, one or more names. */

@@ -5,6 +5,7 @@ import { takeSignal } from '../base/signal.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { DetectOptions } from '../detector/detect-options.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
+import { digestFile } from '../files/digest-file.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { decodeImage, type ImageInput } from '../images/image.ts';
 import type { DetectorConfig } from '../model/config.ts';
@@ -66,8 +67,9 @@ export class OnnxDetector {
   static async load(file: string | Uint8Array, options: OnnxLoadOptions = {}): Promise<OnnxDetector> {
     const session = sessionOptions(options);
     const { name, bytes } = await readFile(file);
-    const { metadata, externalData } = await readModel(name, bytes);
+    const { metadata, externalData, dataDigest } = await readModel(name, bytes);
     const content = externalData === undefined ? bytes : pathOf(file, externalData);
+    if (content !== bytes) await checkData(`${file}.data`, dataDigest);
     const model = await OnnxModel.open(await loadOnnxRuntime(), content, metadata, session);
     return new OnnxDetector(metadata, model, session.executionProviders[0]!);
   }
@@ -154,5 +156,18 @@ function pathOf(file: string | Uint8Array, externalData: string): string {
     'ONNX_INVALID',
     `The model has its weights in another file, ${JSON.stringify(externalData.slice(0, 200))}: give the path of the model, with that ` +
       'file beside it, both named as they were exported',
+  );
+}
+
+/** @throws DetectorError `ONNX_INVALID` for weights that are missing, damaged, or another model's */
+async function checkData(path: string, expected: string | undefined): Promise<void> {
+  const remedy = 'Export the detector again: dinov3-det export --format onnx';
+  const { sha256 } = await digestFile(path).catch((error: unknown) => {
+    throw new DetectorError('ONNX_INVALID', `Cannot read ${path}: ${messageOf(error)}. ${remedy}`, { cause: error });
+  });
+  if (sha256 === expected) return;
+  throw new DetectorError(
+    'ONNX_INVALID',
+    `${path} cannot be used: its SHA-256 is not the one that the model was written with. ${remedy}`,
   );
 }

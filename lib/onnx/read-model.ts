@@ -13,10 +13,13 @@ export interface OpenedModel {
   metadata: OnnxMetadata;
   /** The file beside the model that has its weights, if there is one. */
   externalData: string | undefined;
+  /** What the SHA-256 of that file has to be. */
+  dataDigest: string | undefined;
 }
 
-/** As the writer has it. */
+/** As the writer has them. */
 const DIGEST_KEY = 'sha256';
+const DATA_DIGEST_KEY = 'data_sha256';
 const MAX_NODES = 20_000;
 const MAX_ATTRIBUTE_FIELDS = 100;
 /** Fields of an attribute that hold no tensor and no graph. */
@@ -45,7 +48,12 @@ export async function readModel(name: string, bytes: Uint8Array): Promise<Opened
     const found = await sha256(bytes.subarray(0, digestAt));
     if (found !== undefined && found !== expected)
       throw new ProtobufError('is damaged: its SHA-256 is not the one it was written with');
-    return { metadata: checkMetadata(entries), externalData };
+    const dataDigest = entries.get(DATA_DIGEST_KEY);
+    if (externalData !== undefined && dataDigest === undefined)
+      throw new ProtobufError(
+        `lacks the entry ${DATA_DIGEST_KEY} in its metadata, though its weights are in another file`,
+      );
+    return { metadata: checkMetadata(entries), externalData, dataDigest };
   } catch (error) {
     if (error instanceof ProtobufError) throw refuse(error.message, error);
     if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError)

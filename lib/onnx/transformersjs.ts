@@ -7,6 +7,7 @@ import { checkOnnxExportable, type OnnxReport, type OnnxSource, withTensors, wri
 import type { ResolvedOnnxOptions } from './export-options.ts';
 import { unnamedColumns } from './graph/object-queries.ts';
 import { verifyModel } from './verify.ts';
+import { EXTERNAL_ABOVE } from './write-model.ts';
 
 /**
  * Writes a directory that `pipeline('object-detection')` of transformers.js loads: the model in float32 and float16, and what says how
@@ -18,6 +19,7 @@ export async function exportTransformersJs(
   source: OnnxSource,
   dir: string,
   { opset, verify }: Pick<ResolvedOnnxOptions, 'opset' | 'verify'>,
+  mostBytes = EXTERNAL_ABOVE,
 ): Promise<OnnxReport> {
   checkOnnxExportable(source.config, true);
   await checkEmpty(dir);
@@ -26,7 +28,7 @@ export async function exportTransformersJs(
   try {
     return await writing(dir, async () => {
       await mkdir(temporary);
-      const report = await writeFiles(source, temporary, opset);
+      const report = await writeFiles(source, temporary, opset, mostBytes);
       const full = join(temporary, 'onnx', 'model.onnx');
       const verification = verify ? await verifyModel(full, source.detect) : undefined;
       await rmdir(dir).catch(() => {}); // an empty one: not every system renames over it
@@ -38,17 +40,32 @@ export async function exportTransformersJs(
   }
 }
 
-async function writeFiles(source: OnnxSource, dir: string, opset: ResolvedOnnxOptions['opset']): Promise<OnnxReport> {
+async function writeFiles(
+  source: OnnxSource,
+  dir: string,
+  opset: ResolvedOnnxOptions['opset'],
+  mostBytes: number,
+): Promise<OnnxReport> {
   await makeDirectory(join(dir, 'onnx'));
   const json = (name: string, value: unknown) => writeFile(join(dir, name), `${JSON.stringify(value, null, 2)}\n`);
   await json('config.json', modelConfig(source));
   await json('preprocessor_config.json', preprocessorConfig(source));
   return await withTensors(source, join(dir, 'model'), async (tensors) => {
+    checkSize(tensors.byteLength, mostBytes);
     const write = (name: string, half: boolean) =>
       writeDetector(source, tensors, join(dir, 'onnx', name), { opset, half, input: 'float', result: 'queries' });
     const [full, half] = [await write('model.onnx', false), await write('model_fp16.onnx', true)];
     return { tensors: full.tensors + half.tensors, bytes: full.bytes + half.bytes };
   });
+}
+
+/** The pipeline loads one file. @throws {RangeError} for weights that one file cannot hold */
+function checkSize(bytes: number, most: number): void {
+  if (bytes <= most) return;
+  throw new RangeError(
+    `Expected at most ${most} bytes of weights for transformersjs, which loads a model from one file, found ${bytes}. Export it as onnx, ` +
+      'whose weights may be in a file of their own',
+  );
 }
 
 /** Columns of `logits`: the classes, unnamed ones, and "no object", which the pipeline takes for the last. */

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { replaceFile, syncFile, writing } from '../files/atomic-file.ts';
@@ -14,6 +14,8 @@ const MIN_EXTERNAL_BYTES = 1024;
 
 /** The last entry of a file of ours: the SHA-256 of all bytes before it. */
 export const DIGEST_KEY = 'sha256';
+/** The SHA-256 of the file beside it, where there is one. */
+export const DATA_DIGEST_KEY = 'data_sha256';
 
 /**
  * Writes a model whole or not at all. Weights that together have more than `externalAbove` bytes go into a file beside it, named as it
@@ -30,15 +32,14 @@ export async function writeModel(
   const location = `${basename(path)}.data`;
   const places = total > externalAbove ? placesOf(weights, location) : new Map<Initializer, ExternalPlace>();
   const message = encodeModel(model, (each) => places.get(each));
-  const write = (temporary: string) => writeMessage(temporary, message, metadata);
-  if (places.size === 0) return await replaceFile(path, write);
+  if (places.size === 0) return await replaceFile(path, (temporary) => writeMessage(temporary, message, metadata));
   await writing(path, async () => {
     // Both are there whole before the first of them gets its name.
-    const data = join(dirname(path), `.${location}.${process.pid}.tmp`);
+    const data = join(dirname(path), `.${location}.${randomBytes(6).toString('hex')}.tmp`);
     try {
-      await writeWeights(data, places);
+      const digest = await writeWeights(data, places);
       await replaceFile(path, async (temporary) => {
-        await write(temporary);
+        await writeMessage(temporary, message, { ...metadata, [DATA_DIGEST_KEY]: digest });
         await rename(data, join(dirname(path), location));
       });
     } finally {
@@ -58,14 +59,23 @@ function placesOf(weights: readonly Initializer[], location: string): Map<Initia
   );
 }
 
-async function writeWeights(path: string, places: ReadonlyMap<Initializer, ExternalPlace>): Promise<void> {
+/** Gives the SHA-256 of the file. */
+async function writeWeights(path: string, places: ReadonlyMap<Initializer, ExternalPlace>): Promise<string> {
   const file = await open(path, 'wx');
+  const hash = createHash('sha256');
+  let end = 0;
   try {
-    for (const [{ content }, { offset }] of places) await writeFully(file, await bytesOf(content), offset);
+    for (const [{ content }, { offset }] of places) {
+      const bytes = await bytesOf(content);
+      await writeFully(file, bytes, offset);
+      hash.update(new Uint8Array(offset - end)).update(bytes); // what lies between two weights is 0
+      end = offset + bytes.length;
+    }
   } finally {
     await file.close();
   }
   await syncFile(path);
+  return hash.digest('hex');
 }
 
 async function writeMessage(path: string, message: ProtobufMessage, metadata: Record<string, string>): Promise<void> {

@@ -5,8 +5,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Detection } from '../../lib/boxes/detection.ts';
 import { Detector } from '../../lib/detector/detector.ts';
+import { exportDetector } from '../../lib/detector/export-detector.ts';
 import { addonPath } from '../../lib/libtorch/load.ts';
+import { compare } from '../../lib/onnx/verify.ts';
 import { writeModules } from '../support/packaged-app.ts';
 import { squareClasses } from '../support/squares.ts';
 import { noise } from '../support/voc.ts';
@@ -18,16 +21,19 @@ let folder: string;
 let app: string;
 let checkpoint: string;
 let image: string;
-let expected: unknown;
+let onnx: string;
+let expected: Detection[];
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'dinov3-det-test-')));
   [app, checkpoint, image] = [join(folder, 'app'), join(folder, 'checkpoint'), join(folder, 'image.png')];
+  onnx = join(folder, 'detector.onnx');
   const imageSize = { width: 64, height: 64 };
   await using detector = await Detector.create({ classes: squareClasses, backbone: 'convnext_test', imageSize });
   await detector.save(checkpoint);
   await noise(60, 40).png().toFile(image);
   expected = await detector.detect(image, { scoreThreshold: 0 });
+  await exportDetector(detector, onnx, { format: 'onnx', nms: 'none', verify: false });
 
   await cp(example, app, { recursive: true, filter: (path) => !path.includes('node_modules') });
   await writeModules(app);
@@ -48,6 +54,12 @@ it('main.js of examples/electron, on a stub of Electron, serves a locked window 
     processes: 1,
     options: { serviceName: 'dinov3-det', allowLoadingUnsignedLibraries: true },
   });
+  const exported = await promisify(execFile)(process.execPath, [join(app, 'main.js'), onnx, image]);
+  const { ok, value } = JSON.parse(exported.stdout).reply as { ok: boolean; value: Detection[] };
+  expect(ok).toBe(true);
+  expect(value.length).toBeGreaterThan(5);
+  expect(compare([expected], [value]).score).toBeLessThan(1e-5);
+
   const none = await promisify(execFile)(process.execPath, [join(app, 'main.js'), folder]).catch((error) => error);
   expect(none.code).toBe(1);
   expect(JSON.parse(none.stdout).text).toContain(`No checkpoint in ${folder}`);

@@ -27,6 +27,13 @@ let url: string;
 const complaints: string[] = [];
 const requests: string[] = [];
 
+/** Of the page, as far as it is needed. */
+interface HTMLVideo {
+  videoWidth: number;
+  videoHeight: number;
+  srcObject: { active: boolean };
+}
+
 /** What the list of the page says, from the slider's score on. */
 async function shown(): Promise<Detection[]> {
   return await page.$$eval('#detections li', (items) => items.map((item) => JSON.parse(item.dataset.detection!)));
@@ -96,6 +103,51 @@ describe.skipIf(!hasChromium)(`examples/web in Chromium${missing}`, () => {
     expect((await shown()).length).toBe(expected.filter(({ score }) => score > 0.5).length);
     expect(await page.getAttribute('#canvas', 'width')).toBe('300');
     await page.setInputFiles('#image', []);
+  });
+
+  it('says so where the camera may not be used', async () => {
+    await page.click('#camera');
+    await page.locator('#status', { hasText: 'Permission denied' }).waitFor();
+    expect(await page.textContent('#camera')).toBe('Camera');
+  });
+
+  it('finds objects in what the camera sees, until it is stopped', async () => {
+    await page.context().grantPermissions(['camera'], { origin: url });
+    await page.fill('#threshold', '0.05');
+    await page.click('#camera');
+    await page.locator('#status', { hasText: /^\d+\.\d pictures a second$/ }).waitFor();
+    expect(await page.textContent('#camera')).toBe('Stop');
+    const [width, height] = await page.$eval('#video', (video: HTMLVideo) => [video.videoWidth, video.videoHeight]);
+    expect(width).toBeGreaterThan(100);
+    expect(await page.getAttribute('#canvas', 'width')).toBe(`${width}`);
+    const found = await shown();
+    expect(found.length).toBeGreaterThan(10);
+    for (const { label, box } of found) {
+      expect(detector.classes).toContain(label);
+      expect(box.xmax).toBeLessThanOrEqual(width! + 1e-3);
+      expect(box.ymax).toBeLessThanOrEqual(height! + 1e-3);
+    }
+    await page.click('#camera');
+    expect(await page.textContent('#camera')).toBe('Camera');
+    expect(await page.$eval('#video', (video: HTMLVideo) => video.srcObject.active)).toBe(false);
+  });
+
+  it.each<[string, string]>([
+    ['has no adapter', 'async () => null'],
+    ['fails', "async () => { throw new Error('no driver') }"],
+  ])('computes in WebAssembly where WebGPU %s', async (_, requestAdapter) => {
+    const other = await browser.newPage();
+    await other.addInitScript(
+      `Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: ${requestAdapter} }, configurable: true })`,
+    );
+    await other.goto(url);
+    await other.waitForSelector('html[data-ready]');
+    await other.setInputFiles('#model', file('none.onnx'));
+    await other.locator('#status', { hasText: 'none.onnx: cat' }).waitFor();
+    await other.setInputFiles('#image', file('image.png'));
+    await other.locator('#status', { hasText: / ms$/ }).waitFor();
+    expect(await other.locator('#detections li').count()).toBeGreaterThan(0);
+    await other.close();
   });
 
   it('annotates', async () => {

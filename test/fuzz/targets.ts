@@ -6,7 +6,10 @@ import { native } from '../../lib/binding.ts';
 import { loadDatasetConfig } from '../../lib/data/dataset-config.ts';
 import { readVocAnnotation } from '../../lib/data/voc-annotation.ts';
 import { Detector } from '../../lib/detector/detector.ts';
+import { exportDetector } from '../../lib/detector/export-detector.ts';
 import { presetConfig } from '../../lib/model/config.ts';
+import { ProtobufMessage, readFields } from '../../lib/onnx/proto/protobuf.ts';
+import { readModel } from '../../lib/onnx/read-model.ts';
 import { openWeights } from '../../lib/weights/open-weights.ts';
 import { layoutSafetensors, type TensorSpan } from '../../lib/weights/safetensors.ts';
 import { vetTorchScript } from '../../lib/weights/torch/torchscript.ts';
@@ -42,6 +45,8 @@ export async function makeTargets(folder: string): Promise<Target[]> {
     await read(join(folder, name));
   };
   const manifest = await makeCheckpoint(join(folder, 'checkpoint'));
+  const onnx = [await exportOnnx(join(folder, 'detector.onnx'))];
+  const model = async (bytes: Buffer) => void (await readModel('mutant.onnx', bytes));
   return [
     { name: 'safetensors', seeds: [safetensors()], read: weights },
     { name: 'safetensors header', seeds: [safetensors()], read: weights, part: mutateHeader },
@@ -54,6 +59,8 @@ export async function makeTargets(folder: string): Promise<Target[]> {
       seeds: [manifest],
       read: asFile('checkpoint/checkpoint.json', () => Detector.load(join(folder, 'checkpoint')).catch(passNoProgram)),
     },
+    { name: 'ONNX', seeds: onnx, read: model },
+    { name: 'ONNX with a digest that fits', seeds: onnx, read: model, part: mutateSigned },
     { name: 'VOC annotation', seeds: text, read: asFile('a.xml', readVocAnnotation) },
     { name: 'data set config', seeds: yaml, read: asFile('data.yaml', loadDatasetConfig) },
   ].map(({ part, ...target }) => {
@@ -108,6 +115,24 @@ async function mutateRecord(seed: Buffer, draw: Draw): Promise<Buffer> {
   return storedZip(
     records.map(([name, content], index) => [name, index === chosen ? mutate(content, contents, draw) : content]),
   );
+}
+
+async function exportOnnx(path: string): Promise<Buffer> {
+  const imageSize = { width: 64, height: 64 };
+  await using detector = await Detector.create({ classes: ['cat'], backbone: 'convnext_test', imageSize });
+  await exportDetector(detector, path, { format: 'onnx', verify: false });
+  return readFileSync(path);
+}
+
+/** Of an ONNX file the nodes at the front or the metadata at the end change, as somebody would change them who knows the format. */
+async function mutateSigned(seed: Buffer, draw: Draw): Promise<Buffer> {
+  const digest = [...readFields(seed)].at(-1)!;
+  const body = seed.subarray(0, digest.begin);
+  const [begin, end] = draw(2) ? [0, 20_000] : [body.length - 4000, body.length];
+  const part = mutate(body.subarray(begin, end), [body.subarray(0, 2000), body.subarray(-2000)], draw);
+  const mutant = Buffer.concat([body.subarray(0, begin), part, body.subarray(end)]);
+  const entry = new ProtobufMessage().text(1, 'sha256').text(2, createHash('sha256').update(mutant).digest('hex'));
+  return Buffer.concat([mutant, ...(new ProtobufMessage().message(14, entry).pieces as Uint8Array[])]);
 }
 
 /** A checkpoint of a TorchScript model without its program: everything in its manifest is read, and no model is built. */

@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ProtobufMessage, readFields } from '../../lib/onnx/proto/protobuf.ts';
 import {
   layoutSafetensors,
   readSafetensorsHeader,
@@ -57,6 +58,7 @@ export function makeWriters(folder: string): Writer[] {
     { name: 'pth writer', roundTrip: (draw) => writePth(path, draw) },
     { name: 'pickle writer', roundTrip: writeValue },
     { name: 'zip writer', roundTrip: (draw) => writeZip(path, draw) },
+    { name: 'protobuf writer', roundTrip: writeMessage },
   ];
 }
 
@@ -104,6 +106,26 @@ async function writeValue(draw: Draw): Promise<void> {
     persistent: (id: unknown) => ({ id }),
   };
   same(plain(await readPickle(writePickle(value), meaning, { stack: 1e5, containers: 1e5 })), plain(value));
+}
+
+async function writeMessage(draw: Draw): Promise<void> {
+  const message = new ProtobufMessage();
+  const expected = Array.from({ length: draw(20) }, () => {
+    const number = 1 + draw(2 ** draw(29));
+    const value = BigInt.asUintN(64, BigInt(draw(2 ** 32)) << BigInt(draw(33)));
+    const bytes = drawBytes(draw, draw(300));
+    const isNumber = draw(2) === 1;
+    if (isNumber) message.integer(number, value);
+    else message.message(number, new ProtobufMessage().bytes(7, bytes));
+    return isNumber ? [number, `${value}`] : [number, bytes.toString('hex')];
+  });
+  const written = Buffer.concat(message.pieces as Uint8Array[]);
+  same(written.length, message.byteLength);
+  const found = [...readFields(written)].map(({ number, value, bytes }) => {
+    const [inner] = readFields(bytes);
+    return [number, inner ? Buffer.from(inner.bytes).toString('hex') : `${value}`];
+  });
+  same(found, expected);
 }
 
 async function writeZip(path: string, draw: Draw): Promise<void> {

@@ -15,7 +15,14 @@ export const forms = {
 export type Form = keyof typeof forms;
 export const formNames = Object.keys(forms) as Form[];
 
-/** Not square, and small: the tests of exports run many of them. */
+/** Not square, and small: the tests of exports run many of them. In float32, also where the hardware has bfloat16. */
 export function formOptions(form: Form): DetectorOptions {
-  return { classes, backbone: 'convnext_test', imageSize: { width: 96, height: 64 }, threads: 1, ...forms[form] };
+  return {
+    classes,
+    backbone: 'convnext_test',
+    imageSize: { width: 96, height: 64 },
+    precision: 'fp32',
+    threads: 1,
+    ...forms[form],
+  };
 }

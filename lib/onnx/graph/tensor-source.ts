@@ -3,6 +3,8 @@ import { readSafetensorsHeader } from '../../weights/safetensors.ts';
 
 /** The tensors of a model by their names in our checkpoints, float32, each read when it is asked for. */
 export interface TensorSource {
+  /** Of all of them together. */
+  byteLength: number;
   has(name: string): boolean;
   /** @throws Error for a name that the model has not */
   shape(name: string): readonly number[];
@@ -31,7 +33,8 @@ export async function withTensorFile<T>(path: string, use: (tensors: TensorSourc
     return values;
   };
   try {
-    return await use({ has: (name) => spans.has(name), shape: (name) => spanOf(name).shape, read });
+    const byteLength = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+    return await use({ byteLength, has: (name) => spans.has(name), shape: (name) => spanOf(name).shape, read });
   } finally {
     await file.close();
   }

@@ -117,8 +117,12 @@ describe('OnnxDetector', () => {
     expect(compare([await detector.detect(raw)], [await loaded.detect(raw)])).toMatchObject({ unmatched: 0 });
     loaded.dispose();
     await expectError(OnnxDetector.load(await readFile(path)), 'ONNX_INVALID', 'give the path of the model');
+    const weights = await readFile(`${path}.data`);
+    weights[weights.length >> 1]! ^= 1;
+    await writeFile(`${path}.data`, weights);
+    await expectError(OnnxDetector.load(path), 'ONNX_INVALID', 'its SHA-256 is not the one');
     await rename(`${path}.data`, `${path}.moved`);
-    await expectError(OnnxDetector.load(path), 'ONNX_RUNTIME_FAILED');
+    await expectError(OnnxDetector.load(path), 'ONNX_INVALID', `${path}.data`);
     const renamed = join(path, '..', 'other.onnx');
     await rename(path, renamed);
     await expectError(OnnxDetector.load(renamed), 'ONNX_INVALID', 'both named as they were exported');

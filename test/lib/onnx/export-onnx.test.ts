@@ -179,6 +179,15 @@ it('an image without detections gives empty results inside of the file too', asy
   expect(await run(path)).toEqual(images.map(() => []));
 });
 
+it('is compared with what the detector finds in float32, whatever it computes in', async () => {
+  await using detector = await randomDetector({ ...formOptions('pyramid'), precision: 'bf16' });
+  const { report } = await exported(detector);
+  expect(report.verification).toMatchObject({ images: 3, unmatched: 0 });
+  expect(report.verification!.score).toBeLessThan(1e-5);
+  const found = await detector.detect(images[0]!, { scoreThreshold: 0.01 });
+  expect(compare([found], [(await run((await exported(detector)).path))[0]!]).score).toBeGreaterThan(1e-5);
+});
+
 it('a backbone of the release: convnext_tiny on a pyramid', async () => {
   const options = { ...formOptions('pyramid'), backbone: 'convnext_tiny' } satisfies DetectorOptions;
   await using detector = await randomDetector(options);

@@ -2,8 +2,10 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { env, pipeline, RawImage } from '@huggingface/transformers';
 import { describe, expect, it } from 'vitest';
+import { onnxSourceOf } from '../../../lib/detector/export.ts';
 import { exportDetector } from '../../../lib/detector/export-detector.ts';
 import { OnnxDetector } from '../../../lib/inference/onnx-detector.ts';
+import { exportTransformersJs } from '../../../lib/onnx/transformersjs.ts';
 import { drawnImage } from '../../../lib/onnx/verify.ts';
 import { classes, type Form, formOptions } from '../../support/onnx-models.ts';
 import { randomDetector } from '../../support/random-weights.ts';
@@ -81,5 +83,16 @@ describe('exportDetector to transformersjs', () => {
     await expectError(onFile, 'OUTPUT_NOT_WRITABLE', join(folder, 'file'));
     expect((await readdir(folder)).sort()).toEqual(['empty', 'file']);
     expect(await readFile(join(folder, 'file'), 'utf8')).toBe('mine');
+  });
+
+  it('refuses weights that one file cannot hold, and leaves nothing', async () => {
+    await using detector = await randomDetector(formOptions('article'));
+    const folder = await temporaryFolder();
+    const source = await onnxSourceOf(detector);
+    const exporting = exportTransformersJs(source, join(folder, 'model'), { opset: 20, verify: false }, 100_000);
+    await expect(exporting).rejects.toThrow(
+      /^Expected at most 100000 bytes of weights for transformersjs, .* found \d+\. Export it as onnx/,
+    );
+    expect(await readdir(folder)).toEqual([]);
   });
 });
