@@ -4,7 +4,8 @@ import { DetectorError, messageOf } from '../base/errors.ts';
 import { markedEncoding } from '../files/text-file.ts';
 import type { AnnotationLimits } from './annotation-limits.ts';
 import { loadDatasetConfig } from './dataset-config.ts';
-import { type FileTree, IMAGE_NAME, listTree } from './file-tree.ts';
+import { type FileTree, IMAGE_NAME } from './file-tree.ts';
+import type { Footprint } from './footprint.ts';
 import type { DatasetFormat, FileHead, FoundDataset, Place } from './formats/format.ts';
 import { foreignFormats, formats } from './formats/formats.ts';
 
@@ -16,6 +17,7 @@ export interface DetectionOptions {
   images?: string | undefined;
   classes?: readonly string[] | undefined;
   limits: AnnotationLimits;
+  footprint: Footprint;
   signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +54,7 @@ export async function detectDataset(path: string, options: DetectionOptions): Pr
   return { ...found, format: chosen.format };
 }
 
-async function placeOf(path: string, { images, classes, limits, signal }: DetectionOptions): Promise<Place> {
+async function placeOf(path: string, { images, classes, limits, footprint, signal }: DetectionOptions): Promise<Place> {
   const absolute = resolve(path);
   const stats = await stat(absolute).catch(async (error: NodeJS.ErrnoException) => {
     if (/\.ya?ml$/i.test(path)) await loadDatasetConfig(path); // whose message is about such a file
@@ -68,19 +70,12 @@ async function placeOf(path: string, { images, classes, limits, signal }: Detect
   // COCO and CVAT have a folder for annotations beside those of the images.
   const above = /^(annotations?|labels?|metadata)$/i.test(basename(folder)) && !/\.ya?ml$/i.test(path);
   const root = isFolder ? absolute : above ? dirname(folder) : folder;
-  const tree = once(() => listTree(root, signal));
+  footprint.use(absolute);
+  const tree = () => footprint.list(root, signal);
   return {
-    ...{ path, root, classes, limits, signal, tree },
+    ...{ path, root, classes, limits, footprint, signal, tree },
     ...(!isFolder && { file: relative(root, absolute).replaceAll('\\', '/') }),
-    images: images === undefined ? tree : once(() => listTree(resolve(images), signal)),
-  };
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
+    images: images === undefined ? tree : () => footprint.list(resolve(images), signal),
   };
 }
 

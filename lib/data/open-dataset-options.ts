@@ -58,6 +58,12 @@ export interface OpenDatasetOptions {
    */
   maxPixels?: number | undefined;
   /**
+   * Keep what was found in the user's cache, so that the next opening takes seconds. It is used for as long as every file has the same
+   * size and times. The folder `datasets` in the cache may be deleted at any time.
+   * @default true
+   */
+  cache?: boolean | undefined;
+  /**
    * Aborting this signal makes the call reject with the signal's reason.
    * @default none
    */

@@ -6,11 +6,12 @@ import { childrenOf, parseXml, unescapeXml, type XmlElement, xmlNumber } from '.
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfName } from '../part-name.ts';
 import { boxAround, boxAroundTurned } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FoundDataset, Place } from './format.ts';
-import { className, idOf, refuse, shorten, unclaimed } from './reading.ts';
+import { className, idOf, refuse, shorten } from './reading.ts';
 
 /** CVAT's XML 1.1 for images (https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/), read image by image. */
 export const cvat: DatasetFormat = {
@@ -28,6 +29,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   const labels: string[] = [];
   const byPart = new Map<PartName | 'all', CvatImage[]>();
   for (const file of claimed) {
+    place.footprint.describe(join(place.root, file));
     const content = await readCvat(join(place.root, file), place);
     labels.push(...content.labels);
     for (const image of content.images) {
@@ -41,7 +43,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   return {
     description: claimed.slice(0, 3).join(', '),
     ...(classes.length > 0 && { classes }),
-    parts: new Map([...byPart].map(([part, images]) => [part, async () => partOf(part, images, place)])),
+    parts: new Map([...byPart].map(([part, images]) => [part, async () => partOf(images, place)])),
   };
 }
 
@@ -183,22 +185,23 @@ function readShape(shape: (typeof SHAPES)[number], node: XmlElement): WrittenObj
   }
 }
 
-async function partOf(part: PartName | 'all', images: readonly CvatImage[], place: Place): Promise<WrittenPart> {
-  const { root, ...tree } = await place.images();
-  const finder = new ImageFinder({ root, ...tree });
-  const issues: DatasetIssue[] = [];
+async function partOf(images: readonly CvatImage[], place: Place): Promise<WrittenPart> {
+  const tree = await place.images();
+  const { root } = tree;
+  const finder = new ImageFinder(tree);
+  const issues = new IssueLog();
   const found: WrittenImage[] = [];
   for (const { file, name, subset, size, objects, issues: own } of images) {
     const imagePath = finder.find(name, subset && `images/${subset}`);
     if (imagePath === undefined) {
       const message = `no image "${shorten(name)}" below "${root}"${finder.hint(name)}`;
-      issues.push({ file, kind: 'image-missing', message, action: 'skipped' });
+      issues.add({ file, kind: 'image-missing', message, action: 'skipped' });
     } else found.push({ id: idOf(imagePath, root), imagePath, annotationPath: file, size, objects, issues: own });
   }
   return {
     length: found.length,
     at: (index) => found[index]!,
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
   };
 }

@@ -4,11 +4,12 @@ import { readJsonItems } from '../../files/json-stream.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { Fault, WrittenObject } from '../examine-objects.ts';
 import { ImageFinder, plainPath } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfPath } from '../part-name.ts';
 import { boxAround, boxAroundTurned } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FoundDataset, Place } from './format.ts';
-import { asNumber, className, idOf, isPositive, isRecord, refuse, shorten, unclaimed } from './reading.ts';
+import { asNumber, className, idOf, isPositive, isRecord, refuse, shorten } from './reading.ts';
 
 /** Label Studio's exports JSON and JSON-MIN (https://labelstud.io/guide/export): coordinates in percent of the upright image. */
 export const labelStudio: DatasetFormat = {
@@ -34,6 +35,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
       );
     }
     const path = join(place.root, file);
+    place.footprint.describe(path);
     const content = await readTasks(path, place);
     for (const label of content.labels) labels.add(label);
     files.set(part, { path, content });
@@ -41,9 +43,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   return {
     description: claimed.slice(0, 3).join(', '),
     ...(labels.size > 0 && { classes: [...labels] }),
-    parts: new Map(
-      [...files].map(([part, { path, content }]) => [part, async () => partOf(part, path, content, place)]),
-    ),
+    parts: new Map([...files].map(([part, { path, content }]) => [part, async () => partOf(path, content, place)])),
   };
 }
 
@@ -60,17 +60,17 @@ interface Tasks {
   tasks: Task[];
   /** In the order in which they come. */
   labels: Set<string>;
-  issues: DatasetIssue[];
+  issues: IssueLog;
 }
 
 async function readTasks(path: string, { limits, signal }: Place): Promise<Tasks> {
-  const found: Tasks = { tasks: [], labels: new Set(), issues: [] };
+  const found: Tasks = { tasks: [], labels: new Set(), issues: new IssueLog() };
   try {
     for await (const { index, value } of readJsonItems(path, { maxItemBytes: limits.maxAnnotationBytes, signal })) {
       const task = isRecord(value) ? readTask(path, value, index ?? 0) : undefined;
       if (task === undefined || task.name === '') {
         const message = `task ${index} has no image`;
-        found.issues.push({ file: path, kind: 'annotation-invalid', message, action: 'skipped' });
+        found.issues.add({ file: path, kind: 'annotation-invalid', message, action: 'skipped' });
         continue;
       }
       found.tasks.push(task);
@@ -175,15 +175,11 @@ function boxOf(
   return { box: { xmin: turned.xmin / w, ymin: turned.ymin / h, xmax: turned.xmax / w, ymax: turned.ymax / h } };
 }
 
-async function partOf(
-  part: PartName | 'all',
-  path: string,
-  { tasks, issues: own }: Tasks,
-  place: Place,
-): Promise<WrittenPart> {
+async function partOf(path: string, { tasks, issues: own }: Tasks, place: Place): Promise<WrittenPart> {
   const tree = await place.images();
   const finder = new ImageFinder(tree);
-  const issues = [...own];
+  const issues = new IssueLog();
+  issues.addLog(own);
   const images: WrittenImage[] = [];
   const seen = new Set<string>();
   for (const { name, size, objects, issues: found, unlabelled } of tasks) {
@@ -194,7 +190,7 @@ async function partOf(
           ? `no image "${shorten(name)}"${finder.hint(name)}`
           : `"${shorten(name)}" is there twice`;
       const kind = imagePath === undefined ? 'image-missing' : 'duplicate-file';
-      issues.push({ file: path, kind, message, action: 'skipped' });
+      issues.add({ file: path, kind, message, action: 'skipped' });
       continue;
     }
     seen.add(imagePath);
@@ -208,7 +204,7 @@ async function partOf(
     };
     if (!unlabelled) images.push({ ...image, issues: found });
     else
-      issues.push({
+      issues.add({
         file: imagePath,
         kind: 'annotation-missing',
         message: 'nobody has labelled it',
@@ -219,7 +215,7 @@ async function partOf(
     length: images.length,
     at: (index) => images[index]!,
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
   };
 }
 

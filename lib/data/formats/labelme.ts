@@ -4,11 +4,12 @@ import { readJsonItems } from '../../files/json-stream.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfPath } from '../part-name.ts';
 import { boxAround } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FoundDataset, Place } from './format.ts';
-import { className, idOf, isPositive, isRecord, refuse, shorten, unclaimed } from './reading.ts';
+import { className, idOf, isPositive, isRecord, refuse, shorten } from './reading.ts';
 
 /** LabelMe's JSON, one file for each image (https://github.com/wkentaro/labelme); also that of X-AnyLabeling. */
 export const labelme: DatasetFormat = {
@@ -30,14 +31,14 @@ async function locate(_: readonly string[], place: Place): Promise<FoundDataset>
   }
   return {
     description: `${files.length} JSON ${files.length === 1 ? 'file' : 'files'}`,
-    parts: new Map([...byPart].map(([part, list]) => [part, async () => readPart(part, list, place)])),
+    parts: new Map([...byPart].map(([part, list]) => [part, async () => readPart(list, place)])),
   };
 }
 
-async function readPart(part: PartName | 'all', files: readonly string[], place: Place): Promise<WrittenPart> {
+async function readPart(files: readonly string[], place: Place): Promise<WrittenPart> {
   const tree = await place.images();
   const finder = new ImageFinder(tree);
-  const issues: DatasetIssue[] = [];
+  const issues = new IssueLog();
   const images: { file: string; imagePath: string }[] = [];
   const taken = new Map<string, string>();
   for (const file of files) {
@@ -50,14 +51,15 @@ async function readPart(part: PartName | 'all', files: readonly string[], place:
   for (const { file } of images.filter(({ imagePath }) => imagePath === '')) {
     const imagePath = await findByContent(finder, file, place);
     if (typeof imagePath === 'string' && !taken.has(imagePath)) found.push({ file, imagePath });
-    else issues.push(missingImage(join(place.root, file), imagePath, taken));
+    else issues.add(missingImage(join(place.root, file), imagePath, taken));
     if (typeof imagePath === 'string') taken.set(imagePath, file);
   }
   return {
     length: found.length,
     at: (index) => readImage(found[index]!, tree.root, place),
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
+    annotationName: /\.json$/i,
   };
 }
 
