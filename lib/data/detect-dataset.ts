@@ -1,6 +1,7 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { DetectorError, messageOf } from '../base/errors.ts';
+import { readFileStart } from '../files/bounded-file.ts';
 import { markedEncoding } from '../files/text-file.ts';
 import type { AnnotationLimits } from './annotation-limits.ts';
 import { loadDatasetConfig } from './dataset-config.ts';
@@ -80,9 +81,19 @@ async function placeOf(path: string, { images, classes, limits, footprint, signa
 }
 
 async function headsOf(place: Place): Promise<FileHead[]> {
-  if (place.file !== undefined) return [await readHead(place.root, place.file)];
+  if (place.file !== undefined) {
+    const head = readHead(place.root, place.file);
+    return [
+      await head.catch((error) => {
+        throw new DetectorError('DATASET_NOT_FOUND', `Cannot read "${place.path}": ${messageOf(error)}`, {
+          cause: error,
+        });
+      }),
+    ];
+  }
   const heads: FileHead[] = [];
-  for (const file of tellingFiles(await place.tree())) heads.push(await readHead(place.root, file));
+  for (const file of tellingFiles(await place.tree()))
+    heads.push(await readHead(place.root, file).catch(() => ({ name: file, text: '' })));
   return heads;
 }
 
@@ -103,17 +114,8 @@ function tellingFiles({ files }: FileTree): string[] {
 }
 
 async function readHead(root: string, name: string): Promise<FileHead> {
-  const path = join(root, name);
-  const stats = await stat(path).catch(() => undefined);
-  if (!stats?.isFile()) return { name, text: '' }; // a pipe would never end
-  const file = await open(path);
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(HEAD_BYTES, stats.size)));
-    const bytes = buffer.subarray(0, bytesRead);
-    return { name, text: new TextDecoder(markedEncoding(bytes) ?? 'utf-8').decode(bytes) };
-  } finally {
-    await file.close();
-  }
+  const bytes = await readFileStart(join(root, name), HEAD_BYTES);
+  return { name, text: new TextDecoder(markedEncoding(bytes) ?? 'utf-8').decode(bytes) };
 }
 
 interface Candidate {

@@ -2,7 +2,7 @@ import type { Sharp, SharpOptions } from 'sharp';
 import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Size } from '../boxes/box.ts';
-import { readBoundedFile } from '../files/bounded-file.ts';
+import { readBoundedFile, readFileStart } from '../files/bounded-file.ts';
 import { MAX_IMAGE_PIXELS } from './limits.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
@@ -177,11 +177,26 @@ export interface ImageHeader {
  * later. Rejects as `decodeImage` does.
  */
 export async function inspectImage(path: string, verify: boolean, maxPixels = MAX_IMAGE_PIXELS): Promise<ImageHeader> {
+  const begun = verify ? undefined : await readBeginning(path, maxPixels);
+  if (begun) return begun;
   const { name, bytes } = await readEncoded(path);
   const header = await readHeader(name, bytes, maxPixels);
   const size = reducedSize(header, false, { width: 1, height: 1 });
   if (verify) await decodeBytes(name, bytes, { autoOrient: false, size });
   return header;
+}
+
+/** The header of most files lies in so much of them. */
+const BEGINNING_BYTES = 64 * 1024;
+/** How a WebP file begins that has its EXIF data behind the image. */
+const WEBP_WITH_EXIF = /^RIFF....WEBPVP8X....[\x08-\x0f\x18-\x1f\x28-\x2f\x38-\x3f]/s;
+
+/** The header, from the first bytes of a large file alone; undefined where they are not enough to tell. */
+async function readBeginning(path: string, maxPixels: number): Promise<ImageHeader | undefined> {
+  const bytes = await readFileStart(path, BEGINNING_BYTES).catch(() => undefined);
+  if (bytes === undefined || bytes.length < BEGINNING_BYTES) return undefined; // the whole file is as quickly read
+  if (WEBP_WITH_EXIF.test(bytes.toString('latin1', 0, 64))) return undefined;
+  return await readHeader(`image "${path}"`, bytes, maxPixels).catch(() => undefined);
 }
 
 /** Refuses what is not to be decoded; answers with the size of the stored pixels. */
