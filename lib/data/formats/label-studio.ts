@@ -183,11 +183,12 @@ async function partOf(path: string, { tasks, issues: own }: Tasks, place: Place)
   const images: WrittenImage[] = [];
   const seen = new Set<string>();
   for (const { name, size, objects, issues: found, unlabelled } of tasks) {
-    const imagePath = findImage(finder, name);
+    const names = namesOf(name);
+    const imagePath = firstAnswer(names, (each) => finder.find(each));
     if (imagePath === undefined || seen.has(imagePath)) {
       const message =
         imagePath === undefined
-          ? `no image "${shorten(name)}"${finder.hint(name)}`
+          ? `no image "${shorten(name)}"${firstAnswer(names, (each) => finder.hint(each)) ?? ''}`
           : `"${shorten(name)}" is there twice`;
       const kind = imagePath === undefined ? 'image-missing' : 'duplicate-file';
       issues.add({ file: path, kind, message, action: 'skipped' });
@@ -219,15 +220,23 @@ async function partOf(path: string, { tasks, issues: own }: Tasks, place: Place)
   };
 }
 
-/** "/data/upload/1/ab12cd34-cat.jpg" and "/data/local-files/?d=cats/1.jpg": a number in hexadecimals stands before uploaded names. */
-function findImage(finder: ImageFinder, name: string): string | undefined {
+/**
+ * What the image may be called: of "/data/local-files/?d=cats/1.jpg" what follows, of "/data/upload/1/ab12cd34-cat.jpg" also "cat.jpg",
+ * because a number in hexadecimals stands before uploaded names.
+ */
+function namesOf(name: string): string[] {
   const local = /[?&]d=([^&]+)/.exec(name)?.[1];
   const path = plainPath(local === undefined ? name.replace(/[?#].*$/s, '') : decodeURIComponentSafely(local));
-  return (
-    finder.find(path) ??
-    finder.find(decodeURIComponentSafely(path)) ??
-    finder.find(path.replace(/(^|\/)[\da-f]{8}-([^/]+)$/i, '$1$2'))
-  );
+  return [path, decodeURIComponentSafely(path), path.replace(/(^|\/)[\da-f]{8}-([^/]+)$/i, '$1$2')];
+}
+
+/** What `ask` answers for the first name for which it has an answer. */
+function firstAnswer(names: readonly string[], ask: (name: string) => string | undefined): string | undefined {
+  for (const name of names) {
+    const answer = ask(name);
+    if (answer) return answer;
+  }
+  return undefined;
 }
 
 function decodeURIComponentSafely(text: string): string {
