@@ -12,7 +12,7 @@ import { DetectorError } from '../base/errors.ts';
 import { checkSignal } from '../base/signal.ts';
 import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
 import { checkClasses } from '../model/class-list.ts';
-import { defaultLimits } from './annotation-limits.ts';
+import { defaultLimits, MAX_ANNOTATION_BYTES } from './annotation-limits.ts';
 import { checked } from './dataset.ts';
 import type { DatasetConfig } from './dataset-config.ts';
 import { type DetectedDataset, detectDataset } from './detect-dataset.ts';
@@ -175,6 +175,7 @@ function resolveOptions(given: OpenDatasetOptions) {
         'maxAnnotationBytes',
         options.maxAnnotationBytes ?? defaultLimits.maxAnnotationBytes,
         1,
+        MAX_ANNOTATION_BYTES,
       ),
       maxObjects: checkInteger('maxObjects', options.maxObjects ?? defaultLimits.maxObjects, 1),
     },

@@ -43,7 +43,7 @@ export interface OpenDatasetOptions {
    */
   keepUnreadable?: boolean | undefined;
   /**
-   * The largest annotation in bytes: a file for one image, or one image in a file for many.
+   * The largest annotation in bytes: a file for one image, or one image in a file for many. At most 512 MiB.
    * @default 67108864 (64 MiB)
    */
   maxAnnotationBytes?: number | undefined;

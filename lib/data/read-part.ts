@@ -1,5 +1,6 @@
 import { mapConcurrently } from '../base/map-concurrently.ts';
 import { runInSlices } from '../base/time-slices.ts';
+import { type AnnotationLimits, raiseObjects } from './annotation-limits.ts';
 import { countIgnored } from './count-ignored.ts';
 import type { DatasetCounts } from './dataset-counts.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
@@ -20,6 +21,7 @@ export interface PartOptions {
   verifyImages: boolean;
   exif: ExifMode;
   maxPixels?: number;
+  limits: AnnotationLimits;
   /** Keep an image, without objects, none of whose objects could be read. */
   keepUnreadable: boolean;
   /** The part that it is, where the data set has parts. */
@@ -143,6 +145,12 @@ async function readImage(written: WrittenImage, options: PartOptions): Promise<R
     issues,
   );
   if (image === undefined || unusable) return { issues };
+  const { maxObjects } = options.limits;
+  if (written.objects.length > maxObjects) {
+    const message = `${id} has ${written.objects.length} objects, more than ${maxObjects}${raiseObjects}`;
+    issues.push({ file, kind: 'annotation-invalid', message, action: 'skipped' });
+    return { issues };
+  }
   const objects = written.relative ? written.objects.map((object) => inPixels(object, image)) : written.objects;
   const examined = await runInSlices(examineObjects(objects, image, file, lookup), undefined, signal);
   for (const issue of examined.issues) issues.push(issue);

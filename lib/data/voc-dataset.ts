@@ -110,7 +110,13 @@ export class VocDataset implements Dataset {
     async function read(): Promise<PartContent> {
       const footprint = new Footprint();
       const part = vocPart(await listVocFiles(source, footprint, signal), defaultLimits);
-      const reading = { lookup: new ClassLookup(classes), verifyImages, exif, keepUnreadable: false };
+      const reading = {
+        lookup: new ClassLookup(classes),
+        verifyImages,
+        exif,
+        keepUnreadable: false,
+        limits: defaultLimits,
+      };
       const content = await readPart(part, { ...reading, footprint, signal, onProgress });
       checkNotEmpty(placeOf(source), content.samples, content.issues);
       cache?.set('part', keepPart(content));

@@ -4,11 +4,11 @@ import { open, readFile, stat } from 'node:fs/promises';
 /**
  * The bytes of a regular file of at most `maxBytes`. Its size is looked up before anything is read, so that neither a huge file
  * nor a pipe can hold the process up. Throws a plain `Error` that says what is wrong with the file, without naming it: the caller
- * knows what the file is for, and wraps it.
+ * knows what the file is for, and wraps it. `remedy` is a sentence for a file that is too large, such as ". Divide it".
  */
-export async function readBoundedFile(path: string, maxBytes: number): Promise<Buffer> {
+export async function readBoundedFile(path: string, maxBytes: number, remedy = ''): Promise<Buffer> {
   const { size } = await regularFile(path);
-  if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} allowed`);
+  if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} allowed${remedy}`);
   return await readFile(path);
 }
 

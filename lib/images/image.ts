@@ -3,6 +3,7 @@ import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } fro
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Size } from '../boxes/box.ts';
 import { readBoundedFile, readFileStart } from '../files/bounded-file.ts';
+import { type ImageHeader, parseImageHeader } from './image-header.ts';
 import { MAX_IMAGE_PIXELS } from './limits.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
@@ -163,15 +164,6 @@ async function readEncoded(input: string | Uint8Array): Promise<{ name: string; 
   }
 }
 
-/** What an image file is, told by its header, and whether its content can be decoded. */
-export interface ImageHeader {
-  /** Of the pixels as they are stored. */
-  width: number;
-  height: number;
-  /** EXIF's number from 1 (upright) to 8; 5 to 8 exchange width and height. */
-  orientation: number;
-}
-
 /**
  * Looks at an image file without keeping its pixels. With `verify` it is decoded once, which finds exactly what decoding would fail on
  * later. Rejects as `decodeImage` does.
@@ -188,15 +180,12 @@ export async function inspectImage(path: string, verify: boolean, maxPixels = MA
 
 /** The header of most files lies in so much of them. */
 const BEGINNING_BYTES = 64 * 1024;
-/** How a WebP file begins that has its EXIF data behind the image. */
-const WEBP_WITH_EXIF = /^RIFF....WEBPVP8X....[\x08-\x0f\x18-\x1f\x28-\x2f\x38-\x3f]/s;
-
-/** The header, from the first bytes of a large file alone; undefined where they are not enough to tell. */
+/** The header, from the first bytes of the file alone; undefined where they are not enough to tell. */
 async function readBeginning(path: string, maxPixels: number): Promise<ImageHeader | undefined> {
   const bytes = await readFileStart(path, BEGINNING_BYTES).catch(() => undefined);
-  if (bytes === undefined || bytes.length < BEGINNING_BYTES) return undefined; // the whole file is as quickly read
-  if (WEBP_WITH_EXIF.test(bytes.toString('latin1', 0, 64))) return undefined;
-  return await readHeader(`image "${path}"`, bytes, maxPixels).catch(() => undefined);
+  const header = bytes && parseImageHeader(bytes);
+  if (header) checkPixels(`image "${path}"`, header.width, header.height, maxPixels);
+  return header;
 }
 
 /** Refuses what is not to be decoded; answers with the size of the stored pixels. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { type JsonItem, readJsonItems } from '../../files/json-stream.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import type { FileTree } from '../file-tree.ts';
@@ -99,10 +100,16 @@ interface CocoFile {
 
 type Id = number | string;
 
-async function readCocoFile(path: string, { signal }: Place): Promise<CocoFile> {
+async function readCocoFile(path: string, { limits, signal }: Place): Promise<CocoFile> {
   const columns = new CocoColumns(path);
   try {
-    for await (const item of readJsonItems(path, { signal, ignore: ['licenses', 'info'] })) columns.add(item);
+    const options = {
+      maxItemBytes: limits.maxAnnotationBytes,
+      remedy: raiseBytes,
+      ignore: ['licenses', 'info'],
+      signal,
+    };
+    for await (const item of readJsonItems(path, options)) columns.add(item);
     return await columns.finish();
   } catch (error) {
     signal?.throwIfAborted();

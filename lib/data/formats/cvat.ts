@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../base/errors.ts';
 import { runInSlices } from '../../base/time-slices.ts';
 import { childrenOf, parseXml, unescapeXml, type XmlElement, xmlNumber } from '../../files/xml-text.ts';
+import { raiseBytes, raiseObjects } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
@@ -93,10 +94,7 @@ async function* cvatPieces(
       rest = rest.slice(end);
     }
     const limit = inHeader ? MAX_HEADER_BYTES : limits.maxAnnotationBytes;
-    if (rest.length > limit)
-      throw new Error(
-        `one <image> has more than the ${limit} characters allowed. Raise maxAnnotationBytes (--max-annotation-bytes)`,
-      );
+    if (rest.length > limit) throw new Error(`one <image> has more than the ${limit} characters allowed${raiseBytes}`);
   }
   if (inHeader) throw new Error('it has no <image>');
   if (/<image[\s/>]/.test(rest)) throw new Error('it ends within an <image>. Is it complete?');
@@ -125,9 +123,7 @@ function readImage(file: string, image: XmlElement, { limits }: Place): CvatImag
   const [width, height] = [xmlNumber(attribute('width')), xmlNumber(attribute('height'))];
   const shapes = SHAPES.flatMap((shape) => childrenOf(image, shape).map((node) => ({ shape, node })));
   if (shapes.length > limits.maxObjects) {
-    throw new Error(
-      `"${shorten(attribute('name'))}" has more than ${limits.maxObjects} shapes. Raise maxObjects (--max-objects)`,
-    );
+    throw new Error(`"${shorten(attribute('name'))}" has more than ${limits.maxObjects} shapes${raiseObjects}`);
   }
   const other = ['polyline', 'points', 'skeleton', 'tag'].flatMap((shape) => {
     const count = childrenOf(image, shape).length;

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { messageOf } from '../../base/errors.ts';
 import { readBoundedFile } from '../../files/bounded-file.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
@@ -95,7 +96,10 @@ async function* linesOf(path: string, { limits, signal }: Place): AsyncGenerator
   let pending = 0;
   stream.on('data', (chunk) => {
     pending = chunk.includes('\n') ? 0 : pending + chunk.length;
-    if (pending > limits.maxAnnotationBytes) stream.destroy(new Error('one line of it is longer than allowed'));
+    if (pending > limits.maxAnnotationBytes)
+      stream.destroy(
+        new Error(`line ${number + 1} has more than the ${limits.maxAnnotationBytes} bytes allowed${raiseBytes}`),
+      );
   });
   try {
     for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {

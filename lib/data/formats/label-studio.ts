@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { readJsonItems } from '../../files/json-stream.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { Fault, WrittenObject } from '../examine-objects.ts';
 import { ImageFinder, plainPath } from '../image-finder.ts';
@@ -66,7 +67,11 @@ interface Tasks {
 async function readTasks(path: string, { limits, signal }: Place): Promise<Tasks> {
   const found: Tasks = { tasks: [], labels: new Set(), issues: new IssueLog() };
   try {
-    for await (const { index, value } of readJsonItems(path, { maxItemBytes: limits.maxAnnotationBytes, signal })) {
+    for await (const { index, value } of readJsonItems(path, {
+      maxItemBytes: limits.maxAnnotationBytes,
+      remedy: raiseBytes,
+      signal,
+    })) {
       const task = isRecord(value) ? readTask(path, value, index ?? 0) : undefined;
       if (task === undefined || task.name === '') {
         const message = `task ${index} has no image`;

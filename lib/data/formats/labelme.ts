@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { messageOf } from '../../base/errors.ts';
 import { readJsonItems } from '../../files/json-stream.ts';
+import { raiseBytes, raiseObjects } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
@@ -100,14 +101,12 @@ function missingImage(
 /** All but the image itself, which LabelMe may have put into its file. */
 async function readFields(path: string, { limits, signal }: Place): Promise<Record<string, unknown>> {
   const fields: Record<string, unknown> = { shapes: [] };
-  const options = { ignore: ['imageData'], maxItemBytes: limits.maxAnnotationBytes, signal };
+  const options = { ignore: ['imageData'], maxItemBytes: limits.maxAnnotationBytes, remedy: raiseBytes, signal };
   for await (const { key, index, value } of readJsonItems(path, options)) {
     if (key === 'shapes' && index !== undefined) (fields.shapes as unknown[]).push(value);
     else if (index === undefined && key !== 'shapes' && key !== '__proto__') fields[key] = value;
     if ((fields.shapes as unknown[]).length > limits.maxObjects) {
-      throw new Error(
-        `it has more than ${limits.maxObjects} shapes. Raise maxObjects (--max-objects) if that is right`,
-      );
+      throw new Error(`it has more than ${limits.maxObjects} shapes${raiseObjects}`);
     }
   }
   return fields;

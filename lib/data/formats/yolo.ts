@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { readTextFile } from '../../files/text-file.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import { parseYaml } from '../dataset-config.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { type FileTree, IMAGE_NAME } from '../file-tree.ts';
@@ -304,7 +305,7 @@ function readImages({ images, labels, trees }: YoloFiles, options: YoloOptions):
       place.footprint.use(annotationPath);
       const image = { id, imagePath, annotationPath, relative: true as const };
       try {
-        const text = await readTextFile(annotationPath, place.limits.maxAnnotationBytes);
+        const text = await readTextFile(annotationPath, place.limits.maxAnnotationBytes, raiseBytes);
         return { ...image, ...parseLabels(text, names ?? place.classes, pose) };
       } catch (error) {
         if (messageOf(error) === 'it does not exist') continue;
