@@ -72,7 +72,7 @@ describe.each(formats)('%s', (format) => {
   const name = annotation[format]!.replace(/^.*\//, '');
 
   it('cut anywhere is told, or what is left is read', async () => {
-    for (let part = 1; part < 12; part++) {
+    for (const part of [1, 3, 6, 9, 11]) {
       const folder = await folderWith(format, (text) => text.slice(0, Math.floor((part / 12) * text.length)));
       const result = await open(format, folder);
       // A line of numbers is as good without the lines that follow.
@@ -110,7 +110,7 @@ describe.each(formats)('%s', (format) => {
 
   it('of the wrong types everywhere is an issue or a typed error', async () => {
     const values = ['null', 'true', '-1', '1.5', '"x"', '[]', '{}', '[[1]]', '{"a":1}', '"\\u0000"'];
-    for (let seed = 0; seed < 24; seed++) {
+    for (let seed = 0; seed < 8; seed++) {
       const folder = await folderWith(format, (text) => {
         let at = 0;
         const draw = () => random(seed, 0, at++, 41);
@@ -130,7 +130,7 @@ describe.each(formats)('%s', (format) => {
   });
 
   it('with mutations of its bytes is an issue or a typed error', async () => {
-    for (let seed = 0; seed < 24; seed++) {
+    for (let seed = 0; seed < 8; seed++) {
       const folder = await folderWith(format, (text) => {
         const bytes = Buffer.from(text);
         for (let i = 0; i < 1 + 6 * random(seed, 0, 0, 42); i++)
