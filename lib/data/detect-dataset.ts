@@ -154,9 +154,14 @@ async function unknown(
   }
   const { files } = await place.tree();
   const images = files.filter((file) => IMAGE_NAME.test(file)).length;
+  const names = heads.map(({ name }) => name);
+  const looked =
+    names.length === 0
+      ? ''
+      : `. No sign of it in ${names.slice(0, 3).join(', ')}${names.length > 3 ? ' and others' : ''}`;
   return new DetectorError(
     'DATASET_NOT_FOUND',
-    `No data set was found in "${path}", which has ${images} images and ${files.length - images} other files: expected ${known}`,
+    `No data set was found in "${path}", which has ${images} images and ${files.length - images} other files: expected ${known}${looked}`,
   );
 }
 

@@ -155,7 +155,8 @@ describe.each(formats)('%s', (format) => {
     for (const pipe of ['pipe.jpg', 'pipe.xml', 'pipe.json', 'pipe.txt', 'pipe.yaml', 'pipe.jsonl'])
       execFileSync('mkfifo', [join(folder, pipe)]);
     await symlink('.', join(folder, 'loop'));
-    await symlink('../..', join(folder, 'up-and-down'));
+    await mkdir(join(folder, 'deep/er'), { recursive: true });
+    await symlink('../..', join(folder, 'deep/er/up-and-down'));
     await symlink('/no/such/place', join(folder, 'dangling.jpg'));
     await symlink('itself.json', join(folder, 'itself.json'));
     const result = await open(format, folder);

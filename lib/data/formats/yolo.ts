@@ -362,7 +362,7 @@ function parseLine(line: string, names: readonly string[] | undefined, pose: boo
   const wrong = words.find((word) => !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(word));
   if (wrong !== undefined) return bad(`"${shorten(wrong, 20)}" is no number`, 'coordinate-invalid');
   const [id, ...numbers] = words.map(Number);
-  if (!Number.isInteger(id) || id! < 0) return bad(`${words[0]} is no class number`);
+  if (!Number.isInteger(id) || id! < 0) return bad(`${shorten(words[0]!, 20)} is no class number`);
   if (numbers.length < 4) return bad(`expected a class and four numbers, found ${words.length} columns`);
   const label = names === undefined ? `class_${id}` : (names[id!] ?? '');
   if (label === '')
