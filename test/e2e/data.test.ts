@@ -8,7 +8,7 @@ import { writerNames } from '../../lib/data/write-dataset.ts';
 import { Detector } from '../../lib/detector/detector.ts';
 import { cli } from '../support/cli.ts';
 import { classes, scenes, written } from '../support/formats.ts';
-import { writeFiles } from '../support/voc.ts';
+import { expectError, writeFiles } from '../support/voc.ts';
 
 let folder: string;
 let checkpoint: string;
@@ -83,6 +83,11 @@ describe('detect --save', () => {
       file: string;
       detections: { label: string; box: Record<string, number> }[];
     }[];
+    if (format === 'label-studio') {
+      // Predictions are to be corrected there first.
+      await expectError(openDataset(join(out, 'labels'), { classes }), 'DATASET_EMPTY', 'nobody has labelled it');
+      return;
+    }
     const labels = await openDataset(join(out, 'labels'), { classes });
     expect(labels.length + labels.counts.skipped).toBe(scenes.length);
     for (const { name, objects } of contentOf(labels)) {
@@ -119,11 +124,15 @@ describe('detect --save', () => {
 
 describe('--data', () => {
   it('is taken by the commands that look at data', async () => {
-    for (const args of [['analyze'], ['evaluate', '--checkpoint', checkpoint]]) {
-      const { code, error } = await cli([...args, '--data', data('yolo')]);
-      expect(code, error).toBe(0);
-      expect(error).toContain('YOLO (data.yaml)');
-    }
+    const analyzed = await cli(['analyze', '--data', data('yolo')]);
+    expect(analyzed.code, analyzed.error).toBe(0);
+    expect(analyzed.error).toContain('YOLO (data.yaml)');
+    const evaluated = await cli(['evaluate', '--checkpoint', checkpoint, '--data', data('voc')]);
+    expect(evaluated.code, evaluated.error).toBe(0);
+    expect(evaluated.error).toContain('Pascal VOC XML');
+    const missing = await cli(['evaluate', '--checkpoint', checkpoint, '--data', data('yolo')]);
+    expect(missing.code).not.toBe(0);
+    expect(missing.error).toContain('YOLO (data.yaml) has no such part, which has train');
   });
 
   it('without validation data asks for a split, which is kept as lists', async () => {

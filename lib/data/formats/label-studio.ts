@@ -120,6 +120,8 @@ function resultsOf(task: Record<string, unknown>, onSeveral: (count: number) => 
     const results = chosen && Array.isArray(chosen.result) ? (chosen.result as unknown[]) : [];
     return { results, unlabelled: chosen === undefined };
   }
+  // Predictions, as detect --save writes them, are no labels before somebody has looked at them.
+  if (isRecord(task.data)) return { results: [], unlabelled: true };
   // JSON-MIN: the results stand under the name of the control, most often "label".
   const lists = Object.values(task).filter((value): value is unknown[] => Array.isArray(value) && value.some(isRecord));
   return { results: lists.flat(), unlabelled: lists.length === 0 && !('annotator' in task) };
