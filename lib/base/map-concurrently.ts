@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
  * once nothing runs any more.
  */
 export async function mapConcurrently<T, R>(
-  items: readonly T[],
+  items: ArrayLike<T>,
   action: (item: T, index: number) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = new Array(items.length);

@@ -13,3 +13,12 @@ export interface AnnotationLimits {
 }
 
 export const defaultLimits: AnnotationLimits = { maxAnnotationBytes: 64 * 1024 ** 2, maxObjects: 100_000 };
+
+/** JavaScript has no longer text. */
+export const MAX_ANNOTATION_BYTES = 512 * 1024 ** 2 - 24;
+
+/** What to do about a longer annotation. */
+export const raiseBytes = '. Raise maxAnnotationBytes (--max-annotation-bytes) if that is right';
+
+/** What to do about more objects. */
+export const raiseObjects = '. Raise maxObjects (--max-objects) if that is right';

@@ -34,6 +34,16 @@ export interface DatasetIssue {
   message: string;
   /** The action: left out, repaired, or used anyway. */
   action: 'skipped' | 'repaired' | 'kept';
+  /**
+   * How many issues it stands for: of each kind the first 1,000 are kept, and the last of them counts the others.
+   * @default 1
+   */
+  count?: number;
+}
+
+/** How many issues there were. */
+export function countIssues(issues: readonly DatasetIssue[]): number {
+  return issues.reduce((sum, { count = 1 }) => sum + count, 0);
 }
 
 /**
@@ -46,13 +56,15 @@ export function formatIssues(issues: readonly DatasetIssue[], limit = 10): strin
   for (const issue of issues) byWeight[weightOf(issue)]!.push(issue);
   const ordered = byWeight.flat();
   const counts = new Map<string, number>();
-  for (const { kind, action } of ordered) {
-    counts.set(`${kind} (${action})`, (counts.get(`${kind} (${action})`) ?? 0) + 1);
+  for (const { kind, action, count = 1 } of ordered) {
+    counts.set(`${kind} (${action})`, (counts.get(`${kind} (${action})`) ?? 0) + count);
   }
   const summary = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
   const lines = ordered.slice(0, limit).map((issue) => `  ${formatIssue(issue)}`);
-  if (issues.length > limit) lines.push(`  ... and ${issues.length - limit} more`);
-  return [`${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}: ${summary}`, ...lines].join('\n');
+  const total = countIssues(issues);
+  const more = total - countIssues(ordered.slice(0, limit));
+  if (more > 0) lines.push(`  ... and ${more} more`);
+  return [`${total} ${total === 1 ? 'issue' : 'issues'}: ${summary}`, ...lines].join('\n');
 }
 
 /** 0 for a lost image, 1 for a lost object, 2 for what is kept, 3 for what was mended; what concerns all images is worst. */

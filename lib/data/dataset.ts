@@ -11,7 +11,10 @@ export type { ObjectInput, Sample, SampleInput } from './sample.ts';
 export interface Dataset {
   /** The names of the classes, without a background. The `labelIndex` of an object counts from 1: it is 1 for `classes[0]`. */
   readonly classes: readonly string[];
-  /** The images. Some may have no objects. */
+  /**
+   * The images. Some may have no objects. The list reads as any array. A data set of this library makes a sample anew whenever it is asked
+   * for one, frozen: copy what you want to change, `[...dataset.samples]`.
+   */
   readonly samples: readonly Sample[];
   /** The problems that were skipped or repaired. */
   readonly issues: readonly DatasetIssue[];

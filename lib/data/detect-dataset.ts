@@ -1,10 +1,12 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { DetectorError, messageOf } from '../base/errors.ts';
+import { readFileStart } from '../files/bounded-file.ts';
 import { markedEncoding } from '../files/text-file.ts';
 import type { AnnotationLimits } from './annotation-limits.ts';
 import { loadDatasetConfig } from './dataset-config.ts';
-import { type FileTree, IMAGE_NAME, listTree } from './file-tree.ts';
+import { type FileTree, IMAGE_NAME } from './file-tree.ts';
+import type { Footprint } from './footprint.ts';
 import type { DatasetFormat, FileHead, FoundDataset, Place } from './formats/format.ts';
 import { foreignFormats, formats } from './formats/formats.ts';
 
@@ -16,6 +18,7 @@ export interface DetectionOptions {
   images?: string | undefined;
   classes?: readonly string[] | undefined;
   limits: AnnotationLimits;
+  footprint: Footprint;
   signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +55,7 @@ export async function detectDataset(path: string, options: DetectionOptions): Pr
   return { ...found, format: chosen.format };
 }
 
-async function placeOf(path: string, { images, classes, limits, signal }: DetectionOptions): Promise<Place> {
+async function placeOf(path: string, { images, classes, limits, footprint, signal }: DetectionOptions): Promise<Place> {
   const absolute = resolve(path);
   const stats = await stat(absolute).catch(async (error: NodeJS.ErrnoException) => {
     if (/\.ya?ml$/i.test(path)) await loadDatasetConfig(path); // whose message is about such a file
@@ -68,26 +71,29 @@ async function placeOf(path: string, { images, classes, limits, signal }: Detect
   // COCO and CVAT have a folder for annotations beside those of the images.
   const above = /^(annotations?|labels?|metadata)$/i.test(basename(folder)) && !/\.ya?ml$/i.test(path);
   const root = isFolder ? absolute : above ? dirname(folder) : folder;
-  const tree = once(() => listTree(root, signal));
+  footprint.use(absolute);
+  const tree = () => footprint.list(root, signal);
   return {
-    ...{ path, root, classes, limits, signal, tree },
+    ...{ path, root, classes, limits, footprint, signal, tree },
     ...(!isFolder && { file: relative(root, absolute).replaceAll('\\', '/') }),
-    images: images === undefined ? tree : once(() => listTree(resolve(images), signal)),
-  };
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
+    images: images === undefined ? tree : () => footprint.list(resolve(images), signal),
   };
 }
 
 async function headsOf(place: Place): Promise<FileHead[]> {
-  if (place.file !== undefined) return [await readHead(place.root, place.file)];
+  if (place.file !== undefined) {
+    const head = readHead(place.root, place.file);
+    return [
+      await head.catch((error) => {
+        throw new DetectorError('DATASET_NOT_FOUND', `Cannot read "${place.path}": ${messageOf(error)}`, {
+          cause: error,
+        });
+      }),
+    ];
+  }
   const heads: FileHead[] = [];
-  for (const file of tellingFiles(await place.tree())) heads.push(await readHead(place.root, file));
+  for (const file of tellingFiles(await place.tree()))
+    heads.push(await readHead(place.root, file).catch(() => ({ name: file, text: '' })));
   return heads;
 }
 
@@ -108,17 +114,8 @@ function tellingFiles({ files }: FileTree): string[] {
 }
 
 async function readHead(root: string, name: string): Promise<FileHead> {
-  const path = join(root, name);
-  const stats = await stat(path).catch(() => undefined);
-  if (!stats?.isFile()) return { name, text: '' }; // a pipe would never end
-  const file = await open(path);
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(HEAD_BYTES, stats.size)));
-    const bytes = buffer.subarray(0, bytesRead);
-    return { name, text: new TextDecoder(markedEncoding(bytes) ?? 'utf-8').decode(bytes) };
-  } finally {
-    await file.close();
-  }
+  const bytes = await readFileStart(join(root, name), HEAD_BYTES);
+  return { name, text: new TextDecoder(markedEncoding(bytes) ?? 'utf-8').decode(bytes) };
 }
 
 interface Candidate {
@@ -157,9 +154,14 @@ async function unknown(
   }
   const { files } = await place.tree();
   const images = files.filter((file) => IMAGE_NAME.test(file)).length;
+  const names = heads.map(({ name }) => name);
+  const looked =
+    names.length === 0
+      ? ''
+      : `. No sign of it in ${names.slice(0, 3).join(', ')}${names.length > 3 ? ' and others' : ''}`;
   return new DetectorError(
     'DATASET_NOT_FOUND',
-    `No data set was found in "${path}", which has ${images} images and ${files.length - images} other files: expected ${known}`,
+    `No data set was found in "${path}", which has ${images} images and ${files.length - images} other files: expected ${known}${looked}`,
   );
 }
 

@@ -43,12 +43,13 @@ const MAX_HINTS = 1000;
 
 /** The classes that objects may have. */
 export class ClassLookup {
-  readonly #names: readonly string[];
+  /** The names, without a background. */
+  readonly classes: readonly string[];
   readonly #indices: Map<string, number>;
   readonly #hints = new Map<string, string>();
 
   constructor(classes: readonly string[]) {
-    this.#names = classes;
+    this.classes = classes;
     this.#indices = new Map(classes.map((name, index) => [name.normalize('NFC'), index + 1]));
   }
 
@@ -58,14 +59,14 @@ export class ClassLookup {
   }
 
   nameOf(label: number): string {
-    return this.#names[label - 1]!;
+    return this.classes[label - 1]!;
   }
 
   /** Worked out once for each unknown name, and for so many: there are seldom many, but often very many objects of one. */
   nearTo(unknown: string): string {
     const known = this.#hints.get(unknown);
     if (known !== undefined || this.#hints.size >= MAX_HINTS) return known ?? '';
-    const hint = suggestion(unknown, this.#names);
+    const hint = suggestion(unknown, this.classes);
     this.#hints.set(unknown, hint);
     return hint;
   }

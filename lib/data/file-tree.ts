@@ -6,6 +6,10 @@ import { DetectorError, messageOf } from '../base/errors.ts';
 /** What an image file is called. Whether it is one shows its content. */
 export const IMAGE_NAME = /\.(jpe?g|jpe|jfif|jif|png|webp)$/i;
 
+/** What other image files are called: named in the remedy where one stands in for an image that was looked for. */
+export const OTHER_IMAGE =
+  /\.(bmp|dib|gif|tiff?|heic|heif|avif|jp2|j2k|jxl|svg|ico|psd|raw|dng|cr2|nef|arw|ppm|pgm|tga|exr)$/i;
+
 /** Far more than a data set has: what is beyond is a whole disk, given by mistake. */
 const MAX_FILES = 20_000_000;
 const MAX_DEPTH = 32;
@@ -17,18 +21,26 @@ export interface FileTree {
   files: readonly string[];
 }
 
+/** A folder that was listed. */
+export interface ListedTree extends FileTree {
+  /** The folders in it, `root` itself as the empty text. */
+  folders: readonly string[];
+}
+
 /**
  * Lists a folder and the folders in it. Links are followed, each folder once.
  * Rejects with `DetectorError` `DATASET_NOT_FOUND` for a folder that cannot be listed, or with the reason of `signal`.
  */
-export async function listTree(root: string, signal?: AbortSignal): Promise<FileTree> {
+export async function listTree(root: string, signal?: AbortSignal): Promise<ListedTree> {
   const files: string[] = [];
+  const walked: string[] = [];
   const seen = new Set<string>();
   const walk = async (below: string, depth: number): Promise<void> => {
     const path = join(root, below);
     const real = await realpath(path);
     if (seen.has(real) || depth > MAX_DEPTH) return;
     seen.add(real);
+    walked.push(below);
     const folders: string[] = [];
     for await (const entry of await opendir(path, { bufferSize: 1024 })) {
       if (entry.name.startsWith('.')) continue; // the operating system's, for example macOS's "._a.jpg" beside "a.jpg"
@@ -51,5 +63,5 @@ export async function listTree(root: string, signal?: AbortSignal): Promise<File
       cause: error,
     });
   }
-  return { root, files: files.sort() };
+  return { root, files: files.sort(), folders: walked };
 }

@@ -5,7 +5,7 @@ interface Numbers {
 }
 
 /** A typed array that grows as it is written: doubling, so that a million numbers cost twenty copies. */
-export class GrowingArray<T extends Int32Array | Float64Array | Uint8Array> {
+export class GrowingArray<T extends Int32Array | Uint32Array | Float64Array | Uint8Array> {
   readonly #make: new (
     length: number,
   ) => T;
@@ -18,12 +18,21 @@ export class GrowingArray<T extends Int32Array | Float64Array | Uint8Array> {
   }
 
   push(value: number): void {
-    if (this.length === this.#values.length) {
-      const larger = new this.#make(2 * this.length);
-      (larger as Numbers).set(this.#values as never);
-      this.#values = larger;
-    }
+    this.#reserve(1);
     (this.#values as Numbers)[this.length++] = value;
+  }
+
+  append(values: T): void {
+    this.#reserve(values.length);
+    (this.#values as Numbers).set(values as never, this.length);
+    this.length += values.length;
+  }
+
+  #reserve(count: number): void {
+    if (this.length + count <= this.#values.length) return;
+    const larger = new this.#make(Math.max(2 * this.#values.length, this.length + count));
+    (larger as Numbers).set(this.#values as never);
+    this.#values = larger;
   }
 
   at(index: number): number {

@@ -1,9 +1,5 @@
 import { join } from 'node:path';
-import { type FileTree, IMAGE_NAME } from './file-tree.ts';
-
-/** What other image files are called: named in the remedy where one stands in for an image that was looked for. */
-const OTHER_IMAGE =
-  /\.(bmp|dib|gif|tiff?|heic|heif|avif|jp2|j2k|jxl|svg|ico|psd|raw|dng|cr2|nef|arw|ppm|pgm|tga|exr)$/i;
+import { type FileTree, IMAGE_NAME, OTHER_IMAGE } from './file-tree.ts';
 
 /**
  * Finds the image that an annotation names. Names are compared in Unicode NFC; what stands before the folders of the data set (a
@@ -13,14 +9,12 @@ export class ImageFinder {
   readonly #tree: FileTree;
   /** Positions in the tree by the last part of the path. */
   readonly #byName = new Map<string, number | number[]>();
-  readonly #used: Uint8Array;
   /** Made when the first image is missing. */
   #near: Map<string, number> | undefined;
   #stems: Map<string, number> | undefined;
 
   constructor(tree: FileTree) {
     this.#tree = tree;
-    this.#used = new Uint8Array(tree.files.length);
     for (const [index, path] of tree.files.entries()) {
       if (!IMAGE_NAME.test(path) && !OTHER_IMAGE.test(path) && /\.\w{1,5}$/.test(path)) continue;
       const name = lastOf(path).normalize('NFC');
@@ -41,7 +35,6 @@ export class ImageFinder {
     if (found === undefined) return undefined;
     const index = typeof found === 'number' ? found : this.#choose(found, wanted, near);
     if (index === undefined) return undefined;
-    this.#used[index] = 1;
     return join(this.#tree.root, this.#tree.files[index]!);
   }
 
@@ -52,7 +45,6 @@ export class ImageFinder {
     const candidates = typeof found === 'number' ? [found] : (found ?? []);
     const index = candidates.find((each) => this.#tree.files[each]!.normalize('NFC') === wanted);
     if (index === undefined) return undefined;
-    this.#used[index] = 1;
     return join(this.#tree.root, this.#tree.files[index]!);
   }
 
@@ -93,12 +85,6 @@ export class ImageFinder {
   #sameStem(stem: string): number | undefined {
     this.#stems ??= new Map([...this.#near!].map(([known, index]) => [known.replace(/\.\w+$/, ''), index]));
     return this.#stems.get(stem);
-  }
-
-  /** Images of the tree that nothing has asked for. */
-  *unused(): Generator<string> {
-    for (const [index, path] of this.#tree.files.entries())
-      if (IMAGE_NAME.test(path) && this.#used[index] === 0) yield path;
   }
 }
 

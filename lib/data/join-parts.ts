@@ -1,3 +1,4 @@
+import { IssueLog } from './issue-log.ts';
 import type { WrittenPart } from './written-image.ts';
 
 /** Parts one after the other, as one. */
@@ -5,27 +6,29 @@ export function joinParts(parts: readonly WrittenPart[]): WrittenPart {
   if (parts.length === 1) return parts[0]!;
   const starts: number[] = [];
   let length = 0;
+  const issues = new IssueLog();
   for (const part of parts) {
     starts.push(length);
     length += part.length;
+    issues.addLog(part.issues);
   }
-  const ignored = new Map<string, number>();
-  for (const part of parts)
-    for (const [reason, count] of part.ignored) ignored.set(reason, (ignored.get(reason) ?? 0) + count);
   return {
+    ...parts[0],
     length,
     at(index) {
       const which = starts.findLastIndex((start) => start <= index);
       return parts[which]!.at(index - starts[which]!);
     },
-    issues: parts.flatMap(({ issues }) => issues),
-    ignored,
+    issues,
+    trees: [...new Set(parts.flatMap(({ trees }) => trees))],
   };
 }
 
-export const emptyPart: WrittenPart = {
-  length: 0,
-  at: (index) => Promise.reject(new RangeError(`there is no image ${index}`)),
-  issues: [],
-  ignored: new Map(),
-};
+export function emptyPart(): WrittenPart {
+  return {
+    length: 0,
+    at: (index) => Promise.reject(new RangeError(`there is no image ${index}`)),
+    issues: new IssueLog(),
+    trees: [],
+  };
+}

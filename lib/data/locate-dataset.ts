@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   checkBoolean,
   checkFunction,
@@ -11,16 +12,20 @@ import { DetectorError } from '../base/errors.ts';
 import { checkSignal } from '../base/signal.ts';
 import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
 import { checkClasses } from '../model/class-list.ts';
-import { defaultLimits } from './annotation-limits.ts';
+import { defaultLimits, MAX_ANNOTATION_BYTES } from './annotation-limits.ts';
 import { checked } from './dataset.ts';
+import type { DatasetConfig } from './dataset-config.ts';
 import { type DetectedDataset, detectDataset } from './detect-dataset.ts';
 import { ClassLookup } from './examine-objects.ts';
+import { Footprint } from './footprint.ts';
 import { formats } from './formats/formats.ts';
 import { joinParts } from './join-parts.ts';
+import { keepPart, takePart } from './kept-part.ts';
 import { checkNotEmpty } from './not-empty.ts';
-import type { DatasetHandle, OpenDatasetOptions } from './open-dataset-options.ts';
+import type { DatasetHandle, OpenDatasetOptions, OpenedDataset } from './open-dataset-options.ts';
+import { OpeningCache } from './opening-cache.ts';
 import { type PartName, partNames } from './part-name.ts';
-import { readPart } from './read-part.ts';
+import { type PartContent, readPart } from './read-part.ts';
 import { exifModes } from './read-size.ts';
 import type { WrittenPart } from './written-image.ts';
 
@@ -29,30 +34,108 @@ const MAX_CLASSES = 20_000;
 
 /** What `findDataset` does. */
 export async function locateDataset(path: string, options: OpenDatasetOptions): Promise<DatasetHandle> {
-  const resolved = resolveOptions(options);
-  const found = await detectDataset(checkString('path', path), resolved);
-  const source = `${found.format.title} (${found.description})`;
-  let known: Promise<string[]> | undefined;
-  const classes = () => {
-    known ??= classesOf(path, found, resolved);
-    return known;
-  };
-  return {
-    ...{ source, classes, config: found.config },
-    parts: partNames.filter((part) => found.parts.has(part)),
-    async open(split, onProgress = () => {}) {
-      const part = await writtenPart(path, found, split);
-      const names = await classes();
-      const { samples, issues, counts } = await readPart(part, {
-        ...resolved,
-        lookup: new ClassLookup(names),
-        onProgress,
-      });
-      const place = split === undefined ? `"${path}"` : `part ${split} of "${path}"`;
-      checkNotEmpty(place, samples, issues);
-      return checked({ classes: names, samples, issues, length: samples.length, source, counts });
-    },
-  };
+  const { cache: isCached, signal, ...resolved } = resolveOptions(options);
+  const key = [resolve(checkString('path', path)), resolved];
+  const cache = isCached ? await OpeningCache.open(key, signal) : undefined;
+  const dataset = new LocatedDataset(path, { ...resolved, signal }, cache);
+  await dataset.describe();
+  return dataset.handle();
+}
+
+/** What is told of a data set before one of its parts is opened. */
+interface Description {
+  source: string;
+  parts: PartName[];
+  config?: DatasetConfig | undefined;
+  /** Once they are known. */
+  classes?: string[];
+}
+
+/** A data set at a path. Whatever the cache has of it is not looked for again. */
+class LocatedDataset {
+  readonly #path: string;
+  readonly #options: ResolvedOptions;
+  readonly #cache: OpeningCache | undefined;
+  readonly #footprint = new Footprint();
+  #description: Description;
+  #found: Promise<DetectedDataset> | undefined;
+  #classes: Promise<string[]> | undefined;
+
+  constructor(path: string, options: ResolvedOptions, cache: OpeningCache | undefined) {
+    this.#path = path;
+    this.#options = options;
+    this.#cache = cache;
+    this.#description = (cache?.get(DESCRIPTION)?.meta as Description | undefined) ?? { source: '', parts: [] };
+  }
+
+  /** Finds out what it is. */
+  async describe(): Promise<void> {
+    if (this.#description.source !== '') return;
+    const { format, description, config, parts } = await this.#find();
+    this.#description = {
+      source: `${format.title} (${description})`,
+      parts: partNames.filter((part) => parts.has(part)),
+      ...(config && { config }),
+    };
+  }
+
+  handle(): DatasetHandle {
+    const { source, parts, config } = this.#description;
+    const classes = () => this.#classNames();
+    return { source, parts, config, classes, open: (split, onProgress) => this.#open(split, onProgress) };
+  }
+
+  #find(): Promise<DetectedDataset> {
+    this.#found ??= detectDataset(this.#path, { ...this.#options, footprint: this.#footprint });
+    return this.#found;
+  }
+
+  #classNames(): Promise<string[]> {
+    const known = this.#description.classes;
+    this.#classes ??= known ? Promise.resolve(known) : this.#findClasses();
+    return this.#classes;
+  }
+
+  async #findClasses(): Promise<string[]> {
+    const classes = await classesOf(this.#path, await this.#find(), this.#options, this.#footprint);
+    this.#description = { ...this.#description, classes };
+    return classes;
+  }
+
+  async #open(split?: PartName, onProgress = (_done: number, _total: number) => {}): Promise<OpenedDataset> {
+    const classes = await this.#classNames();
+    const { samples, issues, counts } =
+      (await this.#known(split, classes)) ?? (await this.#read(split, classes, onProgress));
+    const { source } = this.#description;
+    return checked({ classes, samples: samples.list(), issues, length: samples.length, source, counts });
+  }
+
+  async #known(split: PartName | undefined, classes: string[]): Promise<PartContent | undefined> {
+    const entry = this.#cache?.get(entryOf(split));
+    return entry && (await takePart(entry, classes, this.#options.signal));
+  }
+
+  async #read(
+    split: PartName | undefined,
+    classes: string[],
+    onProgress: (done: number, total: number) => void,
+  ): Promise<PartContent> {
+    const [path, footprint, { signal }] = [this.#path, this.#footprint, this.#options];
+    const part = await writtenPart(path, await this.#find(), split);
+    const lookup = new ClassLookup(classes);
+    const content = await readPart(part, { ...this.#options, lookup, split, footprint, onProgress });
+    checkNotEmpty(split === undefined ? `"${path}"` : `part ${split} of "${path}"`, content.samples, content.issues);
+    this.#cache?.set(DESCRIPTION, { meta: this.#description, columns: {} });
+    this.#cache?.set(entryOf(split), keepPart(content));
+    await this.#cache?.save(footprint, signal);
+    return content;
+  }
+}
+
+const DESCRIPTION = 'description';
+
+function entryOf(split: PartName | undefined): string {
+  return `part ${split ?? 'all'}`;
 }
 
 const keys = [
@@ -67,6 +150,7 @@ const keys = [
     'maxAnnotationBytes',
     'maxObjects',
     'maxPixels',
+    'cache',
   ],
   ...['signal', 'onProgress'],
 ];
@@ -82,6 +166,7 @@ function resolveOptions(given: OpenDatasetOptions) {
     images: options.images,
     classes: options.classes === undefined ? undefined : checkClasses('classes', options.classes),
     verifyImages: checkBoolean('verifyImages', options.verifyImages ?? true),
+    cache: checkBoolean('cache', options.cache ?? true),
     exif: checkOneOf('exif', options.exif ?? 'auto', exifModes),
     keepUnreadable: checkBoolean('keepUnreadable', options.keepUnreadable ?? false),
     maxPixels: checkInteger('maxPixels', options.maxPixels ?? MAX_IMAGE_PIXELS, 1),
@@ -90,6 +175,7 @@ function resolveOptions(given: OpenDatasetOptions) {
         'maxAnnotationBytes',
         options.maxAnnotationBytes ?? defaultLimits.maxAnnotationBytes,
         1,
+        MAX_ANNOTATION_BYTES,
       ),
       maxObjects: checkInteger('maxObjects', options.maxObjects ?? defaultLimits.maxObjects, 1),
     },
@@ -97,13 +183,16 @@ function resolveOptions(given: OpenDatasetOptions) {
   };
 }
 
+type ResolvedOptions = Omit<ReturnType<typeof resolveOptions>, 'cache'>;
+
 /** The classes that were asked for, those of the source, or the names in all of its annotations. */
 async function classesOf(
   path: string,
   found: DetectedDataset,
-  options: ReturnType<typeof resolveOptions>,
+  { classes, signal }: ResolvedOptions,
+  footprint: Footprint,
 ): Promise<string[]> {
-  const names = options.classes ?? found.classes ?? (await labelsOf(path, found, options.signal));
+  const names = classes ?? found.classes ?? (await labelsOf(path, found, footprint, signal));
   try {
     return checkClasses('classes', names);
   } catch (error) {
@@ -112,13 +201,20 @@ async function classesOf(
   }
 }
 
-async function labelsOf(path: string, { parts }: DetectedDataset, signal?: AbortSignal): Promise<string[]> {
+async function labelsOf(
+  path: string,
+  { parts }: DetectedDataset,
+  footprint: Footprint,
+  signal?: AbortSignal,
+): Promise<string[]> {
   const labels = new Set<string>();
   for (const open of parts.values()) {
     const part = await open();
     for (let index = 0; index < part.length; index++) {
       signal?.throwIfAborted();
-      for (const { label, fault } of (await part.at(index)).objects) if (!fault) labels.add(label);
+      const { annotationPath, objects } = await part.at(index);
+      footprint.use(annotationPath);
+      for (const { label, fault } of objects) if (!fault) labels.add(label);
       if (labels.size <= MAX_CLASSES) continue;
       const example = [...labels].slice(0, 3).join(', ');
       throw new DetectorError(

@@ -43,7 +43,7 @@ export interface OpenDatasetOptions {
    */
   keepUnreadable?: boolean | undefined;
   /**
-   * The largest annotation in bytes: a file for one image, or one image in a file for many.
+   * The largest annotation in bytes: a file for one image, or one image in a file for many. At most 512 MiB.
    * @default 67108864 (64 MiB)
    */
   maxAnnotationBytes?: number | undefined;
@@ -57,6 +57,12 @@ export interface OpenDatasetOptions {
    * @default 120000000
    */
   maxPixels?: number | undefined;
+  /**
+   * Keep what was found in the user's cache, so that the next opening takes seconds. It is used for as long as every file has the same
+   * size and times. The folder `datasets` in the cache may be deleted at any time.
+   * @default true
+   */
+  cache?: boolean | undefined;
   /**
    * Aborting this signal makes the call reject with the signal's reason.
    * @default none

@@ -1,10 +1,17 @@
 import { mapConcurrently } from '../base/map-concurrently.ts';
 import { runInSlices } from '../base/time-slices.ts';
+import { type AnnotationLimits, raiseObjects } from './annotation-limits.ts';
+import { countIgnored } from './count-ignored.ts';
 import type { DatasetCounts } from './dataset-counts.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 import { type ClassLookup, examineObjects, type WrittenObject } from './examine-objects.ts';
+import type { Footprint } from './footprint.ts';
+import { IssueLog } from './issue-log.ts';
+import type { PartName } from './part-name.ts';
 import { type ExifMode, readSize } from './read-size.ts';
 import type { Sample } from './sample.ts';
+import { type SampleTable, SampleTableBuilder } from './sample-table.ts';
+import { TreeMarks } from './tree-marks.ts';
 import { scaleToImage } from './written-box.ts';
 import type { WrittenImage, WrittenPart } from './written-image.ts';
 
@@ -14,22 +21,21 @@ export interface PartOptions {
   verifyImages: boolean;
   exif: ExifMode;
   maxPixels?: number;
+  limits: AnnotationLimits;
   /** Keep an image, without objects, none of whose objects could be read. */
   keepUnreadable: boolean;
+  /** The part that it is, where the data set has parts. */
+  split?: PartName | undefined;
+  footprint: Footprint;
   signal?: AbortSignal | undefined;
   onProgress: (done: number, total: number) => void;
 }
 
 /** What became of a part. */
 export interface PartContent {
-  samples: Sample[];
+  samples: SampleTable;
   issues: DatasetIssue[];
   counts: DatasetCounts;
-}
-
-/** What is listed twice is not lost. */
-function isLostFile({ action, object, kind }: DatasetIssue): boolean {
-  return action === 'skipped' && object === undefined && kind !== 'duplicate-id';
 }
 
 interface ReadImage {
@@ -42,33 +48,91 @@ const ROUNDING = 1e-5;
 
 /** Reads every image of a part and compares its objects with it. */
 export async function readPart(part: WrittenPart, options: PartOptions): Promise<PartContent> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, footprint } = options;
+  const content = new PartBuilder(part);
+  const claimed = part.trees.map((tree) => new TreeMarks(tree));
+  for (const file of part.issues.files) for (const tree of claimed) tree.mark(file);
   let done = 0;
-  const results = await mapConcurrently(
-    Array.from({ length: part.length }, (_, i) => i),
-    async (index) => {
-      signal?.throwIfAborted();
-      const result = await readImage(await part.at(index), options);
-      onProgress(++done, part.length);
-      return result;
-    },
-  );
+  await mapConcurrently({ length: part.length }, async (_, index) => {
+    signal?.throwIfAborted();
+    const written = await part.at(index);
+    for (const path of [written.imagePath, written.annotationPath]) {
+      footprint.use(path);
+      for (const tree of claimed) tree.mark(path);
+    }
+    content.put(index, await readImage(written, options));
+    onProgress(++done, part.length);
+  });
   signal?.throwIfAborted();
-  const samples = results.flatMap(({ sample }) => sample ?? []);
-  const issues = [...part.issues];
-  for (const result of results) for (const issue of result.issues) issues.push(issue);
-  const used = samples.filter(({ objects }) => objects.length > 0).length;
-  const lostFiles = part.issues.filter(isLostFile).length;
-  const ignored = [...part.ignored.values()].reduce((sum, count) => sum + count, 0);
-  const counts = {
-    seen: part.length + lostFiles + ignored,
-    used,
-    background: samples.length - used,
-    skipped: part.length - samples.length + lostFiles,
-    ignored,
-    ignoredBecause: Object.fromEntries(part.ignored),
-  };
-  return { samples, issues: [...issues, ...lookOver(samples, part)], counts };
+  return content.finish(options, countIgnored(part, claimed, footprint, options.split));
+}
+
+/** Puts what was read together, in the order of the part and not in that in which it comes. */
+class PartBuilder {
+  readonly #part: WrittenPart;
+  readonly #samples = new SampleTableBuilder();
+  readonly #issues = new IssueLog();
+  readonly #waiting = new Map<number, ReadImage>();
+  #next = 0;
+  #used = 0;
+  /** The first image with objects, and whether all objects so far lie in the first pixel. */
+  #first: Sample | undefined;
+  #areRelative = true;
+
+  constructor(part: WrittenPart) {
+    this.#part = part;
+    this.#issues.addAll(part.issues.list());
+  }
+
+  put(index: number, image: ReadImage): void {
+    this.#waiting.set(index, image);
+    for (;;) {
+      const next = this.#waiting.get(this.#next);
+      if (next === undefined) return;
+      this.#waiting.delete(this.#next++);
+      this.#add(next);
+    }
+  }
+
+  #add({ sample, issues }: ReadImage): void {
+    this.#issues.addAll(issues);
+    if (sample === undefined) return;
+    this.#samples.push(sample);
+    if (sample.objects.length > 0) this.#used++;
+    if (sample.objects.length > 0) this.#first ??= sample;
+    this.#areRelative &&= sample.width > 16 && sample.objects.every(({ box }) => box.xmax <= 1 && box.ymax <= 1);
+  }
+
+  finish({ lookup }: PartOptions, ignoredBecause: ReadonlyMap<string, number>): PartContent {
+    const { length, issues } = this.#part;
+    const samples = this.#samples.finish(lookup.classes);
+    this.#lookOver(samples);
+    const { lostFiles } = issues;
+    const ignored = [...ignoredBecause.values()].reduce((sum, count) => sum + count, 0);
+    const counts = {
+      seen: length + lostFiles + ignored,
+      used: this.#used,
+      background: samples.length - this.#used,
+      skipped: length - samples.length + lostFiles,
+      ignored,
+      ignoredBecause: Object.fromEntries(ignoredBecause),
+    };
+    return { samples, issues: this.#issues.list(), counts };
+  }
+
+  /** What shows only in all images together. */
+  #lookOver(samples: SampleTable): void {
+    const { place } = this.#part;
+    if (this.#first === undefined && samples.length > 0) {
+      const message = `none of the ${samples.length} images has an object${place === undefined ? '' : `: labels were looked for in ${place}`}`;
+      this.#issues.add({ file: samples.at(0).imagePath, kind: 'no-objects', message, action: 'kept' });
+    }
+    if (this.#first && this.#areRelative) {
+      const message =
+        'all coordinates of all objects are from 0 to 1: they look like parts of the image, and pixels were expected. Multiply them by its width and height';
+      this.#issues.add({ file: this.#first.imagePath, kind: 'coordinates-relative', message, action: 'kept' });
+    }
+  }
 }
 
 async function readImage(written: WrittenImage, options: PartOptions): Promise<ReadImage> {
@@ -81,6 +145,12 @@ async function readImage(written: WrittenImage, options: PartOptions): Promise<R
     issues,
   );
   if (image === undefined || unusable) return { issues };
+  const { maxObjects } = options.limits;
+  if (written.objects.length > maxObjects) {
+    const message = `${id} has ${written.objects.length} objects, more than ${maxObjects}${raiseObjects}`;
+    issues.push({ file, kind: 'annotation-invalid', message, action: 'skipped' });
+    return { issues };
+  }
   const objects = written.relative ? written.objects.map((object) => inPixels(object, image)) : written.objects;
   const examined = await runInSlices(examineObjects(objects, image, file, lookup), undefined, signal);
   for (const issue of examined.issues) issues.push(issue);
@@ -102,22 +172,4 @@ function inPixels(object: WrittenObject, { width, height }: { width: number; hei
 function atEdge(side: number): number {
   if (side < 0 && side > -ROUNDING) return 0;
   return side > 1 && side < 1 + ROUNDING ? 1 : side;
-}
-
-/** What shows only in all images together. */
-function lookOver(samples: readonly Sample[], part: WrittenPart): DatasetIssue[] {
-  const issues: DatasetIssue[] = [];
-  const first = samples.find(({ objects }) => objects.length > 0);
-  if (first === undefined && samples.length > 0) {
-    const message = `none of the ${samples.length} images has an object${part.place === undefined ? '' : `: labels were looked for in ${part.place}`}`;
-    issues.push({ file: samples[0]!.imagePath, kind: 'no-objects', message, action: 'kept' });
-  }
-  const isTiny = ({ box }: Sample['objects'][number]) => box.xmax <= 1 && box.ymax <= 1;
-  const relative = (sample: Sample) => sample.width > 16 && sample.objects.every(isTiny);
-  if (first && samples.every(relative)) {
-    const message =
-      'all coordinates of all objects are from 0 to 1: they look like parts of the image, and pixels were expected. Multiply them by its width and height';
-    issues.push({ file: first.imagePath, kind: 'coordinates-relative', message, action: 'kept' });
-  }
-  return issues;
 }

@@ -14,9 +14,11 @@ import type { Size } from '../boxes/box.ts';
 import { checkClasses } from '../model/class-list.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 import { ClassLookup, examineObjects, type WrittenObject } from './examine-objects.ts';
+import { IssueLog } from './issue-log.ts';
 import { checkNotEmpty } from './not-empty.ts';
 import { type ReadSize, readSize } from './read-size.ts';
 import type { ObjectInput, Sample, SampleInput } from './sample.ts';
+import { type SampleTable, SampleTableBuilder } from './sample-table.ts';
 
 /** The options of `Dataset.from`. */
 export interface DatasetSource {
@@ -47,7 +49,7 @@ export interface DatasetSource {
 /** What a data set consists of. */
 interface DatasetContent {
   classes: readonly string[];
-  samples: Sample[];
+  samples: readonly Sample[];
   issues: DatasetIssue[];
 }
 
@@ -82,10 +84,12 @@ export async function readSamples(input: readonly SampleInput[], options: Datase
     onProgress?.(++done, toRead);
     return found;
   });
-  const { samples, issues } = await runInSlices(examine(sized, new ClassLookup(classes)), undefined, signal);
-  const all = [...own, ...issues];
-  checkNotEmpty('the given samples', samples, all);
-  return { classes, samples, issues: all };
+  const log = new IssueLog();
+  log.addAll(own);
+  const samples = await runInSlices(examine(sized, new ClassLookup(classes), log), undefined, signal);
+  const issues = log.list();
+  checkNotEmpty('the given samples', samples, issues);
+  return { classes, samples: samples.list(), issues };
 }
 
 function checkSource(options: DatasetSource) {
@@ -157,17 +161,16 @@ async function measure(written: Written, verify: boolean): Promise<Sized> {
   return { written, image, issues };
 }
 
-function* examine(sized: readonly Sized[], lookup: ClassLookup) {
-  const samples: Sample[] = [];
-  const issues: DatasetIssue[] = [];
-  for (const { written, image, issues: found } of sized) {
-    issues.push(...found);
+function* examine(sized: readonly Sized[], lookup: ClassLookup, log: IssueLog): Generator<void, SampleTable> {
+  const samples = new SampleTableBuilder();
+  for (const { written, image, issues } of sized) {
+    log.addAll(issues);
     yield;
     if (!image) continue;
     const { id, imagePath, file } = written;
     const { objects, issues: wrong } = yield* examineObjects(written.objects, image, file, lookup);
     samples.push({ id, imagePath, ...image, objects });
-    for (const issue of wrong) issues.push(issue);
+    log.addAll(wrong);
   }
-  return { samples, issues };
+  return samples.finish(lookup.classes);
 }

@@ -1,6 +1,7 @@
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Size } from '../boxes/box.ts';
-import { type ImageHeader, inspectImage } from '../images/image.ts';
+import { inspectImage } from '../images/image.ts';
+import type { ImageHeader } from '../images/image-header.ts';
 import type { DatasetIssue, DatasetIssueKind } from './dataset-issue.ts';
 
 /** The modes of EXIF orientations. `apply` and `ignore` hold for all images; `auto` lets a stated size decide. */

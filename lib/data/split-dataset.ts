@@ -7,6 +7,7 @@ import { checkDataset } from './check-dataset.ts';
 import { hashFile } from './content-hash.ts';
 import { checked, type Dataset, type Sample } from './dataset.ts';
 import { type PartName, partNames } from './part-name.ts';
+import { selectSamples } from './sample-table.ts';
 
 /** The options of `splitDataset`. */
 export interface SplitOptions {
@@ -164,7 +165,7 @@ function farthestBehind(counts: readonly number[], taken: readonly number[]): nu
 }
 
 function subset(whole: Dataset, hashes: readonly string[], partOf: ReadonlyMap<string, number>, part: number): Dataset {
-  const samples = whole.samples.filter((_, i) => partOf.get(hashes[i]!) === part);
+  const samples = selectSamples(whole.samples, whole.classes, (i) => partOf.get(hashes[i]!) === part);
   if (samples.length === 0) {
     const name: PartName = partNames[part]!;
     throw new DetectorError(

@@ -5,6 +5,7 @@ import { readTextFile } from '../files/text-file.ts';
 import { checked, type Dataset } from './dataset.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 import { partNames } from './part-name.ts';
+import { selectSamples } from './sample-table.ts';
 import type { SplitDatasets } from './split-dataset.ts';
 
 const MAX_LIST_BYTES = 256 * 1024 ** 2;
@@ -39,8 +40,12 @@ async function readPart(dataset: Dataset, directory: string, name: string): Prom
     });
   });
   const ids = new Set(text.split(/\r\n|\r|\n/).filter((line) => line !== ''));
-  const samples = dataset.samples.filter(({ id }) => ids.has(id));
-  const found = new Set(samples.map(({ id }) => id));
+  const found = new Set<string>();
+  const samples = selectSamples(dataset.samples, dataset.classes, (index) => {
+    const { id } = dataset.samples[index]!;
+    if (ids.has(id)) found.add(id);
+    return ids.has(id);
+  });
   const issues = [...ids]
     .filter((id) => !found.has(id))
     .map((id): DatasetIssue => {

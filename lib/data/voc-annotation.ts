@@ -3,7 +3,7 @@ import { runInSlices } from '../base/time-slices.ts';
 import type { Box, Size } from '../boxes/box.ts';
 import { readTextFile } from '../files/text-file.ts';
 import { childOf, childrenOf, parseXml, parseXmlAtOnce, type XmlElement, xmlNumber } from '../files/xml-text.ts';
-import { type AnnotationLimits, defaultLimits } from './annotation-limits.ts';
+import { type AnnotationLimits, defaultLimits, raiseBytes, raiseObjects } from './annotation-limits.ts';
 import type { Fault, WrittenObject } from './examine-objects.ts';
 import { boxAround, boxAroundTurned } from './written-box.ts';
 
@@ -31,7 +31,7 @@ export interface VocAnnotation {
 export async function readVocAnnotation(path: string, limits = defaultLimits): Promise<VocAnnotation> {
   const name = `annotation "${path}"`;
   try {
-    const text = await readTextFile(path, limits.maxAnnotationBytes);
+    const text = await readTextFile(path, limits.maxAnnotationBytes, raiseBytes);
     return toAnnotation(await runInSlices(parseXml(text, { item: 'object' })), limits);
   } catch (error) {
     throw invalid(name, messageOf(error), error);
@@ -59,9 +59,7 @@ function toAnnotation(root: XmlElement, { maxObjects }: AnnotationLimits): VocAn
   if (root.name !== 'annotation') throw new Error(`its root element is not <annotation> but <${shown(root.name)}>`);
   const objects = childrenOf(root, 'object');
   if (objects.length > maxObjects) {
-    throw new Error(
-      `it has ${objects.length} objects, more than ${maxObjects}. Raise maxObjects (--max-objects) if that is right`,
-    );
+    throw new Error(`it has ${objects.length} objects, more than ${maxObjects}${raiseObjects}`);
   }
   const size = readSize(childOf(root, 'size'));
   return { objects: objects.map(readObject), ...(size && { size }) };

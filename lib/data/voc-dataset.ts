@@ -6,9 +6,12 @@ import { checked, type Dataset, type Sample } from './dataset.ts';
 import type { DatasetCounts } from './dataset-counts.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 import { ClassLookup } from './examine-objects.ts';
+import { Footprint } from './footprint.ts';
 import { vocPart } from './formats/voc.ts';
+import { keepPart, takePart } from './kept-part.ts';
 import { checkNotEmpty } from './not-empty.ts';
-import { readPart } from './read-part.ts';
+import { OpeningCache } from './opening-cache.ts';
+import { type PartContent, readPart } from './read-part.ts';
 import { type ExifMode, exifModes } from './read-size.ts';
 import { listVocFiles, type VocSource } from './voc-files.ts';
 
@@ -27,6 +30,12 @@ export type VocDatasetOptions = VocSource & {
    * @default 'auto'
    */
   exif?: ExifMode;
+  /**
+   * Keep what was found in the user's cache, so that the next opening takes seconds. It is used for as long as every file has the same
+   * size and times.
+   * @default true
+   */
+  cache?: boolean;
   /**
    * Aborting this signal makes the call reject with the signal's reason.
    * @default none
@@ -88,21 +97,37 @@ export class VocDataset implements Dataset {
     const classes = checkClasses('classes', options.classes);
     const verifyImages = checkBoolean('verifyImages', options.verifyImages ?? true);
     const exif = checkOneOf('exif', options.exif ?? 'auto', exifModes);
+    const cached = checkBoolean('cache', options.cache ?? true);
     const onProgress = checkFunction('onProgress', options.onProgress ?? (() => {}));
     const signal = checkSignal('signal', options.signal);
 
     signal?.throwIfAborted();
-    const part = vocPart(await listVocFiles(source, signal), defaultLimits);
-    const lookup = new ClassLookup(classes);
-    const reading = { lookup, verifyImages, exif, keepUnreadable: false, signal, onProgress };
-    const { samples, issues, counts } = await readPart(part, reading);
-    checkNotEmpty(placeOf(source), samples, issues);
-    return new VocDataset(classes, samples, issues, counts);
+    const cache = cached ? await OpeningCache.open(['voc', source, classes, verifyImages, exif], signal) : undefined;
+    const known = cache?.get('part');
+    const content = (known && (await takePart(known, classes, signal))) ?? (await read());
+    return new VocDataset(classes, content.samples.list(), content.issues, content.counts);
+
+    async function read(): Promise<PartContent> {
+      const footprint = new Footprint();
+      const part = vocPart(await listVocFiles(source, footprint, signal), defaultLimits);
+      const reading = {
+        lookup: new ClassLookup(classes),
+        verifyImages,
+        exif,
+        keepUnreadable: false,
+        limits: defaultLimits,
+      };
+      const content = await readPart(part, { ...reading, footprint, signal, onProgress });
+      checkNotEmpty(placeOf(source), content.samples, content.issues);
+      cache?.set('part', keepPart(content));
+      await cache?.save(footprint, signal);
+      return content;
+    }
   }
 }
 
 function checkSource(options: VocDatasetOptions): VocSource {
-  const own = ['classes', 'verifyImages', 'exif', 'signal', 'onProgress'];
+  const own = ['classes', 'verifyImages', 'exif', 'cache', 'signal', 'onProgress'];
   const keys = Object.keys(checkKeys('options', options, ['images', 'annotations', 'root', 'split', ...own]));
   const given = keys.filter((key) => !own.includes(key)).sort();
   if (given.join() === 'annotations,images' && 'images' in options) {

@@ -1,11 +1,13 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suggestion } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { readTextFile } from '../files/text-file.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
-import { type FileTree, IMAGE_NAME, listTree } from './file-tree.ts';
+import { type FileTree, IMAGE_NAME } from './file-tree.ts';
+import type { Footprint } from './footprint.ts';
 import { ImageFinder } from './image-finder.ts';
+import { IssueLog } from './issue-log.ts';
 
 /**
  * The place of a data set. It may be the article's pair of folders, with an image and an XML file of the same name each. Or it is a folder
@@ -24,9 +26,11 @@ export interface VocPair {
 /** What a source holds. */
 export interface VocFiles {
   pairs: VocPair[];
-  issues: DatasetIssue[];
-  /** Files that belong to no image of the source, counted by the reason. */
-  ignored: Map<string, number>;
+  issues: IssueLog;
+  /** The folders that the images are in. */
+  trees: FileTree[];
+  /** Why an image of these folders may not be among the pairs. */
+  notNamed?: string;
 }
 
 /** Files of one kind in a folder, by their path without the extension, in NFC. */
@@ -46,31 +50,52 @@ const MAX_SPLIT_BYTES = 256 * 1024 ** 2;
  * Lists the pairs of a source in code-unit order of their ids, and what has no counterpart. Rejects with `DetectorError`
  * `DATASET_NOT_FOUND` for a folder or split that is not there.
  */
-export async function listVocFiles(source: VocSource, signal?: AbortSignal): Promise<VocFiles> {
-  if ('root' in source) return await listDevkit(source, signal);
-  const images = await indexFolder(source.images, IMAGE_NAME, 'the images option, TRAIN_IMG or VALID_IMG', signal);
-  const annotations =
-    source.annotations === source.images
-      ? indexTree(images.tree, ANNOTATION)
-      : await indexFolder(source.annotations, ANNOTATION, 'the annotations option, TRAIN_ANNOT or VALID_ANNOT', signal);
+export async function listVocFiles(source: VocSource, footprint: Footprint, signal?: AbortSignal): Promise<VocFiles> {
+  const index = async (path: string, pattern: RegExp, setBy: string) =>
+    indexTree(await listFolder(path, setBy, footprint, signal), pattern);
+  if ('root' in source) {
+    const setBy = 'the root option or VOC_ROOT';
+    const images = await index(join(source.root, 'JPEGImages'), IMAGE_NAME, setBy);
+    return await listDevkit(
+      source,
+      images,
+      await index(join(source.root, 'Annotations'), ANNOTATION, setBy),
+      footprint,
+    );
+  }
+  const images = await index(source.images, IMAGE_NAME, 'the images option, TRAIN_IMG or VALID_IMG');
+  const annotations = await index(source.annotations, ANNOTATION, 'the annotations option, TRAIN_ANNOT or VALID_ANNOT');
   checkNotExchanged(images, annotations);
+  return pairAll(images, annotations);
+}
+
+/** The pairs among files of any folders, such as `images/a.jpg` and `labels/a.xml`, or both side by side. */
+export function listVocTree(tree: FileTree): VocFiles {
+  return pairAll(indexTree(tree, IMAGE_NAME, plainStemOf), indexTree(tree, ANNOTATION, plainStemOf));
+}
+
+function pairAll(images: Folder, annotations: Folder): VocFiles {
   const { annotationOf, alone } = matchNames(images, annotations);
   const pairing = new Pairing(images, annotations, annotationOf);
   for (const id of [...images.files.keys(), ...alone].sort()) pairing.add(id);
-  return pairing.finish((path) => (ANNOTATION.test(path) ? undefined : `other file (${extensionOf(path)})`));
+  return pairing.files;
 }
 
-async function listDevkit({ root, split }: { root: string; split: string }, signal?: AbortSignal): Promise<VocFiles> {
-  const setBy = 'the root option or VOC_ROOT';
-  const images = await indexFolder(join(root, 'JPEGImages'), IMAGE_NAME, setBy, signal);
-  const annotations = await indexFolder(join(root, 'Annotations'), ANNOTATION, setBy, signal);
+async function listDevkit(
+  { root, split }: { root: string; split: string },
+  images: Folder,
+  annotations: Folder,
+  footprint: Footprint,
+): Promise<VocFiles> {
   const pairing = new Pairing(images, annotations, matchNames(images, annotations).annotationOf);
-  for (const id of (await readSplit(root, split, images, pairing.issues)).sort()) pairing.add(id);
-  return pairing.finish((path) => (IMAGE_NAME.test(path) ? `image that the list "${split}" does not have` : undefined));
+  const list = join(root, 'ImageSets', 'Main', `${split}.txt`);
+  footprint.use(list);
+  for (const id of (await readSplit(list, split, images, pairing.files.issues)).sort()) pairing.add(id);
+  return { ...pairing.files, notNamed: `image that the list "${split}" does not have` };
 }
 
-async function indexFolder(path: string, pattern: RegExp, setBy: string, signal?: AbortSignal): Promise<Folder> {
-  const tree = await listTree(path, signal).catch((error) => {
+async function listFolder(path: string, setBy: string, footprint: Footprint, signal?: AbortSignal): Promise<FileTree> {
+  return await footprint.list(path, signal).catch((error) => {
     signal?.throwIfAborted();
     throw new DetectorError(
       'DATASET_NOT_FOUND',
@@ -78,17 +103,6 @@ async function indexFolder(path: string, pattern: RegExp, setBy: string, signal?
       { cause: error },
     );
   });
-  return indexTree(tree, pattern);
-}
-
-/** The pairs among files of any folders, such as `images/a.jpg` and `labels/a.xml`, or both side by side. */
-export function listVocTree(tree: FileTree): VocFiles {
-  const images = indexTree(tree, IMAGE_NAME, plainStemOf);
-  const annotations = indexTree(tree, ANNOTATION, plainStemOf);
-  const { annotationOf, alone } = matchNames(images, annotations);
-  const pairing = new Pairing(images, annotations, annotationOf);
-  for (const id of [...images.files.keys(), ...alone].sort()) pairing.add(id);
-  return pairing.finish((path) => (ANNOTATION.test(path) ? undefined : `other file (${extensionOf(path)})`));
 }
 
 function indexTree(tree: FileTree, pattern: RegExp, keyOf = stemOf): Folder {
@@ -124,10 +138,6 @@ function lastOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-function extensionOf(path: string): string {
-  return /\.[^./]{1,10}$/.exec(path)?.[0].toLowerCase() ?? 'no extension';
-}
-
 /** The annotation of each image: in the same folder of both trees, else the only one of that name. */
 function matchNames(images: Folder, annotations: Folder) {
   const used = new Set<string>();
@@ -159,13 +169,11 @@ function checkNotExchanged(images: Folder, annotations: Folder): void {
 }
 
 /** The ids of a split, each once. A second column (present or absent, in the lists of one class) is not looked at. */
-async function readSplit(root: string, split: string, images: Folder, issues: DatasetIssue[]): Promise<string[]> {
-  const folder = join(root, 'ImageSets', 'Main');
-  const file = join(folder, `${split}.txt`);
+async function readSplit(file: string, split: string, images: Folder, issues: IssueLog): Promise<string[]> {
   const list = await readTextFile(file, MAX_SPLIT_BYTES).catch(async (error) => {
     throw new DetectorError(
       'DATASET_NOT_FOUND',
-      `Cannot read the list of split "${split}", "${file}": ${messageOf(error)}${await otherLists(folder, split)}. Set by the split option, TRAIN_SPLIT, VALID_SPLIT or TEST_SPLIT`,
+      `Cannot read the list of split "${split}", "${file}": ${messageOf(error)}${await otherLists(dirname(file), split)}. Set by the split option, TRAIN_SPLIT, VALID_SPLIT or TEST_SPLIT`,
       { cause: error },
     );
   });
@@ -176,9 +184,9 @@ async function readSplit(root: string, split: string, images: Folder, issues: Da
     const id = idOfLine(whole, images);
     if (!images.files.has(id) && (/[/\\\0]/.test(id) || id === '.' || id === '..')) {
       const message = `the id ${JSON.stringify(id.slice(0, 80))} is not a plain file name`;
-      issues.push({ file, kind: 'id-invalid', message, action: 'skipped' });
+      issues.add({ file, kind: 'id-invalid', message, action: 'skipped' });
     } else if (ids.has(id)) {
-      issues.push({ file, kind: 'duplicate-id', message: `lists "${id}" more than once`, action: 'skipped' });
+      issues.add({ file, kind: 'duplicate-id', message: `lists "${id}" more than once`, action: 'skipped' });
     } else {
       ids.add(id);
     }
@@ -203,20 +211,19 @@ async function otherLists(folder: string, split: string): Promise<string> {
   return `${suggestion(split, names)}; there are ${names.sort().slice(0, 10).join(', ')}${names.length > 10 ? ' and others' : ''}`;
 }
 
-/** Puts images and annotations together, and keeps count of what is left over. */
+/** Puts images and annotations together, and tells of what is left over. */
 class Pairing {
-  readonly issues: DatasetIssue[] = [];
-  readonly #pairs: VocPair[] = [];
+  readonly files: VocFiles;
   readonly #images: Folder;
   readonly #annotations: Folder;
   readonly #annotationOf: (stem: string) => string | undefined;
-  readonly #seen = new Set<string>();
   #finder: ImageFinder | undefined;
 
   constructor(images: Folder, annotations: Folder, annotationOf: (stem: string) => string | undefined) {
     this.#images = images;
     this.#annotations = annotations;
     this.#annotationOf = annotationOf;
+    this.files = { pairs: [], issues: new IssueLog(), trees: [...new Set([images.tree, annotations.tree])] };
   }
 
   add(id: string): void {
@@ -231,35 +238,21 @@ class Pairing {
     } else if (annotationPath === undefined) {
       this.#skip('annotation-missing', imagePath, `no ${id}.xml in "${annotations}"`);
     } else {
-      this.#pairs.push({ id, imagePath, annotationPath });
+      this.files.pairs.push({ id, imagePath, annotationPath });
     }
-  }
-
-  /** `why` says of an image file that was not asked for, or another file, why it is not looked at. */
-  finish(why: (path: string) => string | undefined): VocFiles {
-    const ignored = new Map<string, number>();
-    for (const path of this.#images.tree.files) {
-      if (this.#seen.has(join(this.#images.tree.root, path))) continue;
-      const reason = why(path);
-      if (reason !== undefined) ignored.set(reason, (ignored.get(reason) ?? 0) + 1);
-    }
-    return { pairs: this.#pairs, issues: this.issues, ignored };
   }
 
   #skip(kind: DatasetIssue['kind'], file: string, message: string): void {
-    this.issues.push({ file, kind, message, action: 'skipped' });
+    this.files.issues.add({ file, kind, message, action: 'skipped' });
   }
 
   /** The first file of that id; further ones, such as a.png beside a.jpg, are reported. */
   #choose(id: string, { tree, files }: Folder): string | undefined {
     const [chosen, ...others] = files.get(id) ?? [];
     for (const name of others) {
-      this.#seen.add(join(tree.root, name));
       this.#skip('duplicate-file', join(tree.root, name), `has the same name as ${chosen}, which is used`);
     }
     if (chosen === undefined) return undefined;
-    const path = join(tree.root, chosen);
-    this.#seen.add(path);
-    return path;
+    return join(tree.root, chosen);
   }
 }

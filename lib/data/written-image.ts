@@ -1,6 +1,8 @@
 import type { Size } from '../boxes/box.ts';
 import type { DatasetIssue } from './dataset-issue.ts';
 import type { WrittenObject } from './examine-objects.ts';
+import type { FileTree } from './file-tree.ts';
+import type { IssueLog } from './issue-log.ts';
 
 /** One image as the files of a data set describe it: nothing of it is checked against the image itself. */
 export interface WrittenImage {
@@ -28,9 +30,13 @@ export interface WrittenPart {
   /** The image at a position, from 0. A file for each image is read now. */
   at(index: number): WrittenImage | Promise<WrittenImage>;
   /** What was found while looking for the images; each one `skipped` here is an image or a file that is lost. */
-  issues: DatasetIssue[];
+  issues: IssueLog;
   /** Where annotations were looked for, for a message when there are none. */
   place?: string;
-  /** Files that belong to no image of the part, counted by the reason. */
-  ignored: ReadonlyMap<string, number>;
+  /** The folders whose files are accounted for, every one of them. */
+  trees: readonly FileTree[];
+  /** Why an image of the trees may not be in the part. */
+  notNamed?: string;
+  /** What the annotation of one image is called: it counts with its image. */
+  annotationName?: RegExp;
 }

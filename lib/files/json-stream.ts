@@ -14,6 +14,8 @@ export interface JsonItem {
 export interface JsonStreamOptions {
   /** The longest single item in bytes; default 16 MiB. */
   maxItemBytes?: number;
+  /** What to do about a longer one, such as ". Divide it". */
+  remedy?: string;
   /** Keys of the root object whose values are passed over, however long. */
   ignore?: readonly string[];
   signal?: AbortSignal | undefined;
@@ -71,6 +73,7 @@ async function* utf8Chunks(path: string): AsyncGenerator<Buffer> {
  */
 class JsonScanner {
   readonly #maxItemBytes: number;
+  readonly #remedy: string;
   readonly #ignore: ReadonlySet<string>;
   #depth = 0;
   #inString = false;
@@ -88,8 +91,9 @@ class JsonScanner {
   #start = -1;
   #offset = 0;
 
-  constructor({ maxItemBytes = MAX_ITEM_BYTES, ignore = [] }: JsonStreamOptions) {
+  constructor({ maxItemBytes = MAX_ITEM_BYTES, remedy = '', ignore = [] }: JsonStreamOptions) {
     this.#maxItemBytes = maxItemBytes;
+    this.#remedy = remedy;
     this.#ignore = new Set(ignore);
   }
 
@@ -239,7 +243,7 @@ class JsonScanner {
     this.#partBytes += part.length;
     if (this.#partBytes <= this.#maxItemBytes) return;
     const where = this.#index < 0 ? `"${this.#key}"` : `"${this.#key ?? ''}"[${this.#index}]`;
-    throw new Error(`its item ${where} has more than the ${this.#maxItemBytes} bytes allowed`);
+    throw new Error(`its item ${where} has more than the ${this.#maxItemBytes} bytes allowed${this.#remedy}`);
   }
 
   #parse(bytes: Buffer, at: number, what: string): unknown {

@@ -13,8 +13,8 @@ const MARKS: readonly [encoding: string, bytes: readonly number[]][] = [
  * The text of a file of at most `maxBytes`, in the encoding that its byte order mark or its XML declaration names, else in UTF-8.
  * Throws a plain `Error` that says what is wrong with the file, without naming it.
  */
-export async function readTextFile(path: string, maxBytes: number): Promise<string> {
-  return decodeText(await readBoundedFile(path, maxBytes));
+export async function readTextFile(path: string, maxBytes: number, remedy?: string): Promise<string> {
+  return decodeText(await readBoundedFile(path, maxBytes, remedy));
 }
 
 /** Bytes as text; the same rules as `readTextFile`. */

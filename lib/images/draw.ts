@@ -2,8 +2,9 @@ import type { Sharp } from 'sharp';
 import { checkInteger, checkKeys, checkOneOf } from '../base/check.ts';
 import type { CallOptions } from '../base/signal.ts';
 import type { Detection } from '../boxes/detection.ts';
-import { centredBaseline, svgText, textWidth } from './font.ts';
+import { centredBaseline, type DrawnRuns, svgText, textWidth } from './font.ts';
 import type { RgbImage } from './image.ts';
+import type { SystemText } from './system-text.ts';
 
 /** The options of `annotate`. */
 export interface AnnotateOptions extends CallOptions {
@@ -65,12 +66,28 @@ async function drawOver({ data, width, height }: RgbImage, detections: readonly 
   }
   const { default: sharp } = await import('sharp'); // a native library: loaded when it is needed
   const image = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
-  const overlay = overlaySvg(width, height, detections);
+  const overlay = overlaySvg(width, height, detections, await systemTextOf(detections));
   return overlay === undefined ? image : image.composite([{ input: Buffer.from(overlay), limitInputPixels: false }]);
 }
 
+async function systemTextOf(detections: readonly Annotation[]): Promise<SystemText | undefined> {
+  const texts = detections.map(({ label, score, id }) => {
+    return { text: labelText(label, score, id), ink: classColours(label).ink };
+  });
+  if (texts.every(({ text }) => ASCII.test(text))) return undefined;
+  const { drawSystemText } = await import('./system-text.ts');
+  return await drawSystemText(texts);
+}
+
+const ASCII = /^[ -~]*$/;
+
 /** What is drawn over an image of that size, if anything. Boxes first, then all labels, so that no box crosses a label; the best detections last, on top. */
-export function overlaySvg(width: number, height: number, detections: readonly Annotation[]): string | undefined {
+export function overlaySvg(
+  width: number,
+  height: number,
+  detections: readonly Annotation[],
+  fonts?: SystemText,
+): string | undefined {
   const line = Math.max(1, Math.round(Math.sqrt(width * height) / 300));
   const size = Math.min(Math.max(10, Math.sqrt(width * height) / 40), height / 2);
   const drawn = [...detections]
@@ -82,12 +99,14 @@ export function overlaySvg(width: number, height: number, detections: readonly A
       const boxHeight = Math.min(height, box.ymax) - ymin;
       if (!(boxWidth > 0 && boxHeight > 0)) return { box: '', label: '' };
       const { colour, ink } = classColours(label);
+      const written = labelText(label, score, id);
+      const text = fonts?.shown(written) ?? written;
       // The line lies inside the box, so that it also shows on the image's own edge.
       const rect = `x="${xmin + line / 2}" y="${ymin + line / 2}" width="${Math.max(boxWidth - line, 0.1)}" height="${Math.max(boxHeight - line, 0.1)}"`;
       return {
         // The dark seam keeps the line apart from a background of its own colour.
         box: `<g fill="none"><rect ${rect} stroke="#000" stroke-opacity="0.4" stroke-width="${line + 2}"/><rect ${rect} stroke="${colour}" stroke-width="${line}"/></g>`,
-        label: labelSvg({ text: labelText(label, score, id), x: xmin, y: ymin, size, colour, ink }, { width, height }),
+        label: labelSvg({ text, x: xmin, y: ymin, size, colour, ink, drawn: fonts?.drawn(ink) }, { width, height }),
       };
     });
   if (drawn.every(({ box }) => box === '')) return undefined;
@@ -103,12 +122,14 @@ interface Label {
   size: number;
   colour: string;
   ink: string;
+  /** What has no built-in outline, where fonts have drawn it. */
+  drawn: DrawnRuns | undefined;
 }
 
 /** A filled tag above the box, or inside its upper edge where there is no room; never outside of the image. */
-function labelSvg({ text, x, y, size, colour, ink }: Label, image: { width: number; height: number }): string {
+function labelSvg({ text, x, y, size, colour, ink, drawn }: Label, image: { width: number; height: number }): string {
   const padding = size * 0.3;
-  const wanted = textWidth(text, size) + 2 * padding;
+  const wanted = textWidth(text, size, drawn) + 2 * padding;
   const scale = Math.min(1, image.width / wanted);
   const [width, height, letters] = [wanted * scale, size * 1.4 * scale, size * scale];
   const left = Math.max(0, Math.min(x, image.width - width));
@@ -119,14 +140,16 @@ function labelSvg({ text, x, y, size, colour, ink }: Label, image: { width: numb
     size: letters,
     fill: ink,
   };
-  return `<rect x="${left}" y="${top}" width="${width}" height="${height}" fill="${colour}"/>${svgText(text, place)}`;
+  return `<rect x="${left}" y="${top}" width="${width}" height="${height}" fill="${colour}"/>${svgText(text, place, drawn)}`;
 }
 
 /** "cat 0.87", of a followed object "#3 cat 0.87". */
 function labelText(label: string, score: number | undefined, id: number | undefined): string {
-  const characters = [...label];
+  const characters = [...label.normalize('NFC')];
   const name =
-    characters.length > MAX_LABEL_CHARACTERS ? `${characters.slice(0, MAX_LABEL_CHARACTERS - 3).join('')}...` : label;
+    characters.length > MAX_LABEL_CHARACTERS
+      ? `${characters.slice(0, MAX_LABEL_CHARACTERS - 3).join('')}...`
+      : characters.join('');
   const numbered = id === undefined ? name : `#${id} ${name}`;
   return score === undefined ? numbered : `${numbered} ${score.toFixed(2)}`;
 }

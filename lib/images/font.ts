@@ -13,27 +13,63 @@ export interface TextPlace {
   fill: string;
 }
 
-/** Width of a line of text in pixels; exact for printable ASCII, a guess for any other character. */
-export function textWidth(text: string, size: number): number {
-  return ([...text].reduce((sum, character) => sum + advanceOf(character), 0) * size) / 1000;
+/** A run of characters that fonts have drawn as an image, in thousandths of an em. */
+export interface DrawnRun {
+  /** A data URL. */
+  href: string;
+  /** How far the next character stands to the right. */
+  advance: number;
+  /** Of the image, from where the run begins and from its baseline, downwards. */
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+/** What the fonts of the machine have drawn, by run. */
+export type DrawnRuns = ReadonlyMap<string, DrawnRun>;
+
+const NONE: DrawnRuns = new Map();
+/**
+ * One character of printable ASCII, or other ones with the blanks between them: words of a script have an order of their own. A letter
+ * goes with the mark that follows it.
+ */
+const RUN = /(?:[ -~](?=\p{M}))?[^ -~]+(?: +[^ -~]+)*|[ -~]/gu;
+
+/** The runs of a text for which there are no built-in outlines. */
+export function foreignRuns(text: string): string[] {
+  return (text.match(RUN) ?? []).filter((run) => GLYPHS[run] === undefined);
+}
+
+/** Width of a line of text in pixels; exact for printable ASCII and what fonts have drawn, a guess for any other character. */
+export function textWidth(text: string, size: number, drawn = NONE): number {
+  return ((text.match(RUN) ?? []).reduce((sum, run) => sum + advanceOfRun(run, drawn), 0) * size) / 1000;
+}
+
+function advanceOfRun(run: string, drawn: DrawnRuns): number {
+  return drawn.get(run)?.advance ?? [...run].reduce((sum, character) => sum + advanceOf(character), 0);
 }
 
 /**
  * A line of text as SVG. Printable ASCII becomes outlines, so that it looks the same on every machine, with fonts or
- * without; runs of other characters are left to the fonts that the machine has.
+ * without; runs of other characters become what fonts have drawn, or are left to whoever shows the SVG.
  */
-export function svgText(text: string, { x, y, size, fill }: TextPlace): string {
+export function svgText(text: string, { x, y, size, fill }: TextPlace, drawn = NONE): string {
   let at = 0;
-  const shapes = (text.match(/[ -~]|[^ -~]+/g) ?? []).map((run) => {
-    const path = GLYPHS[run]?.[1];
-    const shape =
-      path === undefined
-        ? `<text x="${at}" font-size="1000" font-family="sans-serif">${escapeXml(run)}</text>`
-        : path && `<path transform="translate(${at})" d="${path}"/>`;
-    at += [...run].reduce((sum, character) => sum + advanceOf(character), 0);
+  const shapes = (text.match(RUN) ?? []).map((run) => {
+    const shape = runSvg(run, at, drawn.get(run));
+    at += advanceOfRun(run, drawn);
     return shape;
   });
   return `<g transform="translate(${x} ${y}) scale(${size / 1000})" fill="${fill}">${shapes.join('')}</g>`;
+}
+
+function runSvg(run: string, at: number, drawn: DrawnRun | undefined): string {
+  const path = GLYPHS[run]?.[1];
+  if (path !== undefined) return path && `<path transform="translate(${at})" d="${path}"/>`;
+  if (drawn === undefined) return `<text x="${at}" font-size="1000" font-family="sans-serif">${escapeXml(run)}</text>`;
+  const { href, left, top, width, height } = drawn;
+  return `<image x="${at + left}" y="${top}" width="${width}" height="${height}" href="${href}"/>`;
 }
 
 /** In thousandths of an em; letters with accents are about as wide as those without, most others are wide. */

@@ -2,7 +2,8 @@ import type { Sharp, SharpOptions } from 'sharp';
 import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Size } from '../boxes/box.ts';
-import { readBoundedFile } from '../files/bounded-file.ts';
+import { readBoundedFile, readFileStart } from '../files/bounded-file.ts';
+import { type ImageHeader, parseImageHeader } from './image-header.ts';
 import { MAX_IMAGE_PIXELS } from './limits.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
@@ -163,24 +164,27 @@ async function readEncoded(input: string | Uint8Array): Promise<{ name: string; 
   }
 }
 
-/** What an image file is, told by its header, and whether its content can be decoded. */
-export interface ImageHeader {
-  /** Of the pixels as they are stored. */
-  width: number;
-  height: number;
-  /** EXIF's number from 1 (upright) to 8; 5 to 8 exchange width and height. */
-  orientation: number;
-}
-
 /**
  * Looks at an image file without keeping its pixels. With `verify` it is decoded once, which finds exactly what decoding would fail on
  * later. Rejects as `decodeImage` does.
  */
 export async function inspectImage(path: string, verify: boolean, maxPixels = MAX_IMAGE_PIXELS): Promise<ImageHeader> {
+  const begun = verify ? undefined : await readBeginning(path, maxPixels);
+  if (begun) return begun;
   const { name, bytes } = await readEncoded(path);
   const header = await readHeader(name, bytes, maxPixels);
   const size = reducedSize(header, false, { width: 1, height: 1 });
   if (verify) await decodeBytes(name, bytes, { autoOrient: false, size });
+  return header;
+}
+
+/** The header of most files lies in so much of them. */
+const BEGINNING_BYTES = 64 * 1024;
+/** The header, from the first bytes of the file alone; undefined where they are not enough to tell. */
+async function readBeginning(path: string, maxPixels: number): Promise<ImageHeader | undefined> {
+  const bytes = await readFileStart(path, BEGINNING_BYTES).catch(() => undefined);
+  const header = bytes && parseImageHeader(bytes);
+  if (header) checkPixels(`image "${path}"`, header.width, header.height, maxPixels);
   return header;
 }
 

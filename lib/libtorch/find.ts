@@ -2,7 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DetectorError } from '../base/errors.ts';
-import { cacheRoot, type InstallMarker, markerFile } from './cache.ts';
+import { cacheRoot } from '../files/cache-root.ts';
+import { type InstallMarker, markerFile } from './cache.ts';
 import { type Inspection, inspectLibtorch, type LibtorchLocation, type LibtorchSource } from './inspect/inspect.ts';
 import { bundlePaths, findBundle } from './resources.ts';
 import { supportedVersions } from './version.ts';

@@ -62,6 +62,21 @@ export function checkPostprocess(name: string, value: unknown): PostprocessOptio
 }
 
 /**
+ * A sentence where more detections are asked for than can come out of NMS, because `topkCandidates` limits what goes in; undefined where
+ * nothing is cut.
+ */
+export function noticeOfCut(
+  maxDetections: number,
+  { topkCandidates, topkPer = 'class' }: Pick<PostprocessOptions, 'topkCandidates' | 'topkPer'>,
+  { classes, maps }: { classes: number; maps: number },
+): string | undefined {
+  const groups = topkPer === 'class' ? classes : maps;
+  const most = topkCandidates * groups;
+  if (maxDetections <= most) return undefined;
+  return `maxDetections (--max-detections) is ${maxDetections}, but an image has at most ${most}: the model lets the best ${topkCandidates} boxes of each ${topkPer} into NMS (topkCandidates), and has ${groups}. Ask for at most ${most}`;
+}
+
+/**
  * The score from which on a detection is shown, as in the article's inference: high, for people who look at images. An evaluation takes
  * `PostprocessOptions.scoreThreshold` instead, 0.01 with SSD and 0.05 with RetinaNet: low, because average precision weighs every
  * detection by its score, and what is left out lowers it.
@@ -83,7 +98,8 @@ export const shownTable = {
     help: 'show detections above this score',
   }),
   /**
-   * The largest number of detections per image or frame: the best ones.
+   * The largest number of detections per image or frame: the best ones. `topkCandidates` of the model limits how many boxes of each class
+   * go into NMS, and there are never more.
    * @default 200
    */
   maxDetections: option(integer({ min: 1, max: 1e6 }), {

@@ -19,11 +19,13 @@ import {
   checkTrainedDetectorFlags,
   openTrainedDetector,
   type TrainedDetectorFlags,
+  warnOfCut,
 } from '../options/trained-detector.ts';
 import { type DetectionSaving, openSaving } from '../output/detection-saving.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Flags extends TrainedDetectorFlags {
+  maxDetections?: number;
   outDir?: string;
   recursive?: true;
   save?: string;
@@ -78,6 +80,7 @@ async function detect(inputs: string[], flags: Flags, signal: AbortSignal): Prom
   const files = await listImages(inputs, flags.recursive ?? false, reportSkip);
   if (files.length === 0) throw new DetectorError('IMAGE_UNREADABLE', 'No image was found in what was given');
   const detector = await openTrainedDetector(flags);
+  warnOfCut(detector, flags.maxDetections);
   try {
     await ensureWritableDirectory(outDir);
     const found: FileDetections[] = [];

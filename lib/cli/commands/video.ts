@@ -10,11 +10,13 @@ import {
   checkTrainedDetectorFlags,
   openTrainedDetector,
   type TrainedDetectorFlags,
+  warnOfCut,
 } from '../options/trained-detector.ts';
 import { createProgress, type Progress } from '../output/progress.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Flags extends TrainedDetectorFlags {
+  maxDetections?: number;
   input: string;
   output?: string;
   force?: true;
@@ -52,6 +54,7 @@ async function video(flags: Flags, stop: AbortSignal): Promise<void> {
   checkTrainedDetectorFlags(flags);
   if (output !== undefined) await checkOutput(output, input, flags);
   const detector = await openTrainedDetector(flags);
+  warnOfCut(detector, flags.maxDetections);
   const display = flags.json ? jsonDisplay() : textDisplay(output);
   let [frames, timestamp] = [0, 0];
   try {

@@ -23,6 +23,7 @@ export interface DataFlags {
   maxObjects?: number;
   maxPixels?: number;
   maxAnnotationBytes?: number;
+  cache?: boolean;
 }
 
 /** Adds the options that say where a data set is and how it is read. */
@@ -45,13 +46,14 @@ export function addDataOptions(command: Command): Command {
   own('--max-objects <n>', 'objects in one image (default: 100000)').argParser(integer(1));
   own('--max-pixels <n>', 'pixels of one image (default: 120000000)').argParser(integer(1));
   own('--max-annotation-bytes <n>', 'bytes of one annotation (default: 67108864)').argParser(integer(1));
+  own('--no-cache', 'read all files again, although none has changed');
   return command;
 }
 
 /** Finds the data set. @throws UsageError without one, or with two */
 export async function findData(flags: DataFlags, signal: AbortSignal, verifyImages = true): Promise<DatasetHandle> {
-  const { data, config, classes, format, images, exif, keepUnreadable, maxObjects, maxPixels, maxAnnotationBytes } =
-    flags;
+  const { data, config, classes, format, images, exif, keepUnreadable, maxObjects, maxPixels } = flags;
+  const { maxAnnotationBytes, cache } = flags;
   const path = data ?? config;
   if (path === undefined) throw new UsageError('Give the data set with --data PATH (or --config YAML)');
   if (data !== undefined && config !== undefined)
@@ -65,6 +67,7 @@ export async function findData(flags: DataFlags, signal: AbortSignal, verifyImag
     maxObjects,
     maxPixels,
     maxAnnotationBytes,
+    cache,
     verifyImages,
     signal,
   };

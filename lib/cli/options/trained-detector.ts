@@ -4,6 +4,8 @@ import { loadDatasetConfig } from '../../data/dataset-config.ts';
 import { computeTable } from '../../detector/compute-options.ts';
 import { Detector } from '../../detector/detector.ts';
 import { loadTable } from '../../detector/detector-options.ts';
+import { countMaps } from '../../model/default-box-options.ts';
+import { noticeOfCut } from '../../model/postprocess-options.ts';
 import { UsageError } from '../usage-error.ts';
 import { addModelOptions, type ModelFlags, modelFlagNames, modelOptions } from './model-options.ts';
 import { addOptions, addOwn, givenOptions } from './option-flags.ts';
@@ -54,4 +56,11 @@ export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<
     'WEIGHTS_MISMATCH',
     `${weights} cannot detect: ${why}. Give the file of a trained detector, or train one with dinov3-det train`,
   );
+}
+
+/** Says so where the model cannot give as many detections as are asked for. */
+export function warnOfCut({ config, classes }: Detector, maxDetections: number | undefined): void {
+  const maps = countMaps(config.defaultBoxes);
+  const notice = noticeOfCut(maxDetections ?? 0, config.postprocess, { classes: classes.length, maps });
+  if (notice !== undefined) console.error(`Warning: ${notice}`);
 }

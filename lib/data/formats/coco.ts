@@ -2,16 +2,18 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { type JsonItem, readJsonItems } from '../../files/json-stream.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import type { FileTree } from '../file-tree.ts';
 import { GrowingArray } from '../growing-array.ts';
 import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfPath } from '../part-name.ts';
 import { boxAround } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FileHead, FoundDataset, Place } from './format.ts';
-import { idOf, isPositive, isRecord, refuse, shorten, unclaimed } from './reading.ts';
+import { idOf, isPositive, isRecord, refuse, shorten } from './reading.ts';
 
 /**
  * COCO's JSON of objects (https://cocodataset.org/#format-data), also as Roboflow, CVAT and Label Studio write it. It is read as a
@@ -51,6 +53,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   }
   const reading = new Map<string, Promise<CocoFile>>();
   const read = (file: string) => {
+    place.footprint.describe(join(place.root, file));
     const known = reading.get(file) ?? readCocoFile(join(place.root, file), place);
     reading.set(file, known);
     return known;
@@ -92,15 +95,21 @@ interface CocoFile {
   positions: Int32Array;
   names: (string | undefined)[];
   classes: string[];
-  issues: DatasetIssue[];
+  issues: IssueLog;
 }
 
 type Id = number | string;
 
-async function readCocoFile(path: string, { signal }: Place): Promise<CocoFile> {
+async function readCocoFile(path: string, { limits, signal }: Place): Promise<CocoFile> {
   const columns = new CocoColumns(path);
   try {
-    for await (const item of readJsonItems(path, { signal, ignore: ['licenses', 'info'] })) columns.add(item);
+    const options = {
+      maxItemBytes: limits.maxAnnotationBytes,
+      remedy: raiseBytes,
+      ignore: ['licenses', 'info'],
+      signal,
+    };
+    for await (const item of readJsonItems(path, options)) columns.add(item);
     return await columns.finish();
   } catch (error) {
     signal?.throwIfAborted();
@@ -125,7 +134,7 @@ class CocoColumns {
   readonly #boxes = new GrowingArray(Float64Array);
   readonly #crowd = new GrowingArray(Uint8Array);
   readonly #positions = new GrowingArray(Int32Array);
-  readonly #issues: DatasetIssue[] = [];
+  readonly #issues = new IssueLog();
   readonly #keys = new Set<string>();
 
   constructor(path: string) {
@@ -169,7 +178,7 @@ class CocoColumns {
     }
     if (!isId(image_id)) {
       const message = `annotations[${index}] needs an image_id`;
-      this.#issues.push({ file: this.#path, object: index, kind: 'annotation-invalid', message, action: 'skipped' });
+      this.#issues.add({ file: this.#path, object: index, kind: 'annotation-invalid', message, action: 'skipped' });
       return;
     }
     this.#imageOf.push(slotOf(this.#imageSlots, image_id));
@@ -183,7 +192,7 @@ class CocoColumns {
     const { id, name, supercategory } = category ?? {};
     if (!isId(id) || typeof name !== 'string' || name.trim() === '') {
       const message = `categories[${index}] needs an id and a name`;
-      this.#issues.push({ file: this.#path, object: index, kind: 'annotation-invalid', message, action: 'skipped' });
+      this.#issues.add({ file: this.#path, object: index, kind: 'annotation-invalid', message, action: 'skipped' });
       return;
     }
     const parent = typeof supercategory === 'string' ? supercategory : '';
@@ -191,7 +200,7 @@ class CocoColumns {
   }
 
   #report(kind: DatasetIssue['kind'], message: string): void {
-    this.#issues.push({ file: this.#path, kind, message, action: 'skipped' });
+    this.#issues.add({ file: this.#path, kind, message, action: 'skipped' });
   }
 
   async finish(): Promise<CocoFile> {
@@ -263,7 +272,8 @@ function boxOf(bbox: unknown, segmentation: unknown): [number, number, number, n
 async function partOf(content: CocoFile, file: string, place: Place): Promise<WrittenPart> {
   const tree = await place.images();
   const finder = new ImageFinder(tree);
-  const issues = [...content.issues];
+  const issues = new IssueLog();
+  issues.addLog(content.issues);
   const folder = file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '';
   const near = /(^|\/)annotations$/i.test(folder) || folder === '' ? partFolder(file, tree) : folder;
   const found: { slot: number; path: string }[] = [];
@@ -275,12 +285,12 @@ async function partOf(content: CocoFile, file: string, place: Place): Promise<Wr
     if (path !== undefined && !paths.has(path)) found.push({ slot, path });
     if (path !== undefined && paths.has(path)) {
       const message = `lists "${shorten(image.fileName)}" more than once`;
-      issues.push({ file: content.path, kind: 'duplicate-id', message, action: 'skipped' });
+      issues.add({ file: content.path, kind: 'duplicate-id', message, action: 'skipped' });
     }
     if (path !== undefined) paths.add(path);
     else {
       const message = `no image "${shorten(image.fileName)}" below "${tree.root}"${finder.hint(image.fileName)}`;
-      issues.push({ file: content.path, kind: 'image-missing', message, action: 'skipped' });
+      issues.add({ file: content.path, kind: 'image-missing', message, action: 'skipped' });
     }
   }
   // Annotations that come first have numbered the images in their own order.
@@ -289,7 +299,7 @@ async function partOf(content: CocoFile, file: string, place: Place): Promise<Wr
     length: found.length,
     at: (index) => imageAt(content, found[index]!, tree.root),
     issues,
-    ignored: unclaimed(finder, partOfPath(file)),
+    trees: [tree],
   };
 }
 

@@ -3,14 +3,16 @@ import { join } from 'node:path';
 import { messageOf } from '../../base/errors.ts';
 import { runInSlices } from '../../base/time-slices.ts';
 import { childrenOf, parseXml, unescapeXml, type XmlElement, xmlNumber } from '../../files/xml-text.ts';
+import { raiseBytes, raiseObjects } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfName } from '../part-name.ts';
 import { boxAround, boxAroundTurned } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FoundDataset, Place } from './format.ts';
-import { className, idOf, refuse, shorten, unclaimed } from './reading.ts';
+import { className, idOf, refuse, shorten } from './reading.ts';
 
 /** CVAT's XML 1.1 for images (https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/), read image by image. */
 export const cvat: DatasetFormat = {
@@ -28,6 +30,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   const labels: string[] = [];
   const byPart = new Map<PartName | 'all', CvatImage[]>();
   for (const file of claimed) {
+    place.footprint.describe(join(place.root, file));
     const content = await readCvat(join(place.root, file), place);
     labels.push(...content.labels);
     for (const image of content.images) {
@@ -41,7 +44,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   return {
     description: claimed.slice(0, 3).join(', '),
     ...(classes.length > 0 && { classes }),
-    parts: new Map([...byPart].map(([part, images]) => [part, async () => partOf(part, images, place)])),
+    parts: new Map([...byPart].map(([part, images]) => [part, async () => partOf(images, place)])),
   };
 }
 
@@ -91,10 +94,7 @@ async function* cvatPieces(
       rest = rest.slice(end);
     }
     const limit = inHeader ? MAX_HEADER_BYTES : limits.maxAnnotationBytes;
-    if (rest.length > limit)
-      throw new Error(
-        `one <image> has more than the ${limit} characters allowed. Raise maxAnnotationBytes (--max-annotation-bytes)`,
-      );
+    if (rest.length > limit) throw new Error(`one <image> has more than the ${limit} characters allowed${raiseBytes}`);
   }
   if (inHeader) throw new Error('it has no <image>');
   if (/<image[\s/>]/.test(rest)) throw new Error('it ends within an <image>. Is it complete?');
@@ -123,9 +123,7 @@ function readImage(file: string, image: XmlElement, { limits }: Place): CvatImag
   const [width, height] = [xmlNumber(attribute('width')), xmlNumber(attribute('height'))];
   const shapes = SHAPES.flatMap((shape) => childrenOf(image, shape).map((node) => ({ shape, node })));
   if (shapes.length > limits.maxObjects) {
-    throw new Error(
-      `"${shorten(attribute('name'))}" has more than ${limits.maxObjects} shapes. Raise maxObjects (--max-objects)`,
-    );
+    throw new Error(`"${shorten(attribute('name'))}" has more than ${limits.maxObjects} shapes${raiseObjects}`);
   }
   const other = ['polyline', 'points', 'skeleton', 'tag'].flatMap((shape) => {
     const count = childrenOf(image, shape).length;
@@ -183,22 +181,23 @@ function readShape(shape: (typeof SHAPES)[number], node: XmlElement): WrittenObj
   }
 }
 
-async function partOf(part: PartName | 'all', images: readonly CvatImage[], place: Place): Promise<WrittenPart> {
-  const { root, ...tree } = await place.images();
-  const finder = new ImageFinder({ root, ...tree });
-  const issues: DatasetIssue[] = [];
+async function partOf(images: readonly CvatImage[], place: Place): Promise<WrittenPart> {
+  const tree = await place.images();
+  const { root } = tree;
+  const finder = new ImageFinder(tree);
+  const issues = new IssueLog();
   const found: WrittenImage[] = [];
   for (const { file, name, subset, size, objects, issues: own } of images) {
     const imagePath = finder.find(name, subset && `images/${subset}`);
     if (imagePath === undefined) {
       const message = `no image "${shorten(name)}" below "${root}"${finder.hint(name)}`;
-      issues.push({ file, kind: 'image-missing', message, action: 'skipped' });
+      issues.add({ file, kind: 'image-missing', message, action: 'skipped' });
     } else found.push({ id: idOf(imagePath, root), imagePath, annotationPath: file, size, objects, issues: own });
   }
   return {
     length: found.length,
     at: (index) => found[index]!,
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
   };
 }

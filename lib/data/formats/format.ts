@@ -1,6 +1,7 @@
 import type { AnnotationLimits } from '../annotation-limits.ts';
 import type { DatasetConfig } from '../dataset-config.ts';
 import type { FileTree } from '../file-tree.ts';
+import type { Footprint } from '../footprint.ts';
 import type { PartName } from '../part-name.ts';
 import type { WrittenPart } from '../written-image.ts';
 
@@ -28,6 +29,8 @@ export interface Place {
   classes?: readonly string[] | undefined;
   signal?: AbortSignal | undefined;
   limits: AnnotationLimits;
+  /** A reader notes in it what it reads. */
+  footprint: Footprint;
 }
 
 /** A data set that was found, not yet read. */

@@ -3,14 +3,16 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { messageOf } from '../../base/errors.ts';
 import { readBoundedFile } from '../../files/bounded-file.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfPath } from '../part-name.ts';
 import { boxAround } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FileHead, FoundDataset, Place } from './format.ts';
-import { asNumber, className, idOf, isPositive, isRecord, refuse, shorten, unclaimed } from './reading.ts';
+import { asNumber, className, idOf, isPositive, isRecord, refuse, shorten } from './reading.ts';
 
 /** Hugging Face's ImageFolder with `metadata.jsonl` (https://huggingface.co/docs/datasets/image_dataset#object-detection). */
 export const imageFolder: DatasetFormat = {
@@ -26,17 +28,19 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   for (const file of claimed) {
     const part = place.file === undefined ? (partOfPath(file) ?? 'all') : 'all';
     byPart.set(part, [...(byPart.get(part) ?? []), file]);
+    place.footprint.describe(join(place.root, file));
   }
   const classes = await declaredClasses(place);
   return {
     description: claimed.slice(0, 3).join(', '),
     ...(classes && { classes }),
-    parts: new Map([...byPart].map(([part, files]) => [part, async () => readPart(part, files, classes, place)])),
+    parts: new Map([...byPart].map(([part, files]) => [part, async () => readPart(files, classes, place)])),
   };
 }
 
 /** The names that the card of the data set (README.md) has for numbers: "'0': cat". */
-async function declaredClasses({ root }: Place): Promise<string[] | undefined> {
+async function declaredClasses({ root, footprint }: Place): Promise<string[] | undefined> {
+  footprint.describe(join(root, 'README.md'));
   const card = (await readBoundedFile(join(root, 'README.md'), 1024 ** 2).catch(() => Buffer.alloc(0))).toString(
     'utf8',
   );
@@ -49,20 +53,19 @@ async function declaredClasses({ root }: Place): Promise<string[] | undefined> {
 }
 
 async function readPart(
-  part: PartName | 'all',
   files: readonly string[],
   classes: readonly string[] | undefined,
   place: Place,
 ): Promise<WrittenPart> {
   const tree = await place.images();
   const finder = new ImageFinder(tree);
-  const issues: DatasetIssue[] = [];
+  const issues = new IssueLog();
   const images: WrittenImage[] = [];
   const seen = new Set<string>();
   for (const file of files) {
     const annotationPath = join(place.root, file);
     const skip = (kind: DatasetIssue['kind'], message: string) =>
-      issues.push({ file: annotationPath, kind, message, action: 'skipped' });
+      issues.add({ file: annotationPath, kind, message, action: 'skipped' });
     for await (const { line, number } of linesOf(annotationPath, place)) {
       const row = parseRow(line);
       const name = isRecord(row) ? (row.file_name ?? row.image_path ?? row.file) : undefined;
@@ -83,7 +86,7 @@ async function readPart(
     length: images.length,
     at: (index) => images[index]!,
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
   };
 }
 
@@ -93,7 +96,10 @@ async function* linesOf(path: string, { limits, signal }: Place): AsyncGenerator
   let pending = 0;
   stream.on('data', (chunk) => {
     pending = chunk.includes('\n') ? 0 : pending + chunk.length;
-    if (pending > limits.maxAnnotationBytes) stream.destroy(new Error('one line of it is longer than allowed'));
+    if (pending > limits.maxAnnotationBytes)
+      stream.destroy(
+        new Error(`line ${number + 1} has more than the ${limits.maxAnnotationBytes} bytes allowed${raiseBytes}`),
+      );
   });
   try {
     for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {

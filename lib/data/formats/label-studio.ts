@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { readJsonItems } from '../../files/json-stream.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { Fault, WrittenObject } from '../examine-objects.ts';
 import { ImageFinder, plainPath } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfPath } from '../part-name.ts';
 import { boxAround, boxAroundTurned } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FoundDataset, Place } from './format.ts';
-import { asNumber, className, idOf, isPositive, isRecord, refuse, shorten, unclaimed } from './reading.ts';
+import { asNumber, className, idOf, isPositive, isRecord, refuse, shorten } from './reading.ts';
 
 /** Label Studio's exports JSON and JSON-MIN (https://labelstud.io/guide/export): coordinates in percent of the upright image. */
 export const labelStudio: DatasetFormat = {
@@ -34,6 +36,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
       );
     }
     const path = join(place.root, file);
+    place.footprint.describe(path);
     const content = await readTasks(path, place);
     for (const label of content.labels) labels.add(label);
     files.set(part, { path, content });
@@ -41,9 +44,7 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
   return {
     description: claimed.slice(0, 3).join(', '),
     ...(labels.size > 0 && { classes: [...labels] }),
-    parts: new Map(
-      [...files].map(([part, { path, content }]) => [part, async () => partOf(part, path, content, place)]),
-    ),
+    parts: new Map([...files].map(([part, { path, content }]) => [part, async () => partOf(path, content, place)])),
   };
 }
 
@@ -60,17 +61,21 @@ interface Tasks {
   tasks: Task[];
   /** In the order in which they come. */
   labels: Set<string>;
-  issues: DatasetIssue[];
+  issues: IssueLog;
 }
 
 async function readTasks(path: string, { limits, signal }: Place): Promise<Tasks> {
-  const found: Tasks = { tasks: [], labels: new Set(), issues: [] };
+  const found: Tasks = { tasks: [], labels: new Set(), issues: new IssueLog() };
   try {
-    for await (const { index, value } of readJsonItems(path, { maxItemBytes: limits.maxAnnotationBytes, signal })) {
+    for await (const { index, value } of readJsonItems(path, {
+      maxItemBytes: limits.maxAnnotationBytes,
+      remedy: raiseBytes,
+      signal,
+    })) {
       const task = isRecord(value) ? readTask(path, value, index ?? 0) : undefined;
       if (task === undefined || task.name === '') {
         const message = `task ${index} has no image`;
-        found.issues.push({ file: path, kind: 'annotation-invalid', message, action: 'skipped' });
+        found.issues.add({ file: path, kind: 'annotation-invalid', message, action: 'skipped' });
         continue;
       }
       found.tasks.push(task);
@@ -115,6 +120,8 @@ function resultsOf(task: Record<string, unknown>, onSeveral: (count: number) => 
     const results = chosen && Array.isArray(chosen.result) ? (chosen.result as unknown[]) : [];
     return { results, unlabelled: chosen === undefined };
   }
+  // Predictions, as detect --save writes them, are no labels before somebody has looked at them.
+  if (isRecord(task.data)) return { results: [], unlabelled: true };
   // JSON-MIN: the results stand under the name of the control, most often "label".
   const lists = Object.values(task).filter((value): value is unknown[] => Array.isArray(value) && value.some(isRecord));
   return { results: lists.flat(), unlabelled: lists.length === 0 && !('annotator' in task) };
@@ -175,26 +182,23 @@ function boxOf(
   return { box: { xmin: turned.xmin / w, ymin: turned.ymin / h, xmax: turned.xmax / w, ymax: turned.ymax / h } };
 }
 
-async function partOf(
-  part: PartName | 'all',
-  path: string,
-  { tasks, issues: own }: Tasks,
-  place: Place,
-): Promise<WrittenPart> {
+async function partOf(path: string, { tasks, issues: own }: Tasks, place: Place): Promise<WrittenPart> {
   const tree = await place.images();
   const finder = new ImageFinder(tree);
-  const issues = [...own];
+  const issues = new IssueLog();
+  issues.addLog(own);
   const images: WrittenImage[] = [];
   const seen = new Set<string>();
   for (const { name, size, objects, issues: found, unlabelled } of tasks) {
-    const imagePath = findImage(finder, name);
+    const names = namesOf(name);
+    const imagePath = firstAnswer(names, (each) => finder.find(each));
     if (imagePath === undefined || seen.has(imagePath)) {
       const message =
         imagePath === undefined
-          ? `no image "${shorten(name)}"${finder.hint(name)}`
+          ? `no image "${shorten(name)}"${firstAnswer(names, (each) => finder.hint(each)) ?? ''}`
           : `"${shorten(name)}" is there twice`;
       const kind = imagePath === undefined ? 'image-missing' : 'duplicate-file';
-      issues.push({ file: path, kind, message, action: 'skipped' });
+      issues.add({ file: path, kind, message, action: 'skipped' });
       continue;
     }
     seen.add(imagePath);
@@ -208,7 +212,7 @@ async function partOf(
     };
     if (!unlabelled) images.push({ ...image, issues: found });
     else
-      issues.push({
+      issues.add({
         file: imagePath,
         kind: 'annotation-missing',
         message: 'nobody has labelled it',
@@ -219,19 +223,27 @@ async function partOf(
     length: images.length,
     at: (index) => images[index]!,
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
   };
 }
 
-/** "/data/upload/1/ab12cd34-cat.jpg" and "/data/local-files/?d=cats/1.jpg": a number in hexadecimals stands before uploaded names. */
-function findImage(finder: ImageFinder, name: string): string | undefined {
+/**
+ * What the image may be called: of "/data/local-files/?d=cats/1.jpg" what follows, of "/data/upload/1/ab12cd34-cat.jpg" also "cat.jpg",
+ * because a number in hexadecimals stands before uploaded names.
+ */
+function namesOf(name: string): string[] {
   const local = /[?&]d=([^&]+)/.exec(name)?.[1];
   const path = plainPath(local === undefined ? name.replace(/[?#].*$/s, '') : decodeURIComponentSafely(local));
-  return (
-    finder.find(path) ??
-    finder.find(decodeURIComponentSafely(path)) ??
-    finder.find(path.replace(/(^|\/)[\da-f]{8}-([^/]+)$/i, '$1$2'))
-  );
+  return [path, decodeURIComponentSafely(path), path.replace(/(^|\/)[\da-f]{8}-([^/]+)$/i, '$1$2')];
+}
+
+/** What `ask` answers for the first name for which it has an answer. */
+function firstAnswer(names: readonly string[], ask: (name: string) => string | undefined): string | undefined {
+  for (const name of names) {
+    const answer = ask(name);
+    if (answer) return answer;
+  }
+  return undefined;
 }
 
 function decodeURIComponentSafely(text: string): string {

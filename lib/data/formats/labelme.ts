@@ -1,14 +1,16 @@
 import { dirname, join } from 'node:path';
 import { messageOf } from '../../base/errors.ts';
 import { readJsonItems } from '../../files/json-stream.ts';
+import { raiseBytes, raiseObjects } from '../annotation-limits.ts';
 import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
 import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partOfPath } from '../part-name.ts';
 import { boxAround } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
 import type { DatasetFormat, FoundDataset, Place } from './format.ts';
-import { className, idOf, isPositive, isRecord, refuse, shorten, unclaimed } from './reading.ts';
+import { className, idOf, isPositive, isRecord, refuse, shorten } from './reading.ts';
 
 /** LabelMe's JSON, one file for each image (https://github.com/wkentaro/labelme); also that of X-AnyLabeling. */
 export const labelme: DatasetFormat = {
@@ -30,14 +32,14 @@ async function locate(_: readonly string[], place: Place): Promise<FoundDataset>
   }
   return {
     description: `${files.length} JSON ${files.length === 1 ? 'file' : 'files'}`,
-    parts: new Map([...byPart].map(([part, list]) => [part, async () => readPart(part, list, place)])),
+    parts: new Map([...byPart].map(([part, list]) => [part, async () => readPart(list, place)])),
   };
 }
 
-async function readPart(part: PartName | 'all', files: readonly string[], place: Place): Promise<WrittenPart> {
+async function readPart(files: readonly string[], place: Place): Promise<WrittenPart> {
   const tree = await place.images();
   const finder = new ImageFinder(tree);
-  const issues: DatasetIssue[] = [];
+  const issues = new IssueLog();
   const images: { file: string; imagePath: string }[] = [];
   const taken = new Map<string, string>();
   for (const file of files) {
@@ -50,14 +52,15 @@ async function readPart(part: PartName | 'all', files: readonly string[], place:
   for (const { file } of images.filter(({ imagePath }) => imagePath === '')) {
     const imagePath = await findByContent(finder, file, place);
     if (typeof imagePath === 'string' && !taken.has(imagePath)) found.push({ file, imagePath });
-    else issues.push(missingImage(join(place.root, file), imagePath, taken));
+    else issues.add(missingImage(join(place.root, file), imagePath, taken));
     if (typeof imagePath === 'string') taken.set(imagePath, file);
   }
   return {
     length: found.length,
     at: (index) => readImage(found[index]!, tree.root, place),
     issues,
-    ignored: unclaimed(finder, part === 'all' ? undefined : part),
+    trees: [tree],
+    annotationName: /\.json$/i,
   };
 }
 
@@ -98,14 +101,12 @@ function missingImage(
 /** All but the image itself, which LabelMe may have put into its file. */
 async function readFields(path: string, { limits, signal }: Place): Promise<Record<string, unknown>> {
   const fields: Record<string, unknown> = { shapes: [] };
-  const options = { ignore: ['imageData'], maxItemBytes: limits.maxAnnotationBytes, signal };
+  const options = { ignore: ['imageData'], maxItemBytes: limits.maxAnnotationBytes, remedy: raiseBytes, signal };
   for await (const { key, index, value } of readJsonItems(path, options)) {
     if (key === 'shapes' && index !== undefined) (fields.shapes as unknown[]).push(value);
     else if (index === undefined && key !== 'shapes' && key !== '__proto__') fields[key] = value;
     if ((fields.shapes as unknown[]).length > limits.maxObjects) {
-      throw new Error(
-        `it has more than ${limits.maxObjects} shapes. Raise maxObjects (--max-objects) if that is right`,
-      );
+      throw new Error(`it has more than ${limits.maxObjects} shapes${raiseObjects}`);
     }
   }
   return fields;

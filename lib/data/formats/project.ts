@@ -1,4 +1,4 @@
-import { join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { DetectorError } from '../../base/errors.ts';
 import { loadDatasetConfig } from '../dataset-config.ts';
 import { partNames } from '../part-name.ts';
@@ -22,13 +22,21 @@ async function locate(claimed: readonly string[], place: Place): Promise<FoundDa
     );
   }
   const config = await loadDatasetConfig(join(place.root, claimed[0]!));
+  place.footprint.describe(config.path);
+  for (const source of partNames.flatMap((part) => config[part] ?? [])) {
+    // A path is relative to the current directory, and to the file only if it is not there.
+    for (const path of Object.values(source)) place.footprint.use(resolve(relative(dirname(config.path), path)));
+  }
   const given = partNames.filter((part) => config[part] !== undefined);
   return {
     description: relative(place.root, config.path),
     classes: config.classes,
     config,
     parts: new Map(
-      given.map((part) => [part, async () => vocPart(await listVocFiles(config[part]!, place.signal), place.limits)]),
+      given.map((part) => [
+        part,
+        async () => vocPart(await listVocFiles(config[part]!, place.footprint, place.signal), place.limits),
+      ]),
     ),
   };
 }

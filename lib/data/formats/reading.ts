@@ -1,7 +1,5 @@
 import { relative } from 'node:path';
 import { DetectorError } from '../../base/errors.ts';
-import type { ImageFinder } from '../image-finder.ts';
-import { type PartName, partOfPath } from '../part-name.ts';
 
 /** The path of an image below the data set, without its extension, with `/` on every system. */
 export function idOf(imagePath: string, root: string): string {
@@ -18,17 +16,6 @@ export function refuse(path: string, format: string, reason: string, cause?: unk
 /** Names from files are shown cut: they may be of any length. */
 export function shorten(text: string, length = 80): string {
   return text.length > length ? `${text.slice(0, length)}...` : text;
-}
-
-/** Images below the data set that no annotation of the part has named, counted by why. */
-export function unclaimed(finder: ImageFinder, part: PartName | undefined): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const path of finder.unused()) {
-    const other = partOfPath(path);
-    const reason = part && other && other !== part ? `image of the part ${other}` : 'image that no annotation names';
-    counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  }
-  return counts;
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -26,12 +26,15 @@ async function locate(_: readonly string[], place: Place): Promise<FoundDataset>
   const tree = await place.tree();
   const kits = devkitsOf(tree);
   if (kits.length === 0) return locateFolders(tree, place);
+  for (const file of tree.files) if (LIST.test(file)) place.footprint.describe(join(place.root, file));
   const parts = new Map<PartName | 'all', () => Promise<WrittenPart>>();
   for (const part of new Set(kits.flatMap(({ lists }) => [...lists.keys()]))) {
     parts.set(part, async () => joinParts(await Promise.all(kits.map((kit) => readKit(kit, part, place)))));
   }
   return { description: kits.map(({ folder }) => folder || 'one VOCdevkit folder').join(', '), parts };
 }
+
+const LIST = /^((?:.*\/)?)ImageSets\/Main\/([^/_]+)\.txt$/;
 
 /** A folder with JPEGImages, Annotations and lists; of a part, the name of its list. */
 interface Devkit {
@@ -42,7 +45,7 @@ interface Devkit {
 function devkitsOf(tree: FileTree): Devkit[] {
   const kits = new Map<string, Map<PartName, string>>();
   for (const file of tree.files) {
-    const [, folder, list] = /^((?:.*\/)?)ImageSets\/Main\/([^/_]+)\.txt$/.exec(file) ?? [];
+    const [, folder, list] = LIST.exec(file) ?? [];
     if (folder === undefined || list === undefined) continue;
     const part = partOfPath(list);
     const lists = kits.get(folder) ?? new Map<PartName, string>();
@@ -56,14 +59,14 @@ function devkitsOf(tree: FileTree): Devkit[] {
 
 async function readKit({ folder, lists }: Devkit, part: PartName, place: Place): Promise<WrittenPart> {
   const split = lists.get(part);
-  if (split === undefined) return emptyPart;
-  const files = await listVocFiles({ root: join(place.root, folder), split }, place.signal);
+  if (split === undefined) return emptyPart();
+  const files = await listVocFiles({ root: join(place.root, folder), split }, place.footprint, place.signal);
   return vocPart(files, place.limits, folder === '' ? '' : `${folder}/`);
 }
 
-function locateFolders({ root, files }: FileTree, { limits }: Place): FoundDataset {
+function locateFolders(tree: FileTree, { limits }: Place): FoundDataset {
   const byPart = new Map<PartName | 'all', string[]>();
-  for (const file of files) {
+  for (const file of tree.files) {
     const part = partOfPath(dirname(file)) ?? 'all';
     const own = byPart.get(part);
     if (own) own.push(file);
@@ -73,17 +76,20 @@ function locateFolders({ root, files }: FileTree, { limits }: Place): FoundDatas
   return {
     description: 'XML files and images',
     parts: new Map(
-      withAnnotations.map(([part, own]) => [part, async () => vocPart(listVocTree({ root, files: own }), limits)]),
+      withAnnotations.map(([part, files]) => {
+        const open = () => ({ ...listVocTree({ root: tree.root, files }), trees: [tree] });
+        return [part, async () => vocPart(open(), limits)];
+      }),
     ),
   };
 }
 
 /** The images of files that are paired. The XML is read when its image is asked for. */
-export function vocPart({ pairs, issues, ignored }: VocFiles, limits: AnnotationLimits, prefix = ''): WrittenPart {
+export function vocPart({ pairs, ...files }: VocFiles, limits: AnnotationLimits, prefix = ''): WrittenPart {
   return {
+    ...files,
     length: pairs.length,
-    issues,
-    ignored,
+    annotationName: /\.xml$/i,
     async at(index): Promise<WrittenImage> {
       const { id, imagePath, annotationPath } = pairs[index]!;
       const image = { id: `${prefix}${id}`, imagePath, annotationPath, sizeName: '<size>' };

@@ -1,12 +1,13 @@
-import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { readTextFile } from '../../files/text-file.ts';
+import { raiseBytes } from '../annotation-limits.ts';
 import { parseYaml } from '../dataset-config.ts';
-import type { DatasetIssue } from '../dataset-issue.ts';
 import type { WrittenObject } from '../examine-objects.ts';
-import { type FileTree, IMAGE_NAME, listTree } from '../file-tree.ts';
+import { type FileTree, IMAGE_NAME } from '../file-tree.ts';
+import { ImageFinder } from '../image-finder.ts';
+import { IssueLog } from '../issue-log.ts';
 import { type PartName, partNames, partOfPath } from '../part-name.ts';
 import { boxAround } from '../written-box.ts';
 import type { WrittenImage, WrittenPart } from '../written-image.ts';
@@ -64,6 +65,7 @@ async function locateFolder(place: Place): Promise<FoundDataset> {
   const { root } = place;
   const tree = await place.tree();
   const list = tree.files.find((file) => CLASS_LIST.test(file));
+  if (list !== undefined) place.footprint.describe(join(root, list));
   const names = list === undefined ? undefined : await readNames(join(root, list));
   const byPart = new Map<PartName | 'all', string[]>();
   for (const image of tree.files) {
@@ -76,7 +78,7 @@ async function locateFolder(place: Place): Promise<FoundDataset> {
   const labels = tree.files.filter((file) => isLabelName(file)).map((file) => join(root, file));
   const open = (part: PartName | 'all', images: string[]) => async () => {
     const own = labels.filter((label) => (partOfPath(relative(root, label)) ?? 'all') === part);
-    return readImages(images, own, { place, names, pose: false });
+    return readImages({ images, labels: own, trees: [tree] }, { place, names, pose: false });
   };
   return {
     description: list ?? 'text files without a list of classes',
@@ -96,6 +98,7 @@ async function readNames(path: string): Promise<string[]> {
 }
 
 async function locateYaml(file: string, place: Place): Promise<FoundDataset> {
+  place.footprint.describe(file);
   const content = await readYaml(file);
   const names = namesOf(file, content);
   const values = {
@@ -107,14 +110,24 @@ async function locateYaml(file: string, place: Place): Promise<FoundDataset> {
   if (given.length === 0) {
     throw new DetectorError('CONFIG_INVALID', `"${file}" names no images: it needs "train", and "val" beside it`);
   }
-  const root = rootOf(dirname(file), content.path, sourcesOf(values[given[0]!])[0]!);
+  const root = rootOf(dirname(file), content.path, sourcesOf(values[given[0]!])[0]!, place);
+  // A list is no stray file, whichever part is opened.
+  for (const source of given.flatMap((part) => sourcesOf(values[part]))) {
+    const path = findSource(root, source, place);
+    if (path !== undefined) place.footprint.describe(path);
+  }
   const open = (part: PartName) => async () => {
     const found = await Promise.all(
       sourcesOf(values[part]).map((source) => listSource(file, part, root, source, place)),
     );
-    const images = found.flatMap(({ images }) => images);
-    const labels = found.flatMap(({ labels }) => labels);
-    return readImages(images, labels, { place, names: Object.values(names), pose: 'kpt_shape' in content });
+    // Where the folder was given, whatever lies in it is accounted for.
+    const whole = place.file === undefined ? [await place.tree()] : [];
+    const files = {
+      images: found.flatMap(({ images }) => images),
+      labels: found.flatMap(({ labels }) => labels),
+      trees: whole.length > 0 ? whole : [...new Set(found.flatMap(({ trees }) => trees))],
+    };
+    return readImages(files, { place, names: Object.values(names), pose: 'kpt_shape' in content });
   };
   return {
     description: `${relative(place.root, file)}`,
@@ -164,26 +177,28 @@ function sourcesOf(value: unknown): string[] {
 }
 
 /** `path` is relative to the file or to the current directory, and often one of another machine: the first under which images lie. */
-function rootOf(folder: string, path: unknown, source: string): string {
+function rootOf(folder: string, path: unknown, source: string, place: Place): string {
   const named = typeof path === 'string' && path !== '' ? [resolve(folder, path), resolve(path)] : [];
   const candidates = [...named, folder];
   return (
-    candidates.find((root) => findSource(root, source) !== undefined) ??
-    named.find((root) => existsSync(root)) ??
+    candidates.find((root) => findSource(root, source, place) !== undefined) ??
+    named.find((root) => place.footprint.exists(root)) ??
     folder
   );
 }
 
 /** Ultralytics takes `../train/images`, as Roboflow writes it, for `train/images` where only that is there. */
-function findSource(root: string, source: string): string | undefined {
+function findSource(root: string, source: string, { footprint }: Place): string | undefined {
   const plain = source.replaceAll('\\', '/');
   const candidates = [resolve(root, plain), ...(plain.startsWith('../') ? [resolve(root, plain.slice(3))] : [])];
-  return candidates.find((path) => existsSync(path));
+  return candidates.find((path) => footprint.exists(path));
 }
 
 interface YoloFiles {
   images: string[];
   labels: string[];
+  /** The folders that were listed. */
+  trees: FileTree[];
 }
 
 async function listSource(
@@ -193,7 +208,7 @@ async function listSource(
   source: string,
   place: Place,
 ): Promise<YoloFiles> {
-  const path = findSource(root, source);
+  const path = findSource(root, source, place);
   if (path === undefined) {
     throw new DetectorError(
       'DATASET_NOT_FOUND',
@@ -207,25 +222,26 @@ async function listSource(
     return {
       images: images!.files.filter((image) => IMAGE_NAME.test(image)).map((image) => join(images!.root, image)),
       labels: labels!.files.filter(isLabelName).map((label) => join(labels!.root, label)),
+      trees: [images!, labels!],
     };
   }
   const text = await readTextFile(path, MAX_LIST_BYTES).catch((error) =>
     Promise.reject(refuse(path, 'a list of images', messageOf(error))),
   );
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trim().replaceAll('\\', '/'));
-  const images = lines.filter((line) => line !== '').map((line) => findListed(line, dirname(path), root));
-  return { images: [...new Set(images)], labels: [] };
+  const images = lines.filter((line) => line !== '').map((line) => findListed(line, dirname(path), root, place));
+  return { images: [...new Set(images)], labels: [], trees: [] };
 }
 
 /** In a list, `./` is the folder of the list; other paths are absolute, or relative to the data set. */
-function findListed(line: string, folder: string, root: string): string {
+function findListed(line: string, folder: string, root: string, { footprint }: Place): string {
   if (isAbsolute(line)) return line;
   const candidates = [resolve(folder, line), resolve(root, line)];
-  return candidates.find((path) => existsSync(path)) ?? candidates[0]!;
+  return candidates.find((path) => footprint.exists(path)) ?? candidates[0]!;
 }
 
-async function listFolder(folder: string, { signal }: Place): Promise<FileTree> {
-  return existsSync(folder) ? await listTree(folder, signal) : { root: folder, files: [] };
+async function listFolder(folder: string, { footprint, signal }: Place): Promise<FileTree> {
+  return footprint.exists(folder) ? await footprint.list(folder, signal) : { root: folder, files: [] };
 }
 
 /** The last `/images/` of a path becomes `/labels/`. */
@@ -251,33 +267,33 @@ interface YoloOptions {
   pose: boolean;
 }
 
-function readImages(images: string[], labels: readonly string[], options: YoloOptions): WrittenPart {
+function readImages({ images, labels, trees }: YoloFiles, options: YoloOptions): WrittenPart {
   const { place } = options;
-  const issues: DatasetIssue[] = [];
+  const issues = new IssueLog();
+  const skip = (file: string, kind: 'duplicate-file' | 'image-missing', message: string) => {
+    issues.add({ file, kind, message, action: 'skipped' });
+  };
   const stems = new Map<string, number>();
   const kept = images.sort().filter((image, i) => {
     const stem = withoutExtension(image);
     const first = stems.get(stem);
     if (first === undefined) stems.set(stem, i);
-    else
-      issues.push({
-        file: image,
-        kind: 'duplicate-file',
-        message: `has the same name as ${images[first]}, which is used`,
-        action: 'skipped',
-      });
+    else skip(image, 'duplicate-file', `has the same name as ${images[first]}, which is used`);
     return first === undefined;
   });
   const expected = new Set([...stems.keys()].flatMap((stem) => [withoutExtension(labelPathOf(`${stem}.txt`)), stem]));
+  let finders: ImageFinder[] | undefined;
   for (const label of labels) {
-    if (expected.has(withoutExtension(label.replaceAll('\\', '/')))) continue;
-    issues.push({ file: label, kind: 'image-missing', message: 'no image of this name', action: 'skipped' });
+    const stem = withoutExtension(label.replaceAll('\\', '/'));
+    if (expected.has(stem)) continue;
+    finders ??= trees.map((tree) => new ImageFinder(tree));
+    const hint = finders.map((finder) => finder.hint(`${basename(stem)}.jpg`)).find((each) => each !== '') ?? '';
+    skip(label, 'image-missing', `no image ${basename(stem)}.jpg, .jpeg, .png or .webp${hint}`);
   }
   return {
     length: kept.length,
     at: (index) => readImage(kept[index]!, options),
-    issues,
-    ignored: new Map(),
+    ...{ issues, trees, annotationName: /\.txt$/i, notNamed: 'image that the data set does not name' },
     ...(kept[0] !== undefined && { place: dirname(labelPathOf(kept[0])) }),
   };
 
@@ -286,9 +302,10 @@ function readImages(images: string[], labels: readonly string[], options: YoloOp
     const candidates = [...new Set([labelPathOf(`${stem}.txt`), `${stem}.txt`])];
     const id = relative(place.root, stem).replaceAll('\\', '/');
     for (const annotationPath of candidates) {
+      place.footprint.use(annotationPath);
       const image = { id, imagePath, annotationPath, relative: true as const };
       try {
-        const text = await readTextFile(annotationPath, place.limits.maxAnnotationBytes);
+        const text = await readTextFile(annotationPath, place.limits.maxAnnotationBytes, raiseBytes);
         return { ...image, ...parseLabels(text, names ?? place.classes, pose) };
       } catch (error) {
         if (messageOf(error) === 'it does not exist') continue;
@@ -345,7 +362,7 @@ function parseLine(line: string, names: readonly string[] | undefined, pose: boo
   const wrong = words.find((word) => !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(word));
   if (wrong !== undefined) return bad(`"${shorten(wrong, 20)}" is no number`, 'coordinate-invalid');
   const [id, ...numbers] = words.map(Number);
-  if (!Number.isInteger(id) || id! < 0) return bad(`${words[0]} is no class number`);
+  if (!Number.isInteger(id) || id! < 0) return bad(`${shorten(words[0]!, 20)} is no class number`);
   if (numbers.length < 4) return bad(`expected a class and four numbers, found ${words.length} columns`);
   const label = names === undefined ? `class_${id}` : (names[id!] ?? '');
   if (label === '')

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 
 import { checkOneOf } from '../../base/check.ts';
 import { DetectorError, messageOf } from '../../base/errors.ts';
-import { cacheFolder, cacheRoot, type InstallMarker, markerFile } from '../cache.ts';
+import { cacheRoot } from '../../files/cache-root.ts';
+import { cacheFolder, type InstallMarker, markerFile } from '../cache.ts';
 import { inspectInstalled } from '../find.ts';
 import { inspectLibtorch, type LibtorchLocation } from '../inspect/inspect.ts';
 import type { LibtorchVariant } from '../inspect/libraries.ts';

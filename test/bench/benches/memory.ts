@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 
+import { mapConcurrently } from '../../../lib/base/map-concurrently.ts';
 import { vocObject, vocXml } from '../../support/voc-xml.ts';
 import { type Context, sayFailures } from '../context.ts';
 import { type MeasuredRow, toRow } from '../rows.ts';
@@ -11,7 +12,9 @@ import { articleWorkload, makeTargets, type Workload } from '../workload.ts';
 
 /** How time and memory grow with what is asked for, and whether they stay flat over a long run. Ours alone. */
 export async function memory(context: Context): Promise<MeasuredRow[]> {
-  return [...(await scaling(context)), ...(await datasets(context)), ...(await longRun(context))];
+  const rows: MeasuredRow[] = [];
+  for (const part of [scaling, datasets, manyAnnotations, longRun]) rows.push(...(await part(context)));
+  return rows;
 }
 
 /** One quantity is doubled at a time. */
@@ -60,6 +63,54 @@ async function writeDataset(folder: string, count: number) {
     await writeFile(join(annotations, `${i}.xml`), vocXml(vocObject('thing', 1 + (i % 20), 2, 30, 40).repeat(3)));
   }
   return { images, annotations, classes: ['__background__', 'thing'] };
+}
+
+/** A tenth of a million images with ten objects each, in one COCO file: the first opening, and the second one from the cache. */
+async function manyAnnotations(context: Context): Promise<MeasuredRow[]> {
+  const images = context.quick ? 1000 : 100_000;
+  const name = `${(10 * images).toLocaleString('en')} annotations of ${images.toLocaleString('en')} images`;
+  context.say(`memory: ${name}`);
+  const path = await writeCoco(join(context.folder, `coco-${images}`), images);
+  const { command, task } = ours({ task: 'annotations', path });
+  const env = { ...command.env, DINOV3_DET_CACHE: join(context.folder, 'cache') };
+  const side = { command: { ...command, env }, task };
+  const { opened } = await measure({ opened: side }, { warmup: 0, rounds: 2, together: true });
+  sayFailures(context, { opened });
+  const [first, second] = opened?.steps ?? [];
+  if (opened?.peakBytes === undefined || first === undefined || second === undefined) return [];
+  const growth = (opened.peakBytes - Number(opened.facts.rss)) / 1e6;
+  context.check(`${name} fit into 400 MB`, growth < 400, `${growth.toFixed(0)} MB at the peak`);
+  context.check(`${name} open a second time at once`, second.ms < 2000, `${(second.ms / 1000).toFixed(2)} s`);
+  return [
+    toRow('memory', `${name}: first opening, headers alone`, 's', { ours: [first.ms / 1000] }),
+    toRow('memory', `${name}: second opening`, 's', { ours: [second.ms / 1000] }),
+    toRow('memory', `${name}: growth of the process`, 'MB', { ours: [growth] }),
+  ];
+}
+
+async function writeCoco(folder: string, count: number): Promise<string> {
+  await mkdir(join(folder, 'images'), { recursive: true });
+  const image = await sharp({ create: { width: 64, height: 48, channels: 3, background: 'grey' } })
+    .png()
+    .toBuffer();
+  const images = Array.from({ length: count }, (_, id) => ({ id, file_name: `${id}.png`, width: 64, height: 48 }));
+  await mapConcurrently(images, ({ file_name }) => writeFile(join(folder, 'images', file_name), image));
+  const file = await open(join(folder, 'instances.json'), 'w');
+  try {
+    const categories = Array.from({ length: 20 }, (_, id) => ({ id, name: `thing ${id}` }));
+    const head = JSON.stringify({ images, categories });
+    await file.write(`${head.slice(0, -1)},"annotations":[`);
+    for (const { id } of images) {
+      const objects = Array.from({ length: 10 }, (_, i) => {
+        return { id: 10 * id + i, image_id: id, category_id: i, bbox: [i, 2 + i, 20.5, 30], area: 615, iscrowd: 0 };
+      });
+      await file.writeFile(`${id === 0 ? '' : ','}${JSON.stringify(objects).slice(1, -1)}`);
+    }
+    await file.writeFile(']}');
+  } finally {
+    await file.close();
+  }
+  return folder;
 }
 
 function timeAndMemory(name: string, side: Measurement | undefined): MeasuredRow[] {

@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import { makeBatch, native } from '../../../lib/binding.ts';
 import type { Size } from '../../../lib/boxes/box.ts';
 import { DataLoader } from '../../../lib/data/data-loader.ts';
+import type { Dataset } from '../../../lib/data/dataset.ts';
+import { openDataset } from '../../../lib/data/open-dataset.ts';
 import { VocDataset, type VocDatasetOptions } from '../../../lib/data/voc-dataset.ts';
 import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import { cocoAveragePrecision } from '../../../lib/evaluation/average-precision.ts';
@@ -63,10 +65,20 @@ export async function loading(
 /** Opens a data set, headers only; the result is the memory that the process has then. */
 export async function dataset({ source }: { source: VocDatasetOptions }): Promise<Task> {
   const step = async () => {
-    const { length } = await VocDataset.open({ ...source, verifyImages: false });
+    const { length } = await VocDataset.open({ ...source, verifyImages: false, cache: false });
     return { result: { length, rss: process.memoryUsage.rss() } };
   };
   return { step, facts: {} };
+}
+
+/** Opens a data set of any format, headers only, and keeps it; `facts` has the memory that the process had before. */
+export async function annotations({ path }: { path: string }): Promise<Task> {
+  let dataset: Dataset | undefined;
+  const step = async () => {
+    dataset = await openDataset(path, { verifyImages: false });
+    return { result: { length: dataset.length, rss: process.memoryUsage.rss() } };
+  };
+  return { step, facts: { rss: process.memoryUsage.rss() } };
 }
 
 interface PostprocessTask {

@@ -17,6 +17,7 @@ const modules = {
   data: './part-tasks.ts',
   loading: './part-tasks.ts',
   dataset: './part-tasks.ts',
+  annotations: './part-tasks.ts',
   postprocess: './part-tasks.ts',
   nms: './part-tasks.ts',
   map: './part-tasks.ts',

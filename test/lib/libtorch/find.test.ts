@@ -2,7 +2,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { cacheRoot, markerFile } from '../../../lib/libtorch/cache.ts';
+import { cacheRoot } from '../../../lib/files/cache-root.ts';
+import { markerFile } from '../../../lib/libtorch/cache.ts';
 import { findLibtorch } from '../../../lib/libtorch/find.ts';
 import { currentHost, whyNotLoadable, whyWrongLibc } from '../../../lib/libtorch/inspect/elf.ts';
 import { isWanted } from '../../../lib/libtorch/inspect/libraries.ts';

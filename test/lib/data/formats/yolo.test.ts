@@ -48,7 +48,8 @@ describe('data.yaml', () => {
     const { samples, issues, counts } = await openFiles({ ...files, 'lists/train.txt': list });
     expect(samples.map(({ id }) => id)).toEqual(['images/train/a', 'images/train/my photo 1']);
     expect(brief(issues)).toEqual([['none.jpg', 'image-unreadable', 'skipped']]);
-    expect(counts).toMatchObject({ seen: 3, used: 2, skipped: 1 });
+    expect(counts).toMatchObject({ seen: 4, used: 2, skipped: 1, ignored: 1 });
+    expect(counts.ignoredBecause).toEqual({ 'image that the data set does not name': 1 });
   });
 
   it('turns the last /images/ of a path into /labels/', async () => {
