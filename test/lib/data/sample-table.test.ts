@@ -63,15 +63,15 @@ describe('the list of a table', () => {
       () => writable.push(samples[0]!),
       () => writable.sort(),
       () => writable.pop(),
-      () => void (writable[0] = samples[1]!),
-      () => void (writable.length = 0),
+      () => Object.assign(writable, { 0: samples[1] }),
+      () => Object.assign(writable, { length: 0 }),
       () => Object.freeze(writable),
     ])
       expect(change).toThrow('Dataset.from');
     for (const change of [
-      () => void (list[0]!.width = 1),
+      () => Object.assign(list[0]!, { width: 1 }),
       () => list[0]!.objects.pop(),
-      () => void (list[0]!.objects[0]!.box.xmin = 1),
+      () => Object.assign(list[0]!.objects[0]!.box, { xmin: 1 }),
     ])
       expect(change).toThrow(TypeError);
     expect(list).toEqual(samples);
