@@ -19,14 +19,14 @@ export interface DrawnRun {
   href: string;
   /** How far the next character stands to the right. */
   advance: number;
-  /** Of the image, from where the run begins and from its baseline, downwards. */
+  /** The place of the image, from where the run begins and from its baseline, downwards. */
   left: number;
   top: number;
   width: number;
   height: number;
 }
 
-/** What the fonts of the machine have drawn, by run. */
+/** The runs that the fonts of the machine have drawn. */
 export type DrawnRuns = ReadonlyMap<string, DrawnRun>;
 
 const NONE: DrawnRuns = new Map();

@@ -1,15 +1,16 @@
-/** What an image file is, told by its header. */
+/** The header of an image file. */
 export interface ImageHeader {
-  /** Of the pixels as they are stored. */
+  /** The width of the stored pixels. */
   width: number;
+  /** The height of the stored pixels. */
   height: number;
   /** EXIF's number from 1 (upright) to 8; 5 to 8 exchange width and height. */
   orientation: number;
 }
 
 /**
- * Size and orientation by the first bytes of a JPEG, PNG or WebP file: a fifth of the time that the decoder takes to say so. Undefined
- * where the bytes do not suffice, or hold anything unusual: the decoder knows better then.
+ * Reads size and orientation from the first bytes of a JPEG, PNG or WebP file. The decoder takes five times as long. Undefined if the
+ * bytes do not suffice or hold anything rare: ask the decoder then.
  */
 export function parseImageHeader(bytes: Buffer): ImageHeader | undefined {
   try {
@@ -79,7 +80,7 @@ function webpHeader(bytes: Buffer): ImageHeader | undefined {
 const ORIENTATION = 0x0112;
 const SHORT = 3;
 
-/** Of EXIF data, a TIFF directory: 1 where it says nothing, undefined where it says anything but 1 to 8. */
+/** The orientation in EXIF data, a TIFF directory: 1 where there is none, undefined for anything but 1 to 8. */
 function orientationOf(exif: Buffer): number | undefined {
   const order = exif.toString('latin1', 0, 4);
   if (order !== 'II*\0' && order !== 'MM\0*') return undefined;

@@ -6,7 +6,7 @@ export interface Lettering {
   ink: string;
 }
 
-/** What the fonts of the machine make of texts. */
+/** Texts as the fonts of the machine draw them. */
 export interface SystemText {
   /** The text with `[U+732B]` for each character that no font has. */
   shown(text: string): string;
@@ -24,7 +24,7 @@ const runs = new Map<string, DrawnRun>();
 const known = new Map<string, boolean>();
 let isWarned = false;
 
-/** Draws what has no built-in outline with the fonts of the machine, through Pango. Undefined where all texts are printable ASCII. */
+/** Draws characters without a built-in outline with the fonts of the machine, through Pango. Undefined where all texts are printable ASCII. */
 export async function drawSystemText(texts: readonly Lettering[]): Promise<SystemText | undefined> {
   if (texts.every(({ text }) => foreignRuns(text).length === 0)) return undefined;
   if (runs.size > MAX_KNOWN || known.size > MAX_KNOWN) for (const cache of [runs, known]) cache.clear();
@@ -78,7 +78,7 @@ function frameFor(character: string): string {
 }
 
 /** The outermost pixels and those just inside, which are empty in a frame. */
-function rimOf({ data, width, height }: Picture): string {
+function rimOf({ data, width, height }: Drawing): string {
   const rim: number[] = [width, height];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -92,7 +92,7 @@ function rimOf({ data, width, height }: Picture): string {
 /** Pixels, for letters of `EM`. */
 const RIM = 4;
 
-interface Picture {
+interface Drawing {
   /** RGBA. */
   data: Uint8Array;
   width: number;
@@ -100,12 +100,12 @@ interface Picture {
 }
 
 /** Undefined where nothing was drawn. */
-async function render(text: string, ink: string): Promise<Picture | undefined> {
+async function render(text: string, ink: string): Promise<Drawing | undefined> {
   try {
     const { default: sharp } = await import('sharp');
     const markup = `<span foreground="${ink}">${escapeXml(text)}</span>`;
-    const picture = sharp({ text: { text: markup, font: `sans-serif ${EM}`, dpi: 72, rgba: true } });
-    const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
+    const drawing = sharp({ text: { text: markup, font: `sans-serif ${EM}`, dpi: 72, rgba: true } });
+    const { data, info } = await drawing.raw().toBuffer({ resolveWithObject: true });
     return { data, width: info.width, height: info.height };
   } catch {
     return undefined; // no font at all, or nothing to see
@@ -121,14 +121,14 @@ async function drawRun(run: string, ink: string): Promise<DrawnRun> {
 
 /** An H before the run shows where the baseline is. */
 async function renderRun(run: string, ink: string): Promise<DrawnRun> {
-  const picture = await render(`H\u00a0\u00a0\u00a0${run}`, ink);
-  const gap = picture && gapOf(picture);
-  if (picture === undefined || gap === undefined)
+  const drawing = await render(`H\u00a0\u00a0\u00a0${run}`, ink);
+  const gap = drawing && gapOf(drawing);
+  if (drawing === undefined || gap === undefined)
     return { href: EMPTY, advance: 2 * BEARING, left: 0, top: 0, width: 1, height: 1 };
-  const { width, height } = picture;
+  const { width, height } = drawing;
   const thousandths = (pixels: number) => (1000 * pixels) / EM;
   const { default: sharp } = await import('sharp');
-  const png = await sharp(picture.data, { raw: { width, height, channels: 4 } })
+  const png = await sharp(drawing.data, { raw: { width, height, channels: 4 } })
     .extract({ left: gap.end, top: 0, width: width - gap.end, height })
     .png()
     .toBuffer();
@@ -147,7 +147,7 @@ const EMPTY =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 /** Where the run begins, after the H and the blanks, and the row below the H; undefined where nothing follows. */
-function gapOf({ data, width, height }: Picture): { end: number; baseline: number } | undefined {
+function gapOf({ data, width, height }: Drawing): { end: number; baseline: number } | undefined {
   const isDrawn = (x: number, y: number) => data[4 * (y * width + x) + 3]! > 127;
   const columnOf = (x: number) => Array.from({ length: height }, (_, y) => isDrawn(x, y));
   let begin = 0;

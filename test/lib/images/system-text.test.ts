@@ -32,7 +32,7 @@ it('draws letters that a font has, each script in its own order, wider with ever
 it('stands on the baseline of the built-in letters', async ({ skip }) => {
   if (!(await has('ш'))) skip();
   const { top, height } = (await noted('ш'))!.drawn('#000').get('ш')!;
-  expect(Math.abs(top + height)).toBeLessThan(300); // a picture that ends below the baseline, by the H beside it
+  expect(Math.abs(top + height)).toBeLessThan(300); // an image that ends below the baseline, by the H beside it
   expect(top).toBeLessThan(-400);
 });
 
