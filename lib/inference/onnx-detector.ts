@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { checkInteger, checkKeys, checkSequence, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
@@ -161,13 +162,16 @@ function pathOf(file: string | Uint8Array, externalData: string): string {
 
 /** @throws DetectorError `ONNX_INVALID` for weights that are missing, damaged, or another model's */
 async function checkData(path: string, expected: string | undefined): Promise<void> {
-  const remedy = 'Export the detector again: dinov3-det export --format onnx';
-  const { sha256 } = await digestFile(path).catch((error: unknown) => {
-    throw new DetectorError('ONNX_INVALID', `Cannot read ${path}: ${messageOf(error)}. ${remedy}`, { cause: error });
+  const refuse = (what: string, cause?: unknown) =>
+    new DetectorError(
+      'ONNX_INVALID',
+      `${path} cannot be used: ${what}. Export the detector again: dinov3-det export --format onnx`,
+      { cause },
+    );
+  const found = await stat(path).catch((error: unknown) => {
+    throw refuse(messageOf(error), error);
   });
-  if (sha256 === expected) return;
-  throw new DetectorError(
-    'ONNX_INVALID',
-    `${path} cannot be used: its SHA-256 is not the one that the model was written with. ${remedy}`,
-  );
+  if (!found.isFile()) throw refuse('it is not a file'); // a pipe would never end
+  const { sha256 } = await digestFile(path);
+  if (sha256 !== expected) throw refuse('its SHA-256 is not the one that the model was written with');
 }

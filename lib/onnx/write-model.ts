@@ -9,6 +9,8 @@ import type { Piece, ProtobufMessage } from './proto/protobuf.ts';
 export const EXTERNAL_ABOVE = 2 ** 31 - 2 ** 24;
 /** As the format recommends, so that the file can be mapped into memory. */
 const ALIGNMENT = 4096;
+/** Node.js writes no 2 GB at once, and the event loop waits while a chunk is hashed. */
+const CHUNK_BYTES = 2 ** 23;
 /** A smaller constant stays in the model: shapes are looked up there. */
 const MIN_EXTERNAL_BYTES = 1024;
 
@@ -67,8 +69,8 @@ async function writeWeights(path: string, places: ReadonlyMap<Initializer, Exter
   try {
     for (const [{ content }, { offset }] of places) {
       const bytes = await bytesOf(content);
-      await writeFully(file, bytes, offset);
-      hash.update(new Uint8Array(offset - end)).update(bytes); // what lies between two weights is 0
+      hash.update(new Uint8Array(offset - end)); // what lies between two weights is 0
+      await writeFully(file, bytes, hash, offset);
       end = offset + bytes.length;
     }
   } finally {
@@ -95,18 +97,14 @@ async function writeMessage(path: string, message: ProtobufMessage, metadata: Re
 async function writePieces(file: FileHandle, pieces: readonly Piece[], hash?: Hash): Promise<void> {
   let small: Uint8Array[] = [];
   const flush = async () => {
-    const bytes = Buffer.concat(small);
-    hash?.update(bytes);
-    await writeFully(file, bytes);
+    await writeFully(file, Buffer.concat(small), hash);
     small = [];
   };
   for (const piece of pieces) {
     if (piece instanceof Uint8Array) small.push(piece);
     else {
       await flush();
-      const bytes = await bytesOf(piece);
-      hash?.update(bytes);
-      await writeFully(file, bytes);
+      await writeFully(file, await bytesOf(piece), hash);
     }
   }
   await flush();
@@ -119,9 +117,12 @@ async function bytesOf(piece: Piece): Promise<Uint8Array> {
 }
 
 /** At the end of what is there, or at `position`. */
-async function writeFully(file: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
+async function writeFully(file: FileHandle, bytes: Uint8Array, hash?: Hash, position?: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
+    const chunk = bytes.subarray(done, done + CHUNK_BYTES);
     const at = position === undefined ? null : position + done;
-    done += (await file.write(bytes, done, bytes.length - done, at)).bytesWritten;
+    const { bytesWritten } = await file.write(chunk, 0, chunk.length, at);
+    hash?.update(chunk.subarray(0, bytesWritten));
+    done += bytesWritten;
   }
 }

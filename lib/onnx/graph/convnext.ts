@@ -1,3 +1,4 @@
+import { runInSlices } from '../../base/time-slices.ts';
 import type { Value } from '../proto/model-proto.ts';
 import type { Graph } from './graph.ts';
 
@@ -45,8 +46,8 @@ function scaled(graph: Graph, x: Value, block: string): Value {
   if (graph.type === 'float16') return graph.mul(linear(graph, x, name), graph.weight(`${block}.gamma`));
   const scale = async (tensor: string) => {
     const [values, gamma] = await Promise.all([graph.read(tensor), graph.read(`${block}.gamma`)]);
-    const columns = values.length / gamma.length;
-    return values.map((value, i) => value * gamma[Math.floor(i / columns)]!);
+    await runInSlices(scaleRows(values, gamma));
+    return values;
   };
   const bias = `${name}.bias`;
   const weight = transposed(graph, `${name}.weight`, scale);
@@ -61,11 +62,22 @@ function transposed(graph: Graph, name: string, read = (tensor: string) => graph
   const [rows, columns] = graph.shapeOf(name) as [number, number];
   const values = async () => {
     const source = await read(name);
-    const target = new Float32Array(source.length);
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) target[column * rows + row] = source[row * columns + column]!;
-    }
-    return target;
+    return await runInSlices(transpose(source, rows, columns));
   };
   return graph.weight(name, { shape: [columns, rows], values });
+}
+
+function* scaleRows(values: Float32Array, gamma: Float32Array): Generator<void> {
+  const columns = values.length / gamma.length;
+  for (let row = 0; row < gamma.length; row++, yield) {
+    for (let at = row * columns; at < (row + 1) * columns; at++) values[at]! *= gamma[row]!;
+  }
+}
+
+function* transpose(source: Float32Array, rows: number, columns: number): Generator<void, Float32Array> {
+  const target = new Float32Array(source.length);
+  for (let row = 0; row < rows; row++, yield) {
+    for (let column = 0; column < columns; column++) target[column * rows + row] = source[row * columns + column]!;
+  }
+  return target;
 }

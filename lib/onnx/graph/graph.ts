@@ -1,4 +1,5 @@
-import { toFloat16 } from '../proto/float16.ts';
+import { runInSlices } from '../../base/time-slices.ts';
+import { toFloat16, toFloat16InSlices } from '../proto/float16.ts';
 import {
   type Attribute,
   type Dimension,
@@ -122,7 +123,7 @@ export class Graph {
     const byteLength = shape.reduce((product, size) => product * size, elementBytes[type]);
     const read = async () => {
       const floats = await values();
-      const { buffer } = type === 'float16' ? toFloat16(floats) : floats;
+      const { buffer } = type === 'float16' ? await runInSlices(toFloat16InSlices(floats)) : floats;
       return new Uint8Array(buffer as ArrayBuffer);
     };
     return this.#initializer([[type, shape], name], { byteLength, read });

@@ -11,6 +11,9 @@ export interface TensorSource {
   read(name: string): Promise<Float32Array>;
 }
 
+/** Node.js reads no 2 GB at once. */
+const MAX_READ = 2 ** 28;
+
 /** Those of a safetensors file; `use` is done with it when its promise settles. */
 export async function withTensorFile<T>(path: string, use: (tensors: TensorSource) => Promise<T>): Promise<T> {
   const { tensors } = await readSafetensorsHeader(path);
@@ -26,7 +29,7 @@ export async function withTensorFile<T>(path: string, use: (tensors: TensorSourc
     const values = new Float32Array(byteLength / 4);
     const bytes = new Uint8Array(values.buffer);
     for (let done = 0; done < byteLength; ) {
-      const { bytesRead } = await file.read(bytes, done, byteLength - done, offset + done);
+      const { bytesRead } = await file.read(bytes, done, Math.min(byteLength - done, MAX_READ), offset + done);
       if (bytesRead === 0) throw new Error(`${path} ends inside the tensor "${name}"`);
       done += bytesRead;
     }

@@ -4,6 +4,17 @@ export function toFloat16(values: Float32Array): Uint16Array {
   return Uint16Array.from(bits, float16Bits);
 }
 
+/** The same, with pauses: there may be many millions. */
+export function* toFloat16InSlices(values: Float32Array): Generator<void, Uint16Array<ArrayBuffer>> {
+  const result = new Uint16Array(values.length);
+  for (let begin = 0; begin < values.length; begin += SLICE, yield) {
+    result.set(toFloat16(values.subarray(begin, begin + SLICE)), begin);
+  }
+  return result;
+}
+
+const SLICE = 2 ** 16;
+
 function float16Bits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;

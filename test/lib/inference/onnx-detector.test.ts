@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { open, readFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as web from 'onnxruntime-web';
@@ -123,6 +123,8 @@ describe('OnnxDetector', () => {
     await expectError(OnnxDetector.load(path), 'ONNX_INVALID', 'its SHA-256 is not the one');
     await rename(`${path}.data`, `${path}.moved`);
     await expectError(OnnxDetector.load(path), 'ONNX_INVALID', `${path}.data`);
+    await mkdir(`${path}.data`);
+    await expectError(OnnxDetector.load(path), 'ONNX_INVALID', 'it is not a file');
     const renamed = join(path, '..', 'other.onnx');
     await rename(path, renamed);
     await expectError(OnnxDetector.load(renamed), 'ONNX_INVALID', 'both named as they were exported');

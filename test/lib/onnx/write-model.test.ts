@@ -72,6 +72,16 @@ describe.each([
   });
 });
 
+it('a weight of many chunks is written and hashed whole', async () => {
+  const path = join(await temporaryFolder(), 'a.onnx');
+  const bytes = Uint8Array.from({ length: 2 ** 24 + 5 }, (_, i) => i % 251);
+  await writeModel(path, modelOf(weight('large', bytes.length, async () => bytes)), {}, 4000);
+  const data = await readFile(`${path}.data`);
+  expect(data.equals(bytes)).toBe(true);
+  const digest = createHash('sha256').update(data).digest('hex');
+  expect(entriesOf(await readFile(path)).get('data_sha256')).toBe(digest);
+});
+
 function entriesOf(file: Buffer): Map<string, string> {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
   return new Map(

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { toFloat16 } from '../../../../lib/onnx/proto/float16.ts';
+import { toFloat16, toFloat16InSlices } from '../../../../lib/onnx/proto/float16.ts';
 
 const one = (value: number) => toFloat16(Float32Array.of(value))[0];
 
@@ -35,4 +35,14 @@ it.each([
   [-1e-30, 0x8000],
 ])('%s is %i', (value, bits) => {
   expect(one(value)).toBe(bits);
+});
+
+it('gives the same in slices', () => {
+  const values = Float32Array.from({ length: 200_001 }, (_, i) => (i - 100_000) / 999);
+  const slices = toFloat16InSlices(values);
+  let step = slices.next();
+  let pauses = 0;
+  for (; !step.done; step = slices.next()) pauses++;
+  expect(pauses).toBe(4);
+  expect(Buffer.from(step.value.buffer).equals(Buffer.from(toFloat16(values).buffer as ArrayBuffer))).toBe(true);
 });
