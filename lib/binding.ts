@@ -1,10 +1,11 @@
 import { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 import type { Size } from './boxes/box.ts';
+import type { ResizeName } from './boxes/letterbox.ts';
 import { loadAddon } from './libtorch/load.ts';
 import type { BoxOptions } from './model/default-box-options.ts';
 import type { HeadName } from './model/detection-head.ts';
 import type { AssignerName, LossOptions } from './model/loss-options.ts';
-import type { PostprocessOptions } from './model/postprocess-options.ts';
+import type { NmsName, PostprocessOptions } from './model/postprocess-options.ts';
 import type { TensorInfo, TensorSpan } from './weights/safetensors.ts';
 
 /** The only file that knows the addon: its functions with types. Callers check and name arguments. */
@@ -42,6 +43,10 @@ export interface NativeDetectorOptions {
    * @default the channels of the backbone's finest map
    */
   headWidth?: number;
+  /** Whether a dense head has a second branch that gives each object one box; default false. */
+  endToEnd?: boolean;
+  /** How images are resized to `imageSize`, which an exported program tells; default `stretch`. */
+  resize?: ResizeName;
   /** The number of classes, background included. */
   numClasses: number;
   imageSize: Size;
@@ -79,6 +84,12 @@ export type StatePart = 'model' | 'optimizer';
 export interface BatchImage extends Size {
   data: Uint8Array;
   flip: boolean;
+  /** The part of its place in the batch that it fills, from the upper left corner on; `fill` stands beside it. Default: all. */
+  area?: Size;
+  /** The colour beside it: red, green and blue, 0 to 255. */
+  fill?: readonly number[];
+  /** The size in whose pixels detections are; default: its own. */
+  original?: Size;
 }
 
 /** A rectangle in pixels. */
@@ -121,7 +132,7 @@ export interface BatchComposition {
 export interface BatchSpec {
   /** The size of every image of the batch. */
   size: Size;
-  /** The images. A decoded image fills its place in the batch. */
+  /** The images. A decoded image fills its place in the batch, or the area that it names. */
   images: (BatchImage | BatchComposition)[];
   /** The number of objects per image. Their boxes (xyxy, in pixels of `size`, flipped with the image) and labels follow each other. */
   counts: Int32Array;
@@ -153,6 +164,10 @@ export interface TrainingOptions {
    * @default 1
    */
   objectBalance?: number;
+  /** How much each object counts in the loss of classes, in the order of the classes; default: 1. */
+  classWeights?: readonly number[];
+  /** Batches are of more sizes than the model's; default false. */
+  sizesVary?: boolean;
   clipGradNorm?: number;
   /** The parameters with their own settings. Without it the optimizer's weight decay applies to all. */
   parameters?: readonly ParameterOptions[];
@@ -186,7 +201,12 @@ export interface StepResult {
   positives: number;
 }
 
-export interface DetectorScriptOptions extends PostprocessOptions {
+export interface NativePostprocessOptions extends Omit<PostprocessOptions, 'nms'> {
+  /** `none`: the best boxes of a branch that gives each object one. */
+  nms?: NmsName | 'none';
+}
+
+export interface DetectorScriptOptions extends NativePostprocessOptions {
   classes: readonly string[];
 }
 
@@ -241,7 +261,7 @@ export interface NativeAddon {
    * trained shares memory.
    */
   takeSnapshot(detector: DetectorHandle): Promise<DetectorHandle>;
-  detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>;
+  detect(detector: DetectorHandle, batch: BatchHandle, options: NativePostprocessOptions): Promise<FlatDetections>;
 }
 
 /**

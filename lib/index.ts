@@ -12,6 +12,7 @@ export { DetectorError, type DetectorErrorCode } from './base/errors.ts';
 export type { CallOptions } from './base/signal.ts';
 export type { Box, Size } from './boxes/box.ts';
 export type { Detection, GroundTruth } from './boxes/detection.ts';
+export type { ResizeName } from './boxes/letterbox.ts';
 export type { IouCrop, IouCropOptions } from './data/augment/iou-crop.ts';
 export type { Range } from './data/augment/kinds.ts';
 export type { Mixup, MixupOptions } from './data/augment/mixup.ts';
@@ -39,6 +40,7 @@ export { type SplitDatasets, type SplitOptions, splitDataset } from './data/spli
 export { VocDataset, type VocDatasetOptions } from './data/voc-dataset.ts';
 export type { VocSource } from './data/voc-files.ts';
 export { type DatasetParts, type WriteDatasetOptions, writeDataset } from './data/write-dataset.ts';
+export type { ClassRows } from './detector/class-rows.ts';
 export type { ComputeOptions, Precision } from './detector/compute-options.ts';
 export type { DetectOptions } from './detector/detect-options.ts';
 export { Detector } from './detector/detector.ts';

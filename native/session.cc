@@ -22,11 +22,14 @@ Detections Session::detect(const Batch& batch, const PostprocessOptions& options
   const c10::NoGradGuard no_grad;
   const SnapshotWeights weights(snapshot_.get());
   const Float32Products float32_products = model_->float32_products();
+  model_->check_image_size(batch.pixels);
   model_->set_training(false);
   Detections detections;
   with_enough_memory("detection " + describe(batch), [&] {
-    detections = postprocess(model_->forward(batch.pixels), model_->default_boxes(), model_->image_size(),
-                             batch.originals, options, model_->scoring());
+    const HeadOutput output =
+        options.nms == Nms::kNone ? model_->forward_one_to_one(batch.pixels) : model_->forward(batch.pixels);
+    detections =
+        postprocess(output, model_->default_boxes(), model_->image_size(), batch.frames, options, model_->scoring());
   });
   return detections;
 }

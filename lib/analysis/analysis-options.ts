@@ -44,7 +44,7 @@ const hookTable = {
   }),
 };
 
-const modelKeys = ['preset', 'head', 'imageSize', 'defaultBoxes'] as const;
+const modelKeys = ['preset', 'head', 'imageSize', 'resize', 'defaultBoxes'] as const;
 
 /** The table of every option of `analyzeDataset`. */
 export const analysisTable = { ...pick(createTable, modelKeys), ...ownTable, ...hookTable };
@@ -69,8 +69,8 @@ export function resolveAnalysis(options: AnalysisOptions, hooks: AnalysisHooks) 
   const { signal, given: own } = takeSignal(given);
   const { preset, imageSize: size, maps, ratios, seed, onProgress, ...model } = resolve(analysisTable, own);
   const config = presetConfig(preset ?? defaultPreset, 'convnext_tiny', size ?? { width: 640, height: 640 }, model);
-  const { imageSize, defaultBoxes } = config;
-  const layout = { imageSize, maps: maps ?? presetMaps(config) };
+  const { imageSize, resize, defaultBoxes } = config;
+  const layout = { imageSize, ...(resize && { resize }), maps: maps ?? presetMaps(config) };
   checkInteger('maps.length', layout.maps.length, 1, countMaps(defaultBoxes));
   return { layout, defaultBoxes, proposal: { ratios, seed }, onProgress, signal };
 }

@@ -1,4 +1,5 @@
 import type { Size } from '../boxes/box.ts';
+import type { ResizeName } from '../boxes/letterbox.ts';
 import type { DatasetIssue } from '../data/dataset-issue.ts';
 import type { BoxOptions } from '../model/default-box-options.ts';
 import type { Coverage } from './default-boxes/coverage.ts';
@@ -48,6 +49,8 @@ export interface DatasetAnalysis {
   /** The problems that reading the data set skipped or repaired. `box-clipped` and `box-outside` are boxes beyond the image. */
   issues: readonly DatasetIssue[];
   imageSize: Size;
+  /** How images are brought to that size; left out for `stretch`. */
+  resize?: ResizeName;
   maps: readonly Size[];
   configured: DefaultBoxFit;
   /** The default boxes that k-means proposes. They are the configured ones if none is better, and for the points of the head `dense`. */

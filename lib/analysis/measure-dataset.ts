@@ -30,12 +30,14 @@ export async function measureDataset(
 
   const { samples, classes, issues } = dataset;
   const duplicateImages = await findDuplicateImages(samples, { onProgress, signal });
-  const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout.imageSize));
+  const suspiciousBoxes = await inSlices(findSuspiciousBoxes(samples, layout));
   const images = await inSlices(analysedObjects(samples));
   const objects = images.flat();
+  const seenImages = await inSlices(analysedObjects(samples, layout));
+  const seen = seenImages.flat();
   const measure = async (boxes: BoxOptions): Promise<DefaultBoxFit> => ({
     defaultBoxes: boxes,
-    coverage: await inSlices(measureCoverage(images, classes, boxes, layout)),
+    coverage: await inSlices(measureCoverage(seenImages, classes, boxes, layout)),
   });
   const configured = await measure(defaultBoxes);
   const analysis = {
@@ -54,8 +56,8 @@ export async function measureDataset(
       : await measure(
           await inSlices<BoxOptions>(
             isAnchors(defaultBoxes)
-              ? proposeAnchors(objects, defaultBoxes, layout, proposal)
-              : proposeDefaultBoxes(objects, defaultBoxes, layout, proposal),
+              ? proposeAnchors(seen, defaultBoxes, layout, proposal)
+              : proposeDefaultBoxes(seen, defaultBoxes, layout, proposal),
           ),
         ),
   };

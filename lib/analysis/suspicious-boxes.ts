@@ -1,6 +1,11 @@
 import type { Box, Size } from '../boxes/box.ts';
 import { boxIou } from '../boxes/box.ts';
+import { filledArea } from '../boxes/letterbox.ts';
 import type { Sample } from '../data/dataset.ts';
+import type { DetectorConfig } from '../model/config.ts';
+
+/** The model's input, as far as boxes depend on it. */
+type Model = Pick<DetectorConfig, 'imageSize'> & { resize?: DetectorConfig['resize'] | undefined };
 
 /** The reason why a box is suspicious. */
 export type SuspiciousKind = 'tiny' | 'whole-image' | 'extreme-aspect' | 'duplicate';
@@ -27,13 +32,13 @@ const EXTREME_ASPECT = 8;
 const DUPLICATE_IOU = 0.95;
 
 /** Finds the boxes of all images that a person should check. */
-export function* findSuspiciousBoxes(samples: readonly Sample[], imageSize: Size): Generator<void, SuspiciousBox[]> {
+export function* findSuspiciousBoxes(samples: readonly Sample[], model: Model): Generator<void, SuspiciousBox[]> {
   const found: SuspiciousBox[] = [];
   for (const sample of samples) {
     for (const [i, { label, box }] of sample.objects.entries()) {
       const report = (kind: SuspiciousKind, message: string) =>
         found.push({ kind, image: sample.id, label, box, message });
-      for (const [kind, message] of examineShape(box, sample, imageSize)) report(kind, message);
+      for (const [kind, message] of examineShape(box, sample, model)) report(kind, message);
       const twin = sample.objects.slice(0, i).find((other) => boxIou(other.box, box) >= DUPLICATE_IOU);
       if (twin) report('duplicate', `nearly the box of another object, ${twin.label}`);
       yield;
@@ -42,9 +47,10 @@ export function* findSuspiciousBoxes(samples: readonly Sample[], imageSize: Size
   return found;
 }
 
-function* examineShape(box: Box, image: Size, imageSize: Size): Generator<[SuspiciousKind, string]> {
+function* examineShape(box: Box, image: Size, { imageSize, resize }: Model): Generator<[SuspiciousKind, string]> {
   const [width, height] = [box.xmax - box.xmin, box.ymax - box.ymin];
-  const [seenWidth, seenHeight] = [(width / image.width) * imageSize.width, (height / image.height) * imageSize.height];
+  const area = filledArea(image, imageSize, resize);
+  const [seenWidth, seenHeight] = [(width / image.width) * area.width, (height / image.height) * area.height];
   if (Math.min(seenWidth, seenHeight) < TINY_SIDE) {
     yield ['tiny', `${seenWidth.toFixed(1)} x ${seenHeight.toFixed(1)} pixels for the model`];
   }

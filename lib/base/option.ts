@@ -125,9 +125,12 @@ export interface Resolution {
    */
   name?: string;
   preset?: string;
-  /** Computes the situation that computed defaults depend on. `chosen` returns the value of an option before its check. */
-  situation?: (chosen: (name: string) => unknown) => unknown;
+  /** Computes the situation that computed defaults depend on. */
+  situation?: (chosen: Chosen) => unknown;
 }
+
+/** Tells the value of an option, not checked yet; a computed default only with as much of the situation as it depends on. */
+export type Chosen = (name: string, situation?: unknown) => unknown;
 
 /**
  * Checks every option and fills in the omitted ones.
@@ -136,7 +139,7 @@ export interface Resolution {
 export function resolve<T extends OptionTable>(table: T, value: unknown, resolution: Resolution = {}): Resolved<T> {
   const { name: object = 'options', preset, situation } = resolution;
   const { given, written } = byTheirNames(table, object, value);
-  const chosen = (name: string, situation?: unknown) =>
+  const chosen: Chosen = (name, situation) =>
     (given[name] === undefined ? presetValue(table[name]!, preset, situation) : given[name]) ?? table[name]!.default;
   const circumstances = situation?.(chosen);
   const prefix = object === 'options' ? '' : `${object}.`;

@@ -15,6 +15,7 @@ export const PURPOSE = {
   mosaic: 7,
   mixup: 8,
   dropPath: 9,
+  multiscale: 10,
 } as const;
 
 /** The next number of a stream, in [0, 1). */

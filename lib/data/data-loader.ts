@@ -6,15 +6,18 @@ import { makeBatch } from '../binding.ts';
 import type { Size } from '../boxes/box.ts';
 import { flipBox, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
+import { GREY, placementOf, type ResizeName } from '../boxes/letterbox.ts';
 import { decodeImage, type RgbImage } from '../images/image.ts';
 import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import { decideFlip } from './augment/flip.ts';
 import { type Augmentation, augmentedEpochs } from './augment/options.ts';
 import type { Dataset, Sample } from './dataset.ts';
 
 export interface DataLoaderOptions {
-  /** What every image is resized to. */
-  size: Size;
+  /** What every image is brought to, perhaps another size in each batch, and how; default `stretch`. */
+  size: Size | ((epoch: number, batch: number) => Size);
+  resize?: ResizeName | undefined;
   batchSize: number;
   /** Images that are decoded at the same time. */
   workers: number;
@@ -26,7 +29,7 @@ export interface LoaderAugmentation {
   transforms: Augmentation;
   /** Of the run: its last ones are not augmented. */
   epochs: number;
-  /** The colour beside an image, red, green and blue from 0 to 255: the mean that the model subtracts. */
+  /** The colour beside an image, red, green and blue from 0 to 255: `fillColour`. */
   fill: readonly number[];
 }
 
@@ -45,6 +48,12 @@ export interface LoadHooks {
 
 /** Batches that are decoded and assembled while earlier ones are in use. */
 const PREFETCH = 2;
+
+/** Which batch it is, as far as its images depend on it. */
+interface BatchPlace {
+  epoch: number;
+  size: Size;
+}
 
 interface LoadedSample {
   sample: Sample;
@@ -80,7 +89,9 @@ export class DataLoader {
     const decode = limitConcurrency(this.#options.workers);
     const start = (index: number) => {
       const samples = Array.from(order.subarray(index * batchSize, (index + 1) * batchSize));
-      const loading = this.#load(samples, epoch, decode, hooks);
+      const { size } = this.#options;
+      const place = { epoch, size: typeof size === 'function' ? size(epoch, index) : size };
+      const loading = this.#load(samples, place, decode, hooks);
       loading.catch(() => {}); // looked at when its turn comes
       return loading;
     };
@@ -106,13 +117,13 @@ export class DataLoader {
     }
   }
 
-  async #load(indices: number[], epoch: number, decode: Limit, hooks: LoadHooks): Promise<LoadedBatch | undefined> {
-    const all = await Promise.all(indices.map((index) => this.#loadSample(index, epoch, decode, hooks)));
+  async #load(indices: number[], place: BatchPlace, decode: Limit, hooks: LoadHooks): Promise<LoadedBatch | undefined> {
+    const all = await Promise.all(indices.map((index) => this.#loadSample(index, place, decode, hooks)));
     const loaded = all.filter((sample) => sample !== undefined);
     if (loaded.length === 0) return undefined;
     const objects = loaded.flatMap((sample) => sample.objects);
     const handle = await makeBatch(this.#addon, {
-      size: this.#options.size,
+      size: place.size,
       images: loaded.map(({ image }) => image),
       counts: Int32Array.from(loaded, ({ objects }) => objects.length),
       boxes: Float32Array.from(objects.flatMap(({ box }) => [box.xmin, box.ymin, box.xmax, box.ymax])),
@@ -121,34 +132,44 @@ export class DataLoader {
     return { handle, samples: loaded.map(({ sample }) => sample), objects: loaded.map(({ objects }) => objects) };
   }
 
-  async #loadSample(index: number, epoch: number, decode: Limit, hooks: LoadHooks): Promise<LoadedSample | undefined> {
-    const { shuffle, size } = this.#options;
+  async #loadSample(
+    index: number,
+    place: BatchPlace,
+    decode: Limit,
+    hooks: LoadHooks,
+  ): Promise<LoadedSample | undefined> {
+    const { epoch, size } = place;
+    const { shuffle, resize } = this.#options;
     const augmentation = shuffle?.augmentation;
     if (augmentation && epoch < augmentedEpochs(augmentation.transforms, augmentation.epochs)) {
-      return this.#composeSample(index, epoch, augmentation, decode, hooks);
+      return this.#composeSample(index, place, augmentation, decode, hooks);
     }
-    const image = await decode(() => this.#decode(index, hooks));
+    const image = await decode(() => this.#decode(index, size, hooks));
     if (!image) return undefined;
     const flip = shuffle !== undefined && decideFlip(shuffle.seed, epoch, index, shuffle.flipProbability);
     const sample = this.#dataset.samples[index]!;
-    return { sample, image: { ...image, flip }, objects: placeObjects(sample, size, flip) };
+    const original = { width: sample.width, height: sample.height }; // it may have been decoded at a smaller size
+    const placement = placementOf(original, size, resize);
+    const objects = placeObjects(sample, placement.area ?? size, flip);
+    return { sample, image: { ...image, flip, original, ...placement }, objects };
   }
 
   /** As it is planned. A second image of it that cannot be read is left out, with its objects. */
   async #composeSample(
     index: number,
-    epoch: number,
+    { epoch, size }: BatchPlace,
     { transforms, fill }: LoaderAugmentation,
     decode: Limit,
     hooks: LoadHooks,
   ): Promise<LoadedSample | undefined> {
     const { samples } = this.#dataset;
     const { seed, flipProbability } = this.#options.shuffle!;
-    const options = { augmentation: transforms, flipProbability, size: this.#options.size };
+    const { resize } = this.#options;
+    const options = { augmentation: transforms, flipProbability, size, resize };
     const { planSample } = await import('./augment/plan.ts');
     await setImmediate(); // a crop among thousands of objects takes its time
     const plan = planSample(samples, { seed, epoch, sample: index }, options);
-    const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, hooks))));
+    const images = await Promise.all(plan.map(({ sample }) => decode(() => this.#decode(sample, size, hooks))));
     if (!images[0]) return undefined;
     const layers = plan.flatMap((layer, i) => {
       const image = images[i];
@@ -157,10 +178,9 @@ export class DataLoader {
     return { sample: samples[index]!, image: { fill, layers }, objects: layers.flatMap(({ objects }) => objects) };
   }
 
-  async #decode(index: number, { onWarning, signal }: LoadHooks): Promise<RgbImage | undefined> {
+  async #decode(index: number, size: Size, { onWarning, signal }: LoadHooks): Promise<RgbImage | undefined> {
     signal?.throwIfAborted(); // a batch without this image would be another batch
     const { imagePath, stored, width, height } = this.#dataset.samples[index]!;
-    const { size } = this.#options;
     // Twice as many pixels as the model sees leave something to crop.
     const atLeast = { width: 2 * size.width, height: 2 * size.height };
     const maxPixels = Math.max(MAX_IMAGE_PIXELS, width * height); // what was accepted at the opening is accepted now
@@ -174,16 +194,17 @@ export class DataLoader {
   }
 }
 
-/** A model's mean as a fill colour. */
-export function meanColour(mean: readonly number[]): number[] {
+/** The colour beside an image that is augmented: the grey of a letterbox, or a model's mean. */
+export function fillColour({ mean, resize }: Pick<DetectorConfig, 'mean' | 'resize'>): readonly number[] {
+  if (resize === 'letterbox') return GREY;
   return mean.map((channel) => Math.min(255, Math.max(0, Math.round(255 * channel))));
 }
 
-/** A sample's objects in pixels of the batch: scaled as the image is, and flipped with it. */
-function placeObjects({ objects, width, height }: Sample, size: Size, flip: boolean): GroundTruth[] {
+/** A sample's objects in pixels of the batch: scaled as the image is to the area that it fills, and flipped with it. */
+function placeObjects({ objects, width, height }: Sample, area: Size, flip: boolean): GroundTruth[] {
   return objects.map((object) => {
-    const scaled = scaleBox(object.box, size.width / width, size.height / height);
-    return { ...object, box: flip ? flipBox(scaled, size.width) : scaled };
+    const scaled = scaleBox(object.box, area.width / width, area.height / height);
+    return { ...object, box: flip ? flipBox(scaled, area.width) : scaled };
   });
 }
 

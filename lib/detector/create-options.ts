@@ -9,7 +9,7 @@ import type { CreateOptions } from './weights-metadata.ts';
 export async function resolveOptions(options: DetectorOptions) {
   const own = resolve(createTable, options);
   const { withFileModel } = await import('./weights-metadata.ts');
-  const { learning, ...given } = await withFileModel(own);
+  const { learning, fileClasses, ...given } = await withFileModel(own);
   const { backbone = 'convnext_tiny', imageSize = { width: 640, height: 640 } } = given;
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
   return {
@@ -20,6 +20,7 @@ export async function resolveOptions(options: DetectorOptions) {
     seed: own.seed,
     weights: own.weights,
     trusted: own.trustTorchScript,
+    fileClasses,
     learning: { ...learning, ...learningOf(given) },
   };
 }

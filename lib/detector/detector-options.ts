@@ -2,6 +2,7 @@ import { checkKeys, checkOneOf, checkString } from '../base/check.ts';
 import { boolean, choice, integer, kind, text } from '../base/kinds.ts';
 import { type Given, option } from '../base/option.ts';
 import type { Size } from '../boxes/box.ts';
+import { resizeNames } from '../boxes/letterbox.ts';
 import { checkClasses } from '../model/class-list.ts';
 import { type BackboneName, backboneNames, checkImageSize, presetAliases, presetNames } from '../model/config.ts';
 import { type BoxOptions, checkOrderedBoxes } from '../model/default-box-options.ts';
@@ -101,6 +102,16 @@ const modelTable = {
     { unset: '640 640', group, flags: ['imgsz'], help: 'width and height that images are resized to' },
   ),
   /**
+   * How an image is brought to `imageSize`: `stretch` fills it, and may change the image's proportions; `letterbox` keeps them, with the
+   * image in the upper left corner and grey (114) beside it. Boxes are in pixels of the original image with both.
+   * @default 'stretch'
+   */
+  resize: option(choice(resizeNames), {
+    unset: 'stretch',
+    group,
+    help: 'stretch: fill the size; letterbox: keep proportions, with grey beside the image',
+  }),
+  /**
    * The detection head: `ssd`; `retinanet`, torchvision's RetinaNet on a pyramid of its own, with its anchors and limits, whatever the
    * preset; or `dense`, RTMDet's (Lyu et al. 2022), which needs no default boxes. Scores of the last two are sigmoids, one for each class.
    * @default 'ssd', with the preset `dense` 'dense'
@@ -118,6 +129,17 @@ const modelTable = {
     unset: "that of the backbone's finest map",
     group,
     help: 'head dense: channels of its maps; fewer are faster',
+  }),
+  /**
+   * Whether the head `dense` has a second branch that gives each object one box: detections come from it, without NMS. It is trained
+   * beside the first one, on the same maps, and detects a little less well. `false` for the weights of such a detector takes the first
+   * branch, with NMS.
+   * @default false
+   */
+  endToEnd: option(boolean(), {
+    unset: 'false',
+    group,
+    help: 'head dense: detect without NMS, by a second branch that gives each object one box',
   }),
   /**
    * The maps that the head uses: the backbone's own maps (`last`) or a feature pyramid.

@@ -82,10 +82,12 @@ export class Detector {
    * `OUT_OF_MEMORY`; on first use also `LIBTORCH_NOT_FOUND`, `LIBTORCH_INCOMPATIBLE` or `ADDON_LOAD_FAILED`
    */
   static async create(options: DetectorOptions): Promise<Detector> {
-    const { backbone, classes, config, compute, seed, weights, trusted, learning } = await resolveOptions(options);
+    const { backbone, classes, config, compute, seed, weights, trusted, learning, fileClasses } =
+      await resolveOptions(options);
     const program = typeof backbone === 'string' ? undefined : await readTorchScript(backbone.torchscript, trusted);
     const own = await build(config, classes, compute, { seed }, program);
-    const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights);
+    const otherClasses = fileClasses && { ours: classes, theirs: fileClasses };
+    const reading = weights === undefined ? undefined : readWeights(own.addon, own.handle, weights, otherClasses);
     const weightReport = await orDispose(own, reading);
     const pretrained = weightReport !== undefined || program !== undefined;
     const origin = { backbone, ...(weights !== undefined && { weights }) };

@@ -17,6 +17,7 @@ import { internalsOf } from './detector-internals.ts';
 import { checkExportOptions, type ExportFormat, type ExportOptions, type ExportPart } from './export-options.ts';
 import type { ModelDescription } from './model-files.ts';
 import { writeState } from './model-state.ts';
+import { nativePostprocess } from './native-postprocess.ts';
 
 /** The report on a written export. */
 export interface ExportReport {
@@ -91,7 +92,8 @@ async function writeTorchScript(detector: ModelDescription, part: ExportPart, pa
   const { addon, handle } = internalsOf(detector);
   const { classes, config } = detector;
   if (part === 'backbone') await addon.writeBackboneScript(handle, path);
-  else await addon.writeDetectorScript(handle, path, { ...config.postprocess, classes: withBackground(classes) });
+  else
+    await addon.writeDetectorScript(handle, path, { ...nativePostprocess(config), classes: withBackground(classes) });
 }
 
 /** @throws RangeError for a format or part that has no names for this detector's tensors */

@@ -9,6 +9,7 @@ import {
   type TensorSpan,
   writeSafetensors,
 } from '../weights/safetensors.ts';
+import { type ClassRows, classRows, describeRows, isOfClasses, type OtherClasses } from './class-rows.ts';
 
 /** Moves a model's tensors between native memory and files: formats and names are TypeScript's, the bytes stay native. */
 
@@ -29,6 +30,11 @@ export interface WeightReport {
   unexpected: string[];
   /** The tensors of a head for other classes. The model's own head then stays as it was. */
   wrongShape: { name: string; found: number[]; expected: number[] }[];
+  /**
+   * There where the file is a detector's of other classes: all else of its head and its pyramid is filled, and of the classes those that
+   * both have. `head` is false then.
+   */
+  classes?: ClassRows;
 }
 
 const FLOATS = ['F64', 'F32', 'F16', 'BF16'];
@@ -55,11 +61,17 @@ export async function readState(
 
 /**
  * Fills a model from a weights file of any kind (`openWeights`): the backbone, all of it but for the norms that only a pyramid has;
- * and neck and head, each all or nothing, when the file has one that fits. Nothing changes unless the backbone fits.
+ * and neck and head, each all or nothing, when the file has one that fits; of a head of other classes all but the classes that are not
+ * the file's. Nothing changes unless the backbone fits.
  *
  * @throws {DetectorError} `WEIGHTS_NOT_FOUND`, `WEIGHTS_INVALID`; `WEIGHTS_MISMATCH` for another backbone, which it names if it knows it
  */
-export async function readWeights(addon: NativeAddon, handle: DetectorHandle, path: string): Promise<WeightReport> {
+export async function readWeights(
+  addon: NativeAddon,
+  handle: DetectorHandle,
+  path: string,
+  classes?: OtherClasses,
+): Promise<WeightReport> {
   const { openWeights } = await import('../weights/open-weights.ts');
   const opened = await openWeights(path);
   if (opened.source === undefined) throw mismatch(path, describeUnknown(opened));
@@ -69,23 +81,55 @@ export async function readWeights(addon: NativeAddon, handle: DetectorHandle, pa
 
   const backbone = part(opened.tensors, 'backbone.');
   const norms = checkBackbone(path, part(wanted, 'backbone.'), backbone);
-  const [neck, head] = ['neck.', 'head.'].map((prefix) =>
-    optionalPart(part(wanted, prefix), part(opened.tensors, prefix)),
-  );
-  const reports = [norms, neck!.report, head!.report];
+  const neck = optionalPart(part(wanted, 'neck.'), part(opened.tensors, 'neck.'));
+  const neckFits = neck.spans.length === part(wanted, 'neck.').length;
+  const [ourHead, theirHead] = [part(wanted, 'head.'), withTwin(part(wanted, 'head.'), part(opened.tensors, 'head.'))];
+  const mixed = classes && neckFits ? headOfOtherClasses(ourHead, theirHead, classes) : undefined;
+  const head = mixed ? { spans: mixed, report: nothing } : optionalPart(ourHead, theirHead);
+  const reports = [norms, neck.report, head.report];
   const unneeded = new Set(norms.unexpected);
-  const spans = [...backbone.filter(({ name }) => !unneeded.has(name)), ...neck!.spans, ...head!.spans];
+  const spans = [...backbone.filter(({ name }) => !unneeded.has(name)), ...neck.spans, ...head.spans];
   const integers = spans.find(({ dtype }) => !FLOATS.includes(dtype));
   if (integers) throw mismatch(path, `"${integers.name}" is of type ${integers.dtype}, expected ${FLOATS.join(', ')}`);
   await addon.readState(handle, 'model', path, spans);
   return {
     source: opened.source,
-    loaded: spans.length,
-    head: head!.spans.length > 0 && neck!.spans.length === part(wanted, 'neck.').length,
+    loaded: new Set(spans.map(({ name }) => name)).size,
+    head: !mixed && head.spans.length > 0 && neckFits,
     missing: reports.flatMap(({ missing }) => missing),
     unexpected: [...opened.unneeded, ...reports.flatMap(({ unexpected }) => unexpected)],
     wrongShape: reports.flatMap(({ wrongShape }) => wrongShape),
+    ...(mixed && { classes: describeRows(classes!) }),
   };
+}
+
+const nothing: Comparison = { missing: [], unexpected: [], wrongShape: [] };
+
+/** All of a head but the classes that the file has not; undefined where the rest does not fit either. */
+function headOfOtherClasses(
+  wanted: readonly TensorInfo[],
+  found: readonly TensorSpan[],
+  classes: OtherClasses,
+): TensorSpan[] | undefined {
+  const shared = (tensors: readonly TensorInfo[]) => tensors.filter(({ name }) => !isOfClasses(name));
+  const names = ({ name }: TensorInfo) => name;
+  if (found.map(names).sort().join() !== wanted.map(names).sort().join()) return undefined;
+  if (!isSame(compare(shared(wanted), shared(found)))) return undefined;
+  const byName = new Map(wanted.map((tensor) => [tensor.name, tensor]));
+  const rows = found.map((span) =>
+    isOfClasses(span.name) ? classRows(byName.get(span.name)!, span, classes) : [span],
+  );
+  return rows.includes(undefined) ? undefined : rows.flatMap((each) => each!);
+}
+
+const TWIN = 'head.one_to_one.';
+
+/** A head with a second branch begins it as a copy of the first, where the file has none; one without has no use for it. */
+function withTwin(wanted: readonly TensorInfo[], found: readonly TensorSpan[]): TensorSpan[] {
+  const own = found.filter(({ name }) => !name.startsWith(TWIN));
+  if (!wanted.some(({ name }) => name.startsWith(TWIN))) return own;
+  if (own.length < found.length) return [...found];
+  return [...own, ...own.map((span) => ({ ...span, name: span.name.replace('head.', TWIN) }))];
 }
 
 /** What a file has of a part that it may lack: all that the model wants, or nothing. */

@@ -1,9 +1,10 @@
 import { basename, dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { checkOneOf } from '../base/check.ts';
+import { checkBoolean, checkOneOf } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Resolved } from '../base/option.ts';
 import { version } from '../base/version.ts';
+import { resizeNames } from '../boxes/letterbox.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
 import { backboneNames, checkDetectorConfig, checkImageSize, checkPreset, presetConfig } from '../model/config.ts';
 import { boxesPerCell, checkDefaultBoxes } from '../model/default-box-options.ts';
@@ -32,7 +33,20 @@ const CREATED_BY = 'dinov3-det ';
  * lists and objects are JSON. `format: pt` is what Hugging Face's loaders look for. Default boxes are there if they are chosen ones.
  */
 export function describeWeights({ classes, config }: ModelDescription): Record<string, string> {
-  const { preset, backbone, imageSize, head, headWidth, features, fusion, defaultBoxes, scores, postprocess } = config;
+  const {
+    preset,
+    backbone,
+    imageSize,
+    resize,
+    head,
+    headWidth,
+    endToEnd,
+    features,
+    fusion,
+    defaultBoxes,
+    scores,
+    postprocess,
+  } = config;
   const { defaultBoxes: usual } = presetConfig(preset, 'torchscript', imageSize, {
     ...(head && { head }),
     ...(features && { features }),
@@ -44,10 +58,12 @@ export function describeWeights({ classes, config }: ModelDescription): Record<s
     created_by: `${CREATED_BY}${version}`,
     classes: JSON.stringify(withBackground(classes)),
     image_size: JSON.stringify(imageSize),
+    ...(resize && { resize }),
     preset,
     backbone,
     ...(head && { head }),
     ...(headWidth && { head_width: String(headWidth) }),
+    ...(endToEnd && { end_to_end: 'true' }),
     ...(features && { features }),
     ...(fusion && { fusion }),
     ...(!isDeepStrictEqual(defaultBoxes, usual) && { default_boxes: JSON.stringify(defaultBoxes) }),
@@ -67,16 +83,19 @@ type FileModel = Partial<Pick<CreateOptions, (typeof fileKeys)[number]>> & {
 };
 
 const fileKeys = [
-  ...(['classes', 'preset', 'backbone', 'imageSize', 'head', 'headWidth', 'features', 'fusion'] as const),
+  ...(['classes', 'preset', 'backbone', 'imageSize', 'resize', 'head', 'headWidth', 'endToEnd'] as const),
+  ...(['features', 'fusion'] as const),
   ...(['defaultBoxes', 'scores', 'nms'] as const),
 ] as const;
 
 /** How each option reads what the metadata has for it. */
 const readers: Record<string, [option: keyof FileModel, read: (name: string, text: string) => unknown]> = {
   image_size: ['imageSize', (name, text) => checkImageSize(name, JSON.parse(text))],
+  resize: ['resize', (name, text) => checkOneOf(name, text, resizeNames)],
   preset: ['preset', checkPreset],
   head: ['head', (name, text) => checkOneOf(name, text, headNames)],
   head_width: ['headWidth', (name, text) => checkHeadWidth(name, JSON.parse(text))],
+  end_to_end: ['endToEnd', (name, text) => checkBoolean(name, JSON.parse(text))],
   features: ['features', (name, text) => checkOneOf(name, text, featuresNames)],
   fusion: ['fusion', (name, text) => checkOneOf(name, text, fusionNames)],
   default_boxes: ['defaultBoxes', (name, text) => checkDefaultBoxes(name, JSON.parse(text))],
@@ -153,22 +172,38 @@ const shapeKeys = ['preset', 'head', 'headWidth', 'features', 'fusion'] as const
 const usualShape = { preset: 'article', head: 'ssd', headWidth: undefined, features: 'last', fusion: 'none' };
 
 /**
- * The options for a detector of the file that is given as `weights`: where its head is for as many classes, what is left out is as the
- * metadata of the file says. Of a file of another shape than is asked for the backbone alone is of use, and says nothing.
+ * The options for a detector of the file that is given as `weights`: where its head is of use, what is left out is as the metadata of
+ * the file says. Of a file of another shape than is asked for the backbone alone is of use, and says nothing. `fileClasses` are there
+ * where they are others than those that are asked for.
  *
  * @throws DetectorError `WEIGHTS_MISMATCH` for options under which the file's head would mean something else; `WEIGHTS_NOT_FOUND`,
  * `WEIGHTS_INVALID`
  */
-export async function withFileModel(given: CreateOptions): Promise<CreateOptions & Pick<FileModel, 'learning'>> {
+export async function withFileModel(
+  given: CreateOptions,
+): Promise<CreateOptions & Pick<FileModel, 'learning'> & { fileClasses?: readonly string[] }> {
   const { weights: path, classes } = given;
   const file = path === undefined ? undefined : await readFileModel(path);
-  if (path === undefined || file?.classCount !== classes.length) return given;
-  checkMeaning(path, { ...given, classes }, file);
+  if (path === undefined || file === undefined) return given;
   const isOther = shapeKeys.some((key) => given[key] !== undefined && given[key] !== (file[key] ?? usualShape[key]));
-  const { classCount: _, ...all } = file;
+  const { classCount, ...all } = file;
+  if (hasOtherClasses(classes, file)) {
+    if (isOther || (given.scores !== undefined && given.scores !== scoresOf(file))) return given;
+    return { ...all, ...given, fileClasses: file.classes! };
+  }
+  if (classCount !== classes.length) return given;
+  checkMeaning(path, { ...given, classes }, file);
   const { scores, nms, learning } = file;
   const scoring = { ...(scores && { scores }), ...(nms && { nms }), ...(learning && { learning }) };
   return { ...(isOther ? scoring : all), ...given };
+}
+
+/** Whether its classes are others, some of them perhaps the same; as many others are the same ones by other names. */
+function hasOtherClasses(ours: readonly string[], { classes: theirs }: FileModel): boolean {
+  if (theirs === undefined) return false;
+  const shared = ours.filter((name) => theirs.includes(name)).length;
+  const isSameSet = shared === ours.length && shared === theirs.length;
+  return !isSameSet && (shared > 0 || ours.length !== theirs.length);
 }
 
 function checkMeaning(path: string, given: CreateOptions, file: FileModel): void {

@@ -9,6 +9,7 @@ import type { Dataset, Sample } from '../data/dataset.ts';
 import type { Detector } from '../detector/detector.ts';
 import { internalsOf } from '../detector/detector-internals.ts';
 import { type DetectionRows, splitDetections } from '../detector/flat-detections.ts';
+import { nativePostprocess } from '../detector/native-postprocess.ts';
 import { averagePrecisionByArea, type CocoResult, type TorchmetricsResult } from './average-precision.ts';
 import type { EvaluatedImage } from './evaluated-image.ts';
 import { scoreImages } from './evaluation-scores.ts';
@@ -120,14 +121,19 @@ export class Evaluator {
     const { onProgress, ...loadHooks } = checkHooks(options);
     const { addon, handle } = internalsOf(detector);
     checkSameClasses(detector, this.#dataset);
-    const { imageSize: size, postprocess } = detector.config;
-    const loader = new DataLoader(addon, this.#dataset, { size, batchSize: this.#batchSize, workers: this.#workers });
+    const { imageSize: size, resize } = detector.config;
+    const loader = new DataLoader(addon, this.#dataset, {
+      size,
+      resize,
+      batchSize: this.#batchSize,
+      workers: this.#workers,
+    });
 
     const started = performance.now();
     const images: EvaluatedImage[] = [];
     const relative: EvaluatedImage[] = [];
     for await (const batch of loader.epoch(0, 0, loadHooks)) {
-      const rows = splitDetections(await addon.detect(handle, batch.handle, postprocess));
+      const rows = splitDetections(await addon.detect(handle, batch.handle, nativePostprocess(detector.config)));
       for (const [i, sample] of batch.samples.entries()) {
         const image = toEvaluatedImage(sample, rows[i]!);
         images.push(image);

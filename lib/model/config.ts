@@ -1,6 +1,15 @@
-import { checkInteger, checkKeys, checkNumbers, checkOneOf, checkPositive, wrongArgument } from '../base/check.ts';
+import {
+  checkBoolean,
+  checkInteger,
+  checkKeys,
+  checkNumbers,
+  checkOneOf,
+  checkPositive,
+  wrongArgument,
+} from '../base/check.ts';
 import { choice } from '../base/kinds.ts';
 import type { Size } from '../boxes/box.ts';
+import { type ResizeName, resizeNames } from '../boxes/letterbox.ts';
 import type { BoxOptions, DefaultBoxOptions } from './default-box-options.ts';
 import {
   boxKeys,
@@ -40,8 +49,13 @@ export const checkPreset = choice(presetNames, presetAliases).check;
 export interface DetectorConfig {
   preset: PresetName;
   backbone: BackboneName | 'torchscript';
-  /** The size in pixels that every image is resized to, without keeping its aspect ratio. */
+  /** The size in pixels that every image is resized to, as `resize` says. */
   imageSize: Size;
+  /**
+   * How an image is resized. `stretch` fills the size; `letterbox` keeps the image's proportions.
+   * @default 'stretch'
+   */
+  resize?: ResizeName;
   /** The means of the red, green and blue channel, for pixels from 0 to 1. They are subtracted before the division by `std`. */
   mean: number[];
   std: number[];
@@ -55,6 +69,11 @@ export interface DetectorConfig {
    * @default the channels of the backbone's finest map
    */
   headWidth?: number;
+  /**
+   * Whether a dense head has a second branch, which gives each object one box, and detects with it, without NMS.
+   * @default false
+   */
+  endToEnd?: boolean;
   /**
    * The maps that the head uses. `last`: the maps that the backbone gives.
    * @default 'last'
@@ -80,7 +99,7 @@ export interface DetectorConfig {
 }
 
 /** DINOv3 works on patches of 32 pixels; above 4096 one image's activations pass any machine's memory. */
-const SIDE = { multiple: 32, min: 64, max: 4096 };
+export const imageSides = { multiple: 32, min: 64, max: 4096 };
 
 /** The model of the article: torchvision's SSD on the backbone's last map. */
 const article: Omit<DetectorConfig, 'backbone' | 'imageSize'> & { defaultBoxes: DefaultBoxOptions } = {
@@ -108,8 +127,10 @@ export function defaultBoxScales(maps: number, minRatio: number, maxRatio: numbe
 
 /** What may be chosen beside a preset. */
 export interface ModelChoices {
+  resize?: ResizeName;
   head?: HeadName;
   headWidth?: number;
+  endToEnd?: boolean;
   features?: Features;
   fusion?: Fusion;
   defaultBoxes?: BoxOptions;
@@ -138,14 +159,17 @@ export function presetConfig(
   const features = checkOneOf('features', choices.features ?? ownFeatures, featuresNames);
   const fusion = checkOneOf('fusion', choices.fusion ?? ownFusion, fusionNames);
   const [scores, nms] = [chosenScores(head, choices), choices.nms];
-  const { headWidth } = choices;
+  const { headWidth, endToEnd = false } = choices;
+  const resize = checkOneOf('resize', choices.resize ?? 'stretch', resizeNames);
   const config = {
     ...structuredClone(article),
     preset,
     backbone,
     imageSize: size,
+    ...(resize !== 'stretch' && { resize }),
     ...(head !== 'ssd' && { head }),
     ...(headWidth !== undefined && { headWidth: checkHeadWidth('headWidth', headWidth) }),
+    ...(checkBoolean('endToEnd', endToEnd) && { endToEnd }),
     ...(features !== 'last' && { features }),
     ...(fusion !== 'none' && { fusion }),
     ...(scores !== undefined && { scores }),
@@ -177,16 +201,16 @@ export function presetMaps({
   head,
 }: Pick<DetectorConfig, 'imageSize' | 'features' | 'head'>): Size[] {
   if (features === 'pyramid') return headOf(head).pyramidMaps(imageSize);
-  return [{ width: imageSize.width / SIDE.multiple, height: imageSize.height / SIDE.multiple }];
+  return [{ width: imageSize.width / imageSides.multiple, height: imageSize.height / imageSides.multiple }];
 }
 
 /** Width and height: multiples of 32 from 64 to 4096. */
 export function checkImageSize(name: string, value: unknown): Size {
   const size = checkKeys(name, value, ['width', 'height']);
   const side = (key: 'width' | 'height') => {
-    const pixels = checkInteger(`${name}.${key}`, size[key], SIDE.min, SIDE.max);
-    if (pixels % SIDE.multiple !== 0) {
-      throw new RangeError(wrongArgument(`${name}.${key}`, `multiple of ${SIDE.multiple}`, pixels));
+    const pixels = checkInteger(`${name}.${key}`, size[key], imageSides.min, imageSides.max);
+    if (pixels % imageSides.multiple !== 0) {
+      throw new RangeError(wrongArgument(`${name}.${key}`, `multiple of ${imageSides.multiple}`, pixels));
     }
     return pixels;
   };
@@ -198,20 +222,23 @@ export function checkImageSize(name: string, value: unknown): Size {
  * @throws {TypeError|RangeError} naming the key
  */
 export function checkDetectorConfig(value: unknown): DetectorConfig {
-  const optional = ['head', 'headWidth', 'features', 'fusion', 'scores', 'loss', 'assigner'];
+  const optional = ['resize', 'head', 'headWidth', 'endToEnd', 'features', 'fusion', 'scores', 'loss', 'assigner'];
   const keys = ['preset', 'backbone', 'imageSize', 'mean', 'std', 'defaultBoxes', 'postprocess', ...optional];
   const config = checkKeys('model', value, keys);
   const head = checkOneOf('model.head', config.head ?? 'ssd', headNames);
+  const resize = checkOneOf('model.resize', config.resize ?? 'stretch', resizeNames);
   const { loss } = readLearning(config);
   const scores = config.scores ?? (loss?.classification && scoresOfLoss(loss.classification));
   const checked: DetectorConfig = {
     preset: checkPreset('model.preset', config.preset),
     backbone: checkOneOf('model.backbone', config.backbone, [...backboneNames, 'torchscript']),
     imageSize: checkImageSize('model.imageSize', config.imageSize),
+    ...(resize !== 'stretch' && { resize }),
     mean: checkNumbers('model.mean', config.mean, 3, 3),
     std: checkNumbers('model.std', config.std, 3, 3, checkPositive),
     ...(head !== 'ssd' && { head }),
     ...(config.headWidth !== undefined && { headWidth: checkHeadWidth('model.headWidth', config.headWidth) }),
+    ...(checkBoolean('model.endToEnd', config.endToEnd ?? false) && { endToEnd: true }),
     ...(config.features !== undefined && {
       features: checkOneOf('model.features', config.features, featuresNames),
     }),
@@ -251,6 +278,7 @@ function checkTogether(prefix: string, config: DetectorConfig): void {
       `${wrongArgument(`${prefix}headWidth`, expected, headWidth)}. Leave it out, or set ${prefix}head to dense`,
     );
   }
+  if (config.endToEnd) checkEndToEnd(prefix, config);
   if (needs) {
     for (const [key, found] of [
       ['features', features],
@@ -267,6 +295,20 @@ function checkTogether(prefix: string, config: DetectorConfig): void {
   }
   if (boxKindOf(defaultBoxes) !== boxes) throw otherBoxes(prefix, head, defaultBoxes);
   if (features === 'pyramid') checkMaps(prefix, config);
+}
+
+/** A branch without NMS is the head dense's alone. */
+function checkEndToEnd(prefix: string, { head = 'ssd', postprocess: { nms = 'plain' } }: DetectorConfig): void {
+  if (headOf(head).neck !== 'DenseNeck') {
+    const expected = `false with the head ${head}`;
+    throw new RangeError(
+      `${wrongArgument(`${prefix}endToEnd`, expected, true)}. Leave it out, or set ${prefix}head to dense`,
+    );
+  }
+  if (nms === 'plain') return;
+  throw new RangeError(
+    `${wrongArgument(`${prefix}nms`, `no NMS with ${prefix}endToEnd, whose boxes need none,`, nms)}. Leave one of them out`,
+  );
 }
 
 const toldByKeys = { 'default boxes': 'aspectRatios and scales', anchors: 'sizes and aspectRatios', points: 'strides' };

@@ -103,8 +103,8 @@ const dense = {
   fixedLoss: { why: 'which learns how well each of its boxes fits' },
   neck: 'DenseNeck',
   branches: {
-    boxes: { name: 'reg', prefixes: ['reg_convs.', 'rtm_reg.'] },
-    classes: { name: 'cls', prefixes: ['cls_convs.', 'rtm_cls.'] },
+    boxes: { name: 'reg', prefixes: ['', 'one_to_one.'].flatMap((p) => [`${p}reg_convs.`, `${p}rtm_reg.`]) },
+    classes: { name: 'cls', prefixes: ['', 'one_to_one.'].flatMap((p) => [`${p}cls_convs.`, `${p}rtm_cls.`]) },
   },
   hasArticleNames: false,
 } satisfies Head;

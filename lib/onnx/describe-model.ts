@@ -1,6 +1,6 @@
 import { version } from '../base/version.ts';
 import { boxesOfMaps, type DescribedModel, type DetectorGraphOptions } from './graph/detector-graph.ts';
-import { METADATA_FORMAT, RESIZE } from './metadata.ts';
+import { METADATA_FORMAT } from './metadata.ts';
 
 const LICENCE_NOTICE =
   'Weights that began as those of DINOv3 stay under the DINOv3 License of Meta Platforms, ' +
@@ -17,7 +17,7 @@ export function describeOnnx(
     created_by: `dinov3-det ${version}`,
     classes: JSON.stringify(classes),
     image_size: JSON.stringify(config.imageSize),
-    resize: RESIZE,
+    resize: config.resize ?? 'stretch',
     input,
     nms: result,
     opset: `${opset}`,
@@ -39,8 +39,9 @@ export function describeUse({ config, classes }: DescribedModel, { input, result
     none: 'boxes [N, A, 4] (xyxy in pixels of the input) and scores [N, A, C], before NMS',
     queries: 'logits and pred_boxes for transformers.js',
   }[result];
-  return (
-    `An object detector for ${classes.join(', ').slice(0, 200)}. Resize an image to ${width}x${height} without keeping its ` +
-    `aspect ratio, and give it as ${pixels}, RGB. It gives ${given}. Normalisation is inside. ${LICENCE_NOTICE}`
-  );
+  const fitted =
+    config.resize === 'letterbox'
+      ? `Resize an image to fit into ${width}x${height} with its aspect ratio, in the upper left corner with grey (114) beside it, `
+      : `Resize an image to ${width}x${height} without keeping its aspect ratio, `;
+  return `An object detector for ${classes.join(', ').slice(0, 200)}. ${fitted}and give it as ${pixels}, RGB. It gives ${given}. Normalisation is inside. ${LICENCE_NOTICE}`;
 }

@@ -31,13 +31,19 @@ export interface OnnxReport {
 
 /** @throws RangeError for a model that no ONNX file can be made of, or not as the options want it */
 export function checkOnnxExportable(
-  { backbone, postprocess: { nms = 'plain' } }: DetectorConfig,
+  { backbone, endToEnd, postprocess: { nms = 'plain' } }: DetectorConfig,
   inside: boolean,
 ): void {
   if (backbone === 'torchscript') {
     throw new RangeError(
       'Expected a ConvNeXt for an export as ONNX, found a TorchScript backbone, whose program cannot be written as ONNX. Export the ' +
         'detector as torchscript, or train one with --backbone convnext_tiny',
+    );
+  }
+  if (endToEnd) {
+    throw new RangeError(
+      'Expected a detector without endToEnd for an export as ONNX, found one with it. Export it as torchscript, or take its branch with ' +
+        'NMS: create a detector of its weights with endToEnd: false (--no-end-to-end)',
     );
   }
   if (inside && nms !== 'plain') {

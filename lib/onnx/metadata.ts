@@ -33,9 +33,6 @@ export interface OnnxMetadata {
 
 export const METADATA_FORMAT = 'dinov3-det-onnx';
 
-/** Every image is resized to the size of the model, without keeping its aspect ratio. */
-export const RESIZE = 'stretch';
-
 /** @throws TypeError or RangeError naming the entry that is missing or wrong */
 export function checkMetadata(entries: ReadonlyMap<string, string>): OnnxMetadata {
   const text = (key: string) => {
@@ -45,13 +42,14 @@ export function checkMetadata(entries: ReadonlyMap<string, string>): OnnxMetadat
   };
   checkOneOf('format', text('format'), [METADATA_FORMAT]);
   checkOneOf('format_version', text('format_version'), ['1']);
-  checkOneOf('resize', text('resize'), [RESIZE]);
+  const config = checkDetectorConfig(JSON.parse(text('model')));
+  checkOneOf('resize', text('resize'), [config.resize ?? 'stretch']);
   const names = checkSequence('classes', JSON.parse(text('classes')), 1, 100_000);
   const maps = checkSequence('boxes_of_maps', JSON.parse(text('boxes_of_maps')), 1, 16);
   return {
     createdBy: text('created_by'),
     classes: checkClasses('classes', names),
-    config: checkDetectorConfig(JSON.parse(text('model'))),
+    config,
     input: checkOneOf('input', text('input'), onnxInputs),
     result: checkOneOf('nms', text('nms'), onnxResults),
     precision: checkOneOf('precision', text('precision'), ['fp32', 'fp16']),

@@ -1,7 +1,9 @@
 import type { Size } from '../boxes/box.ts';
 import type { Detection } from '../boxes/detection.ts';
+import { filledArea, GREY } from '../boxes/letterbox.ts';
 import type { RgbImage } from '../images/image.ts';
 import { resizeBilinear } from '../images/resize.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import type { PostprocessOptions } from '../model/postprocess-options.ts';
 import type { OnnxMetadata } from './metadata.ts';
 import { queriesToRows } from './query-rows.ts';
@@ -40,9 +42,9 @@ export class OnnxModel {
     const atOnce = result === 'none' ? images.length : 1;
     const all: DetectionRows[] = [];
     for (let begin = 0; begin < images.length; begin += atOnce) {
-      all.push(...(await this.#run(images.slice(begin, begin + atOnce), limits)));
+      all.push(...(await this.#run(images.slice(begin, begin + atOnce), beforeGrey(limits, config))));
     }
-    return all.map((rows, i) => toDetections(rows, classes, config.imageSize, images[i]!));
+    return all.map((rows, i) => toDetections(rows, classes, config, images[i]!).slice(0, limits.maxDetections));
   }
 
   release(): Promise<void> {
@@ -75,7 +77,7 @@ export class OnnxModel {
     const pixels = width * height;
     const bytes = new Uint8Array(images.length * pixels * 3);
     images.forEach((image, i) => {
-      bytes.set(fitted(image, config.imageSize), i * pixels * 3);
+      bytes.set(fitted(image, config), i * pixels * 3);
     });
     if (input === 'uint8') return new this.#runtime.Tensor('uint8', bytes, [images.length, height, width, 3]);
     const floats = new Float32Array(bytes.length);
@@ -88,9 +90,26 @@ export class OnnxModel {
   }
 }
 
-function fitted(image: RgbImage, size: Size): Uint8Array {
-  const fits = image.width === size.width && image.height === size.height;
-  return fits ? image.data : resizeBilinear(image, size);
+type Input = Pick<DetectorConfig, 'imageSize' | 'resize'>;
+
+function fitted(image: RgbImage, { imageSize: size, resize }: Input): Uint8Array {
+  const fits = (area: Size, whole: Size) => area.width === whole.width && area.height === whole.height;
+  const area = filledArea(image, size, resize);
+  const resized = fits(image, area) ? image.data : resizeBilinear(image, area);
+  return fits(area, size) ? resized : beside(resized, area, size);
+}
+
+/** Of a letterbox the detections in the grey are left out before they are counted. */
+function beforeGrey(limits: DetectionLimits, { resize }: Input): DetectionLimits {
+  return resize === 'letterbox' ? { ...limits, maxDetections: Number.MAX_SAFE_INTEGER } : limits;
+}
+
+/** Pixels in the upper left corner of a grey image. */
+function beside(pixels: Uint8Array, area: Size, size: Size): Uint8Array {
+  const result = new Uint8Array(size.width * size.height * 3).fill(GREY[0]!);
+  const row = area.width * 3;
+  for (let y = 0; y < area.height; y++) result.set(pixels.subarray(y * row, (y + 1) * row), y * size.width * 3);
+  return result;
 }
 
 function imageOf({ data, dims }: RuntimeTensor, image: number): Float32Array {
@@ -116,11 +135,20 @@ function bestOf(
   return { boxes: boxes.slice(0, 4 * count), scores: scores.slice(0, count), labels: labels.slice(0, count) };
 }
 
-function toDetections({ boxes, scores, labels }: DetectionRows, classes: readonly string[], input: Size, image: Size) {
-  const [x, y] = [Math.fround(image.width / input.width), Math.fround(image.height / input.height)];
-  const side = (i: number, corner: number) => Math.fround(boxes[4 * i + corner]! * (corner % 2 === 0 ? x : y));
-  return Array.from(scores, (score, i): Detection => {
+/** In pixels of the image, as native/ops/postprocess.cc: what lies in the grey is left out, and what reaches into it is clipped. */
+function toDetections({ boxes, scores, labels }: DetectionRows, classes: readonly string[], input: Input, image: Size) {
+  const { imageSize: size, resize } = input;
+  const area = filledArea(image, size, resize);
+  const [x, y] = [Math.fround(image.width / area.width), Math.fround(image.height / area.height)];
+  const isBeside = (i: number) =>
+    (area.width < size.width && boxes[4 * i]! >= area.width) ||
+    (area.height < size.height && boxes[4 * i + 1]! >= area.height);
+  const side = (i: number, corner: number) => {
+    const [most, ratio] = corner % 2 === 0 ? [area.width, x] : [area.height, y];
+    return Math.fround(Math.min(boxes[4 * i + corner]!, most) * ratio);
+  };
+  return Array.from(scores, (score, i): Detection[] => {
     const box = { xmin: side(i, 0), ymin: side(i, 1), xmax: side(i, 2), ymax: side(i, 3) };
-    return { label: classes[labels[i]!]!, score, box };
-  });
+    return isBeside(i) ? [] : [{ label: classes[labels[i]!]!, score, box }];
+  }).flat();
 }

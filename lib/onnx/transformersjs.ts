@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import { ensureWritableDirectory, makeDirectory, writing } from '../files/atomic-file.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import { checkOnnxExportable, type OnnxReport, type OnnxSource, withTensors, writeDetector } from './export-onnx.ts';
 import type { ResolvedOnnxOptions } from './export-options.ts';
 import { unnamedColumns } from './graph/object-queries.ts';
@@ -22,6 +23,7 @@ export async function exportTransformersJs(
   mostBytes = EXTERNAL_ABOVE,
 ): Promise<OnnxReport> {
   checkOnnxExportable(source.config, true);
+  checkStretched(source.config);
   await checkEmpty(dir);
   await ensureWritableDirectory(dirname(dir));
   const temporary = join(dirname(dir), `.${basename(dir)}.${randomBytes(6).toString('hex')}.tmp`);
@@ -93,6 +95,15 @@ function preprocessorConfig({ config }: OnnxSource): Record<string, unknown> {
     do_normalize: false,
     do_pad: false,
   };
+}
+
+/** The processor of that library gives boxes in parts of what it has padded. @throws RangeError */
+function checkStretched({ resize = 'stretch' }: DetectorConfig): void {
+  if (resize === 'stretch') return;
+  throw new RangeError(
+    `Expected a detector with resize stretch for transformersjs, found ${resize}: transformers.js would give boxes of the padded image. ` +
+      'Export it as onnx, for OnnxDetector in Node.js or in a page',
+  );
 }
 
 /** @throws DetectorError `OUTPUT_NOT_WRITABLE` */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type Box, boxIou, type Size } from '../boxes/box.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { RgbImage } from '../images/image.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import { OnnxModel } from './onnx-model.ts';
 import { readModel } from './read-model.ts';
 import { findOnnxRuntime } from './runtime.ts';
@@ -32,12 +33,18 @@ export async function verifyModel(path: string, detect: Detect): Promise<Verific
   const { metadata, externalData } = await readModel(path, bytes);
   const model = await OnnxModel.open(runtime, externalData === undefined ? bytes : path, metadata);
   try {
-    const images = Array.from({ length: IMAGES }, (_, i) => drawnImage(metadata.config.imageSize, i));
+    const size = sizeSeen(metadata.config);
+    const images = Array.from({ length: IMAGES }, (_, i) => drawnImage(size, i));
     const limits = metadata.config.postprocess;
     return compare(await detect(images), await model.detect(images, limits));
   } finally {
     await model.release();
   }
+}
+
+/** Of images that fill a model's input or, with a letterbox, not all of it. */
+function sizeSeen({ imageSize: { width, height }, resize }: DetectorConfig): Size {
+  return { width, height: resize === 'letterbox' ? Math.ceil(0.75 * height) : height };
 }
 
 /** Pairs detections of a label that overlap best. */

@@ -7,7 +7,7 @@ import { native } from '../binding.ts';
 import { type Size, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 import { checkDataset } from '../data/check-dataset.ts';
-import { DataLoader, type DataLoaderOptions, meanColour } from '../data/data-loader.ts';
+import { DataLoader, type DataLoaderOptions, fillColour } from '../data/data-loader.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { createTable, type DetectorOptions } from '../detector/detector-options.ts';
 import type { RgbImage } from '../images/image.ts';
@@ -37,11 +37,15 @@ const ownTable = {
 const training = ['augmentation', 'flipProbability', 'seed', 'epochs'] as const;
 
 /** Every option of `previewAugmentation`. */
-export const previewTable = { ...pick(createTable, ['imageSize']), ...pick(trainerTable, training), ...ownTable };
+export const previewTable = {
+  ...pick(createTable, ['imageSize', 'resize']),
+  ...pick(trainerTable, training),
+  ...ownTable,
+};
 
 /** The options of `previewAugmentation`. They include the options of the detector and the Trainer that change training images. */
 export interface PreviewOptions
-  extends Pick<DetectorOptions, 'imageSize'>,
+  extends Pick<DetectorOptions, 'imageSize' | 'resize'>,
     Pick<TrainerOptions, (typeof training)[number]>,
     Given<typeof ownTable>,
     CallOptions {}
@@ -66,27 +70,27 @@ interface Tile extends RgbImage {
 export async function previewAugmentation(dataset: Dataset, options: PreviewOptions = {}): Promise<Buffer> {
   checkDataset('dataset', dataset);
   const { signal, given } = takeSignal(options);
-  const { epoch, count, onWarning, loader: loaderOptions } = resolveOptions(given);
+  const { epoch, count, onWarning, size, loader: loaderOptions } = resolveOptions(given);
   const addon = await native();
   const loader = new DataLoader(addon, dataset, loaderOptions);
   const tiles: Tile[] = [];
   for await (const { handle, objects } of loader.epoch(epoch - 1, 0, { onWarning, signal })) {
-    tiles.push({ data: addon.readBatch(handle), ...loaderOptions.size, objects: objects[0]! });
+    tiles.push({ data: addon.readBatch(handle), ...size, objects: objects[0]! });
     if (tiles.length === count) break;
   }
   if (tiles.length === 0) throw new DetectorError('DATASET_EMPTY', 'None of the images of the data set could be read');
-  return contactSheet(tiles, loaderOptions.size);
+  return contactSheet(tiles, size);
 }
 
 function resolveOptions(given: Omit<PreviewOptions, 'signal'>) {
-  const { imageSize, augmentation, flipProbability, seed, epochs, ...own } = resolve(previewTable, given);
+  const { imageSize, resize, augmentation, flipProbability, seed, epochs, ...own } = resolve(previewTable, given);
   checkInteger('epoch', own.epoch, 1, epochs);
   const size = imageSize ?? { width: 640, height: 640 };
-  const { mean } = presetConfig('article', 'convnext_tiny', size);
-  const transforms = augmentation && { transforms: augmentation, epochs, fill: meanColour(mean) };
+  const config = presetConfig('article', 'convnext_tiny', size, { ...(resize && { resize }) });
+  const transforms = augmentation && { transforms: augmentation, epochs, fill: fillColour(config) };
   const shuffle = { seed, flipProbability, augmentation: transforms };
-  const loader: DataLoaderOptions = { size, batchSize: 1, workers: 2, shuffle };
-  return { ...own, loader };
+  const loader: DataLoaderOptions = { size, resize, batchSize: 1, workers: 2, shuffle };
+  return { ...own, size, loader };
 }
 
 async function contactSheet(images: readonly Tile[], size: Size): Promise<Buffer> {

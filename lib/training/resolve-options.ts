@@ -1,11 +1,14 @@
 import { withoutUndefined } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
-import { type OptionTable, resolve } from '../base/option.ts';
+import { type Chosen, type OptionTable, resolve } from '../base/option.ts';
 import type { DetectorConfig, PresetName } from '../model/config.ts';
 import type { LearningOptions } from '../model/loss-options.ts';
 import { resolveLearning, scoresOf } from '../model/scores.ts';
+import { classWeightsOf } from './class-weights.ts';
+import { recipeOf } from './dense-recipe.ts';
 import type { LearningRateSchedule, ScheduleName } from './learning-rate.ts';
 import {
+  type OptimizerName,
   type ResolvedTrainerOptions,
   type TrainerOptions,
   type TrainingSituation,
@@ -21,8 +24,8 @@ export interface RunSubject {
   pretrained?: boolean;
   /** For training; default: many. */
   images?: number | undefined;
-  /** What is known of the model's head and scores; default: SSD's. */
-  model?: Pick<DetectorConfig, 'head' | 'scores'>;
+  /** What is known of the model's head, scores and backbone; default: SSD's on a backbone of another kind. */
+  model?: Pick<DetectorConfig, 'head' | 'scores'> & Partial<Pick<DetectorConfig, 'backbone'>>;
   /** What the detector was trained on, which holds unless the options say otherwise. */
   learning?: LearningOptions;
 }
@@ -64,15 +67,21 @@ function isObject(value: unknown): boolean {
 }
 
 /** What the computed defaults depend on. Nothing is checked yet: what is wrong is refused under its own name afterwards. */
-function situationOf(chosen: (name: string) => unknown, subject: RunSubject): TrainingSituation {
+function situationOf(chosen: Chosen, subject: RunSubject): TrainingSituation {
   const { pretrained = false, images = Number.POSITIVE_INFINITY, model = {} } = subject;
-  const number = (name: string) => (chosen(name) ?? 1) as number;
-  const epochs = number('epochs');
+  const fineTune = chosen('fineTune') === true;
+  const recipe = recipeOf({ pretrained, fineTune, images });
+  const number = (name: string) => (chosen(name, { recipe }) ?? 1) as number;
+  const [epochs, imagesOfStep] = [number('epochs'), number('batchSize') * number('accumulate')];
   return {
+    recipe,
+    backbone: model.backbone ?? 'torchscript',
+    imagesOfStep,
+    optimizer: chosen('optimizer') as OptimizerName,
     epochs,
-    steps: epochs * stepsOfEpoch(images, number('batchSize') * number('accumulate')),
-    schedule: (chosen('schedule') as ScheduleName | undefined) ?? 'multistep',
-    fineTune: chosen('fineTune') === true,
+    steps: epochs * stepsOfEpoch(images, imagesOfStep),
+    schedule: (chosen('schedule', { recipe }) as ScheduleName | undefined) ?? 'multistep',
+    fineTune,
     pretrained,
     scores: scoresOf(model),
   };
@@ -134,7 +143,8 @@ function checkWithData(resolved: ResolvedTrainerOptions): void {
       `None of the ${resolved.train.length} training images has an object: there is nothing to learn. Look where the annotations are`,
     );
   }
-  const { epochs, patience, valid, resume } = resolved;
+  const { epochs, patience, train, valid, resume, run } = resolved;
+  if (run.classWeights) classWeightsOf(run.classWeights, train);
   const { steps, warmupSteps } = scheduleOf(resolved);
   const total = steps * epochs;
   refuseIf(

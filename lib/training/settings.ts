@@ -34,10 +34,22 @@ export function settingsOf(
   detector: Detector,
   { train: _, valid: __, outDir: ___, resume: ____, run, ...own }: ResolvedTrainerOptions,
 ): Settings {
-  const { preset, imageSize, backbone, head, headWidth, features, fusion, scores, defaultBoxes, postprocess } =
-    detector.config;
+  const {
+    preset,
+    imageSize,
+    resize,
+    backbone,
+    head,
+    headWidth,
+    endToEnd,
+    features,
+    fusion,
+    scores,
+    defaultBoxes,
+    postprocess,
+  } = detector.config;
   const { origin } = internalsOf(detector);
-  const chosen = withoutUndefined({ head, headWidth, features, fusion, scores });
+  const chosen = withoutUndefined({ resize, head, headWidth, endToEnd, features, fusion, scores });
   const usual = presetConfig(preset, 'torchscript', imageSize, chosen).defaultBoxes;
   return {
     detector: {

@@ -1,5 +1,6 @@
 import { boolean, choice, integer, kind, list, number, positive, text } from '../base/kinds.ts';
 import { type Computed, type Given, type Kept, option, type Resolved } from '../base/option.ts';
+import { type Range, range } from '../data/augment/kinds.ts';
 import {
   type Augmentation,
   type AugmentationName,
@@ -11,6 +12,15 @@ import {
 import { checkDataset } from '../data/check-dataset.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type LearningChoice, type LearningOptions, learningTable, type Scores } from '../model/loss-options.ts';
+import { classWeightsKind } from './class-weights.ts';
+import {
+  type DenseRecipe,
+  denseAugmentation,
+  denseDropPath,
+  denseEma,
+  denseEpochs,
+  denseLearningRate,
+} from './dense-recipe.ts';
 import { type ScheduleName, scheduleNames } from './learning-rate.ts';
 
 /** The optimizers: torch.optim's AdamW, and SGD with momentum 0.9 and Nesterov. */
@@ -19,6 +29,12 @@ export type OptimizerName = (typeof optimizerNames)[number];
 
 /** The situation that the defaults of a run depend on, beside the preset. */
 export interface TrainingSituation {
+  /** Of the preset `dense`: how it trains, by what it begins with. */
+  recipe: DenseRecipe;
+  backbone: string;
+  /** Images that an optimizer step sees. */
+  imagesOfStep: number;
+  optimizer: OptimizerName;
   epochs: number;
   /** The number of optimizer steps in the whole run. */
   steps: number;
@@ -38,7 +54,14 @@ function milestones(words: string, of: (epochs: number) => number): Computed<rea
   return computed(words, ({ schedule, epochs }) => (schedule === 'multistep' ? [of(epochs)] : []));
 }
 
-/** The presets train alike but for the learning rate. */
+/** What the preset `dense` has instead, where the backbone is trained on from weights of its own. */
+function pretrainedDense<T>(value: T, usual: string, fits: (situation: TrainingSituation) => boolean = () => true) {
+  return computed(`${usual}, with weights from a file ${value}`, (situation) =>
+    situation.recipe !== 'random' && fits(situation) ? value : undefined,
+  );
+}
+
+/** The presets train alike from random weights, but for the learning rate. */
 function bothPyramids<T>(value: T): { ssd: T; dense: T } {
   return { ssd: value, dense: value };
 }
@@ -47,11 +70,18 @@ const [data, training, rate, augmenting, evaluating, output, compute] = [
   ...['Data', 'Training', 'Learning rate', 'Augmentation', 'Evaluation', 'Output', 'Compute'],
 ] as const;
 
+/** `0.5-1.5` as a pair. */
+function parseRange(text: string): unknown {
+  const ends = text.split('-').map((end) => number().parse(end));
+  return ends.length === 2 ? ends : text;
+}
+
 const datasetKind = kind<Dataset>(checkDataset, 'Dataset', { placeholder: '' });
 
 /**
  * The options of a `Trainer`, each declared here alone, but for those of the loss (model/loss-options.ts). A preset trains as it was measured to be best where the options say
- * nothing: `article` as the article does, `ssd` as test/bench/ablation found, `dense` as `ssd` with a higher rate.
+ * nothing: `article` as the article does, `ssd` as test/bench/ablation found, `dense` from random weights as `ssd` with a higher rate, else
+ * as dense-recipe.ts has it.
  */
 const ownTable = {
   /** The training data set. Its classes must be the detector's. */
@@ -67,10 +97,16 @@ const ownTable = {
   outDir: option(text('<dir>'), { required: true, group: output, help: 'where results go' }),
   /**
    * The number of epochs. In each epoch every training image is shown once.
-   * @default 20
+   * @default 20; with the preset `dense` and weights from a file 50, or 100 for fewer than 2000 images
    */
   epochs: option(integer({ min: 1 }), {
     default: 20,
+    presets: {
+      dense: computed(
+        '20, with weights from a file 50, or 100 for fewer than 2000 images',
+        ({ recipe }) => denseEpochs[recipe],
+      ),
+    },
     group: training,
     help: 'how often every training image is shown',
   }),
@@ -87,11 +123,18 @@ const ownTable = {
   }),
   /**
    * The learning rate of the head, and of all other parameters without a factor.
-   * @default 0.001, with the preset `article` 0.0001, with `dense` 0.002
+   * @default 0.001, with the preset `article` 0.0001, with `dense` 0.002, or with weights from a file 0.001 for 128 images a step, at
+   * least 0.0002
    */
   learningRate: option(positive(), {
     default: 1e-3,
-    presets: { article: 1e-4, dense: 2e-3 },
+    presets: {
+      article: 1e-4,
+      dense: computed(
+        '0.002, with weights from a file 0.001 for 128 images a step, at least 0.0002',
+        ({ recipe, imagesOfStep }) => denseLearningRate(recipe, imagesOfStep),
+      ),
+    },
     kept: true,
     group: rate,
     flags: ['lr'],
@@ -100,9 +143,10 @@ const ownTable = {
   /**
    * How the learning rate falls: `multistep` (at `milestones`), `cosine` (over all steps), or `flat-cosine` (from `flatFraction` of the
    * steps on). See `learningRateAt`. A resumed run has the same schedule if it has the same `epochs`.
-   * @default 'multistep'
+   * @default 'multistep', with the preset `dense` and weights from a file 'flat-cosine'
    */
   schedule: option(choice(scheduleNames), {
+    presets: { dense: pretrainedDense<ScheduleName>('flat-cosine', 'multistep') },
     unset: 'multistep',
     kept: true,
     group: rate,
@@ -110,13 +154,17 @@ const ownTable = {
   }),
   /**
    * The number of optimizer steps at the beginning in which the learning rate rises linearly from a thousandth.
-   * @default a twentieth of the run, 500 at most; with the preset `article` 0
+   * @default a twentieth of the run, 500 at most; with the preset `article` 0; with `dense` and weights from a file 1000 at most
    */
   warmupSteps: option(integer({ max: 1e9 }), {
     // The shorter of MMDetection's 500 steps and a twentieth of the run.
-    presets: bothPyramids(
-      computed('a twentieth of the run, 500 at most', ({ steps }) => Math.min(500, Math.round(steps / 20))),
-    ),
+    presets: {
+      ssd: computed('a twentieth of the run, 500 at most', ({ steps }) => Math.min(500, Math.round(steps / 20))),
+      dense: computed(
+        'a twentieth of the run, 500 at most, with weights from a file 1000 at most',
+        ({ steps, recipe }) => Math.min(recipe === 'random' ? 500 : 1000, Math.round(steps / 20)),
+      ),
+    },
     unset: '0',
     kept: true,
     group: rate,
@@ -156,9 +204,10 @@ const ownTable = {
   }),
   /**
    * The last learning rate of a cosine, as a share of `learningRate`.
-   * @default 0
+   * @default 0, with the preset `dense` and weights from a file 0.05
    */
   finalLearningRateFactor: option(number({ max: 1 }), {
+    presets: { dense: pretrainedDense(0.05, '0', ({ schedule }) => schedule !== 'multistep') },
     unset: '0',
     kept: true,
     group: rate,
@@ -188,9 +237,10 @@ const ownTable = {
   }),
   /**
    * The weight decay: decoupled for `adamw`, a part of the gradient for `sgd`.
-   * @default 0.01 for `adamw`, 0 for `sgd`: torch.optim's
+   * @default 0.01 for `adamw`, 0 for `sgd`: torch.optim's; with the preset `dense` and weights from a file 0.05 for `adamw`
    */
   weightDecay: option(number({ max: 1e6 }), {
+    presets: { dense: pretrainedDense(0.05, '0.01 for adamw, 0 for sgd', ({ optimizer }) => optimizer === 'adamw') },
     unset: '0.01 for adamw, 0 for sgd',
     kept: true,
     group: training,
@@ -198,9 +248,10 @@ const ownTable = {
   }),
   /**
    * Whether biases, norms and layer scales are left without weight decay, as ConvNeXt (Liu et al. 2022) leaves them.
-   * @default false
+   * @default false, with the preset `dense` and weights from a file true
    */
   decayWeightsOnly: option(boolean(), {
+    presets: { dense: pretrainedDense(true, 'false') },
     unset: 'false',
     kept: true,
     group: training,
@@ -220,14 +271,14 @@ const ownTable = {
   }),
   /**
    * The backbone's factor of `learningRate`.
-   * @default 0.1 for a backbone with weights from a file, else 1; with the preset `article` 1
+   * @default 0.1 for a backbone with weights from a file, else 1; with the presets `article` and `dense` 1
    */
   backboneLearningRateFactor: option(number({ max: 1e6 }), {
-    presets: bothPyramids(
-      computed('0.1 with weights from a file, else 1', ({ fineTune, pretrained }) =>
+    presets: {
+      ssd: computed('0.1 with weights from a file, else 1', ({ fineTune, pretrained }) =>
         fineTune && pretrained ? 0.1 : undefined,
       ),
-    ),
+    },
     unset: '1',
     kept: true,
     group: rate,
@@ -237,9 +288,10 @@ const ownTable = {
   /**
    * The factor of the learning rate from each layer of a ConvNeXt to the one before it. ConvNeXt's detectors have 0.7 to 0.95, with
    * layers as there (three blocks of the third stage are one).
-   * @default 1
+   * @default 1, with the preset `dense` and weights from a file 0.8
    */
   layerDecay: option(number({ max: 1 }), {
+    presets: { dense: pretrainedDense(0.8, '1', ({ backbone }) => backbone !== 'torchscript') },
     unset: '1',
     kept: true,
     group: rate,
@@ -261,9 +313,15 @@ const ownTable = {
    * The decay per step of a moving average of the weights, as timm's ModelEmaV2: 0.9998 for long runs, 0.99 for a few hundred steps; it
    * warms up as min(ema, (1 + n) / (10 + n)). The average is what is evaluated and saved, and in the detector; `last` has the trained
    * weights beside it.
-   * @default none
+   * @default none, with the preset `dense` and weights from a file 0.9998, or less for fewer than 10000 steps
    */
   ema: option(number({ max: 1 - 1e-9, words: 'number from 0 to below 1' }), {
+    presets: {
+      dense: computed(
+        'none, with weights from a file 0.9998, or less for fewer than 10000 steps',
+        ({ recipe, steps }) => denseEma(recipe, steps),
+      ),
+    },
     unset: 'none',
     kept: true,
     group: training,
@@ -274,9 +332,14 @@ const ownTable = {
   /**
    * The rate of stochastic depth (Huang et al. 2016) at which the last block of a ConvNeXt is skipped for an image; it rises linearly
    * from 0 in the first block. ConvNeXt-T has 0.1 for ImageNet and 0.4 for detection.
-   * @default 0
+   * @default 0; with the preset `dense` and weights from a file 0.1, 0.2, 0.4 and 0.5 for ConvNeXt-T to ConvNeXt-L
    */
   dropPath: option(number({ max: 0.99 }), {
+    presets: {
+      dense: computed('0, with weights from a file 0.1 to 0.5 by the size of the ConvNeXt', ({ recipe, backbone }) =>
+        denseDropPath(recipe, backbone),
+      ),
+    },
     unset: '0',
     kept: true,
     group: training,
@@ -306,7 +369,8 @@ const ownTable = {
   }),
   /**
    * The further changes of training images: a name, or transforms with their options. `ssd` is torchvision's augmentation for SSD.
-   * @default 'none'
+   * @default 'none'; with the preset `dense` and weights from a file a scale jitter from 0.5 to 2, and from 2000 images on mosaics and
+   * photometric distortion too, without them in the last 0.15 of the epochs
    */
   augmentation: option(
     kind<AugmentationName | AugmentationOptions, Augmentation | undefined>(
@@ -316,12 +380,48 @@ const ownTable = {
     ),
     {
       default: 'none',
+      presets: {
+        dense: computed(
+          'none, with weights from a file scaleJitter, and from 2000 images on mosaic and photometricDistort',
+          ({ recipe }): AugmentationName | AugmentationOptions | undefined => denseAugmentation(recipe),
+        ),
+      },
       isFile: true,
       kept: true,
       group: augmenting,
       help: 'transforms: a name, or a YAML file with "augmentation"',
     },
   ),
+  /**
+   * The smallest and the largest factor of the detector's `imageSize` that batches have in training: each ten steps have a size of their
+   * own, in multiples of 32. Evaluation and detection have the detector's. [0.5, 1.5] at 640 x 640 is 320 to 960. A GPU then does without
+   * graphs.
+   * @default none: every batch has the detector's size
+   */
+  multiscale: option(
+    kind<Range>(range(0.25, 4).check, 'a pair [from, to] of increasing numbers from 0.25 to 4', {
+      schema: range(0.25, 4).schema!,
+      placeholder: '<from-to>',
+      parse: parseRange,
+    }),
+    {
+      unset: "none: the detector's size",
+      kept: true,
+      group: augmenting,
+      help: "factors of the detector's image size in training, such as 0.5-1.5",
+    },
+  ),
+  /**
+   * How much an object of each class counts in the loss of classes: a number for each class, in their order, or `balanced`, with which
+   * every class of the training data counts the same: all objects / (classes * objects of the class).
+   * @default 1 for each class
+   */
+  classWeights: option(classWeightsKind(), {
+    unset: '1 for each class',
+    kept: true,
+    group: training,
+    help: 'how much each class counts: balanced, or a number for each',
+  }),
   /**
    * The largest L2 norm of all gradients together.
    * @default 10, with the preset `article` none

@@ -1,9 +1,11 @@
 import { DetectorError } from '../base/errors.ts';
+import type { Size } from '../boxes/box.ts';
 import type { Detector } from '../detector/detector.ts';
 import { internalsOf } from '../detector/detector-internals.ts';
 import { checkSameClasses } from '../evaluation/evaluator.ts';
 import { EpochEnd } from './epoch-end.ts';
 import { GraphNotice } from './graph-notice.ts';
+import { trainingSizes } from './multiscale.ts';
 import { OverlappedEvaluation, type UnfinishedEpoch } from './overlapped-evaluation.ts';
 import { resolveTrainerOptions } from './resolve-options.ts';
 import { resumeNotices } from './resume-notices.ts';
@@ -113,13 +115,23 @@ export class Trainer {
   }
 }
 
-/** Layers and blocks are known of a ConvNeXt alone. */
+/** Layers, blocks and other sizes are known of a ConvNeXt alone. */
 function checkBackboneOptions(detector: Detector, run: RunOptions): void {
+  checkMultiscale(detector.config.imageSize, run);
   if (detector.config.backbone !== 'torchscript') return;
-  for (const key of ['layerDecay', 'dropPath'] as const) {
+  for (const key of ['layerDecay', 'dropPath', 'multiscale'] as const) {
     if (run[key] === undefined) continue;
     throw new RangeError(`${key} needs a ConvNeXt, and this detector has a TorchScript backbone; leave ${key} out`);
   }
+}
+
+function checkMultiscale(size: Size, { multiscale }: RunOptions): void {
+  if (!multiscale || trainingSizes(size, multiscale).length > 0) return;
+  const [from, to] = multiscale;
+  throw new RangeError(
+    `Expected a range for multiscale with a multiple of 32 in it but received ${from} to ${to} of ${size.width} x ${size.height}; ` +
+      'widen the range',
+  );
 }
 
 /** Saves where a run can go on: the end of an epoch that is not evaluated yet, otherwise the last good step. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { DataLoader, meanColour } from '../data/data-loader.ts';
+import { DataLoader, fillColour } from '../data/data-loader.ts';
 import { saveCheckpoint } from '../detector/checkpoint.ts';
 import type { Detector } from '../detector/detector.ts';
 import { internalsOf } from '../detector/detector-internals.ts';
@@ -7,6 +7,7 @@ import { describeModel, filesOf } from '../detector/model-files.ts';
 import { readState, writeState } from '../detector/model-state.ts';
 import { secondsSince } from './elapsed.ts';
 import { type LearningRateSchedule, learningRateAt } from './learning-rate.ts';
+import { sizeOfStep, trainingSizes } from './multiscale.ts';
 import { nativeOptions } from './native-options.ts';
 import { scheduleOf } from './resolve-options.ts';
 import { computeOf } from './run-compute.ts';
@@ -90,12 +91,18 @@ export class TrainingRun {
   /** The training images in batches of a step's size. */
   openLoader(): DataLoader {
     const { train, epochs, decodeConcurrency: workers, run } = this.options;
-    const { imageSize: size, mean } = this.detector.config;
-    const { batchSize, accumulate = 1, seed, flipProbability } = run;
-    const augmentation = run.augmentation && { transforms: run.augmentation, epochs, fill: meanColour(mean) };
+    const { imageSize, resize } = this.detector.config;
+    const { batchSize, accumulate = 1, seed, flipProbability, multiscale } = run;
+    const sizes = multiscale && trainingSizes(imageSize, multiscale);
+    const size = sizes ? (epoch: number, step: number) => sizeOfStep(sizes, { seed, epoch, step }) : imageSize;
+    const augmentation = run.augmentation && {
+      transforms: run.augmentation,
+      epochs,
+      fill: fillColour(this.detector.config),
+    };
     const shuffle = { seed, flipProbability, augmentation };
     const { addon } = internalsOf(this.detector);
-    return new DataLoader(addon, train, { size, batchSize: batchSize * accumulate, workers, shuffle });
+    return new DataLoader(addon, train, { size, resize, batchSize: batchSize * accumulate, workers, shuffle });
   }
 
   /** Ends the epoch that began at `began`: from here on `state` is the next one's. */
@@ -132,7 +139,8 @@ export class TrainingRun {
   }
 }
 
-async function startTraining(detector: Detector, { run }: ResolvedTrainerOptions): Promise<void> {
+async function startTraining(detector: Detector, { run, train }: ResolvedTrainerOptions): Promise<void> {
   const { addon, handle } = internalsOf(detector);
-  await addon.startTraining(handle, nativeOptions(run, detector.config, await addon.describeState(handle, 'model')));
+  const tensors = await addon.describeState(handle, 'model');
+  await addon.startTraining(handle, nativeOptions(run, { model: detector.config, train, tensors }));
 }

@@ -21,7 +21,8 @@ const HEAD = /^head\.(classification|regression)_head\.module_list\.(\d+)\.(weig
 const OUR_HEAD = 'head.$1_head.module_list.$2.$3';
 const RETINANET_HEAD = /^head\.(classification|regression)_head\.(conv\.\d+\.0|cls_logits|bbox_reg)\.(weight|bias)$/;
 
-const DENSE_HEAD = /^head\.((?:cls|reg)_convs\.\d+\.\d+\.(?:conv|gn)|rtm_(?:cls|reg)\.\d+)\.(weight|bias)$/;
+const DENSE_HEAD =
+  /^head\.((?:one_to_one\.)?(?:(?:cls|reg)_convs\.\d+\.\d+\.(?:conv|gn)|rtm_(?:cls|reg)\.\d+))\.(weight|bias)$/;
 
 /** The names of the official ConvNeXt behind a prefix. DINOv3's code and the first release agree. */
 function official(prefix: string): KeyMap['rules'] {

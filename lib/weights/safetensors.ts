@@ -45,6 +45,8 @@ export interface TensorSpan extends TensorInfo {
   /** The position of the first byte, from the start of the file. */
   offset: number;
   byteLength: number;
+  /** The one row of the tensor's first dimension that it is; `shape` is the row's. Default: the whole tensor. */
+  row?: number;
 }
 
 export interface SafetensorsHeader {

@@ -255,7 +255,7 @@ Napi::Value take_snapshot(const CallbackInfo& info) {
       Detector::create);
 }
 
-// detect(detector: DetectorHandle, batch: BatchHandle, options: PostprocessOptions): Promise<FlatDetections>
+// detect(detector: DetectorHandle, batch: BatchHandle, options: NativePostprocessOptions): Promise<FlatDetections>
 Napi::Value detect(const CallbackInfo& info) {
   return on_lane(
       info,

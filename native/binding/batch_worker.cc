@@ -47,12 +47,12 @@ class BatchWorker : public Napi::AsyncWorker {
  private:
   void add_image(const Napi::Object& image) {
     if (image.Get("layers").IsUndefined()) {
-      compositions_.push_back(whole_image(image_view(image), size_));
+      add_whole_image(image);
       return;
     }
     if (!image.Get("layers").IsArray()) throw Napi::TypeError::New(image.Env(), "Expected array for native layers");
     const Napi::Array layers = image.Get("layers").As<Napi::Array>();
-    Composition composition{size_, fill_colour(image), {}};
+    Composition composition{{size_}, fill_colour(image), {}};
     for (uint32_t i = 0; i < layers.Length(); i++) {
       const Napi::Object object = layers.Get(i).As<Napi::Object>();
       Layer layer = batch_layer(object, size_);
@@ -60,6 +60,22 @@ class BatchWorker : public Napi::AsyncWorker {
       composition.layers.push_back(layer);
     }
     compositions_.push_back(std::move(composition));
+  }
+
+  void add_whole_image(const Napi::Object& image) {
+    Composition& whole = compositions_.emplace_back(
+        image.Get("area").IsUndefined() ? whole_image(image_view(image), size_)
+                                        : whole_image(image_view(image), area_of(image), fill_colour(image)));
+    const Napi::Value original = image.Get("original");
+    if (original.IsObject()) whole.frame.original = image_size(original.As<Napi::Object>());
+  }
+
+  ImageSize area_of(const Napi::Object& image) const {
+    const ImageSize area = image_size(image.Get("area").As<Napi::Object>());
+    if (area.width > size_.width || area.height > size_.height) {
+      throw Napi::RangeError::New(image.Env(), "Expected a native area inside of the batch's size");
+    }
+    return area;
   }
 
   // The core reads width * height * 3 bytes: the buffer must hold exactly these.

@@ -1,5 +1,7 @@
 #include "binding/convert.h"
 
+#include <ATen/ATen.h>
+
 #include <cmath>
 #include <type_traits>
 
@@ -145,6 +147,13 @@ LossOptions loss_options(const Napi::Object& object) {
           boolean(object, "backgroundNegatives")};
 }
 
+// Those of the classes, with the background's 1 before them.
+at::Tensor class_weights(const Napi::Value& value) {
+  std::vector<float> weights{1};
+  for (const double weight : numbers(value, "classWeights")) weights.push_back(static_cast<float>(weight));
+  return at::tensor(weights);
+}
+
 // Whether an optional key has the second of its two values; the first is the default.
 bool is_second(const Napi::Object& object, const std::string& key, const std::string& first,
                const std::string& second) {
@@ -202,6 +211,8 @@ DetectorConfig detector_config(const Napi::Object& options) {
   if (!options.Get("headWidth").IsUndefined()) {
     config.head_width = integer(options, "headWidth", 8, kLargestHeadWidth);
   }
+  if (!options.Get("endToEnd").IsUndefined()) config.end_to_end = boolean(options, "endToEnd");
+  config.resize = is_second(options, "resize", "stretch", "letterbox") ? "letterbox" : "stretch";
   if (!options.Get("head").IsUndefined()) config.head = kind(options, "head", kHeads);
   if (!options.Get("scores").IsUndefined()) config.scores = kind(options, "scores", kScorings);
   if (!options.Get("seed").IsUndefined()) config.seed = static_cast<uint64_t>(integer(options, "seed", 0));
@@ -215,6 +226,8 @@ TrainOptions train_options(const Napi::Object& options) {
   const auto given = [&](const char* key) { return !options.Get(key).IsUndefined(); };
   if (given("loss")) result.loss = loss_options(object_in(options, "loss"));
   if (given("objectBalance")) result.loss.object_balance = number(options, "objectBalance", 0, 1);
+  if (given("classWeights")) result.loss.class_weights = class_weights(options.Get("classWeights"));
+  if (given("sizesVary")) result.sizes_vary = boolean(options, "sizesVary");
   if (given("assigner")) result.loss.assigner = kind(options, "assigner", kAssigners);
   if (given("momentum")) result.optimizer.momentum = number(options, "momentum", 0, kMostMomentum);
   if (given("clipGradNorm")) result.clip_grad_norm = number(options, "clipGradNorm");
@@ -245,10 +258,12 @@ std::vector<TensorSpan> tensor_spans(const Napi::Value& value) {
   return elements(value, "spans", [](const Napi::Value& element) {
     if (!element.IsObject()) wrong(element.Env(), "spans", "objects");
     const Napi::Object span = element.As<Napi::Object>();
-    return TensorSpan{
+    TensorSpan result{
         string(span, "name"), string(span, "dtype"),
         elements(span.Get("shape"), "shape", [](const Napi::Value& size) { return integer(size, "shape", 0); }),
         integer(span, "offset", 0), integer(span, "byteLength", 0)};
+    if (!span.Get("row").IsUndefined()) result.row = integer(span, "row", 0);
+    return result;
   });
 }
 

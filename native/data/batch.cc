@@ -47,7 +47,7 @@ Batch make_batch(const ImageSize& size, const std::vector<Composition>& composit
   for (const Composition& composition : compositions) {
     compose(composition, size, pixels);
     pixels += size.height * size.width * 3;
-    batch.originals.push_back(composition.original);
+    batch.frames.push_back(composition.frame);
   }
   batch.targets = pad(objects);
   return batch;

@@ -23,7 +23,7 @@ struct Objects {
 // has it.
 struct Batch {
   at::Tensor pixels;  // [N, H, W, 3] uint8 RGB
-  std::vector<ImageSize> originals;
+  std::vector<ImageFrame> frames;
   Targets targets;
 };
 

@@ -59,17 +59,25 @@ void mix_in(const PixelRegion& over, float weight, const PixelRegion& target) {
   }
 }
 
+Layer whole_layer(const ImageView& image, const ImageSize& area) {
+  const Window window{0, 0, static_cast<double>(image.size.width), static_cast<double>(image.size.height)};
+  return {image, window, {0, 0, area.width, area.height}, 1, {}};
+}
+
 bool covers(const Area& area, const ImageSize& size) { return area.width == size.width && area.height == size.height; }
 
 }  // namespace
 
 Composition whole_image(const ImageView& image, const ImageSize& size) {
-  const Window window{0, 0, static_cast<double>(image.size.width), static_cast<double>(image.size.height)};
-  return {image.size, {}, {{image, window, {0, 0, size.width, size.height}, 1, {}}}};
+  return {{image.size}, {}, {whole_layer(image, size)}};
+}
+
+Composition whole_image(const ImageView& image, const ImageSize& area, const std::array<uint8_t, 3>& fill) {
+  return {{image.size, area}, fill, {whole_layer(image, area)}};
 }
 
 void compose(const Composition& composition, const ImageSize& size, uint8_t* pixels) {
-  const auto& [original, fill, layers] = composition;
+  const auto& [frame, fill, layers] = composition;
   const int64_t stride = size.width * kChannels;
   if (layers.empty() || layers[0].weight < 1 || !covers(layers[0].area, size)) {
     fill_region({pixels, stride, size.width, size.height}, fill);

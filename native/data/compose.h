@@ -46,13 +46,16 @@ struct Layer {
 // What one image of a batch is made of: layers on a ground of the fill colour, which also stands where a layer's
 // window reaches beyond its image.
 struct Composition {
-  ImageSize original;  // to whose pixels detections are scaled
+  ImageFrame frame;
   std::array<uint8_t, 3> fill;
   std::vector<Layer> layers;
 };
 
 // An image as it is, resized to `size`.
 Composition whole_image(const ImageView& image, const ImageSize& size);
+
+// The same with what it fills given, beside which the colour stands.
+Composition whole_image(const ImageView& image, const ImageSize& area, const std::array<uint8_t, 3>& fill);
 
 // Writes size.height * size.width * 3 bytes.
 void compose(const Composition& composition, const ImageSize& size, uint8_t* pixels);

@@ -30,14 +30,19 @@ std::unordered_map<std::string, at::Tensor> by_name(const NamedTensors& tensors)
   return map;
 }
 
-const at::Tensor& find(const std::unordered_map<std::string, at::Tensor>& tensors, const TensorSpan& span) {
+at::Tensor find(const std::unordered_map<std::string, at::Tensor>& tensors, const TensorSpan& span) {
   const auto found = tensors.find(span.name);
   if (found == tensors.end()) throw Error("WEIGHTS_MISMATCH", "This model has no tensor \"" + span.name + "\"");
-  if (found->second.sizes() != at::IntArrayRef(span.shape)) {
-    throw Error("WEIGHTS_MISMATCH", "Tensor \"" + span.name + "\" has shape " + c10::str(at::IntArrayRef(span.shape)) +
-                                        " in the file but " + c10::str(found->second.sizes()) + " in this model");
+  at::Tensor tensor = found->second;
+  if (span.row && (tensor.dim() == 0 || *span.row >= tensor.size(0))) {
+    throw Error("WEIGHTS_MISMATCH", "Tensor \"" + span.name + "\" has no row " + std::to_string(*span.row));
   }
-  return found->second;
+  if (span.row) tensor = tensor.select(0, *span.row);
+  if (tensor.sizes() != at::IntArrayRef(span.shape)) {
+    throw Error("WEIGHTS_MISMATCH", "Tensor \"" + span.name + "\" has shape " + c10::str(at::IntArrayRef(span.shape)) +
+                                        " in the file but " + c10::str(tensor.sizes()) + " in this model");
+  }
+  return tensor;
 }
 
 }  // namespace
@@ -55,7 +60,7 @@ void read_tensors(const std::string& path, const std::vector<TensorSpan>& spans,
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error("WEIGHTS_NOT_FOUND", "Cannot open " + path);
   for (const TensorSpan& span : spans) {
-    const at::Tensor& target = find(targets, span);
+    const at::Tensor target = find(targets, span);
     const at::ScalarType dtype = dtype_of(span);
     const bool in_place = target.is_cpu() && target.is_contiguous() && target.scalar_type() == dtype;
     const at::Tensor buffer = in_place ? target : at::empty(span.shape, dtype);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct TensorSpan {
   std::vector<int64_t> shape;
   int64_t offset;
   int64_t bytes;
+  std::optional<int64_t> row = {};  // of the tensor's first dimension, which alone is read; `shape` is the row's
 };
 
 std::string dtype_name(at::ScalarType dtype);

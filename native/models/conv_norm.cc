@@ -29,10 +29,8 @@ ConvNorm make_conv_norm(int64_t in_channels, int64_t out_channels, int64_t kerne
 
 at::Tensor conv_without_bias(WeightCache& weights, const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                              int64_t groups) {
-  const at::ScalarType type = x.scalar_type();
   const int64_t padding = weight.size(2) / 2;
-  return at::conv2d(x, weights.get(weight, type).to(type), /*bias=*/{}, {stride, stride}, {padding, padding}, {1, 1},
-                    groups);
+  return conv2d_with_gradients(x, weights.get(weight, x.scalar_type()), /*bias=*/{}, stride, padding, groups);
 }
 
 at::Tensor norm_and_activate(const at::Tensor& x, const LayerNorm& norm) {

@@ -4,6 +4,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
 
+#include <utility>
+
 #include "base/device.h"
 #include "base/error.h"
 #include "models/convnext.h"
@@ -25,6 +27,8 @@ void check_pyramid(const std::vector<MapShape>& maps, size_t entries) {
                                       " lists of aspect ratios or sizes; give one list per map");
 }
 
+ImageSize size_of(const at::Tensor& pixels) { return {pixels.size(2), pixels.size(1)}; }
+
 at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& device) {
   return at::tensor(at::ArrayRef<float>(values)).reshape({1, 3, 1, 1}).to(device);
 }
@@ -32,7 +36,9 @@ at::Tensor per_channel(const std::array<float, 3>& values, const at::Device& dev
 }  // namespace
 
 DetectorModel::DetectorModel(const DetectorConfig& config)
-    : scoring_(config.scores),
+    : box_config_(config.default_boxes),
+      resize_(config.resize),
+      scoring_(config.scores),
       num_classes_(config.num_classes),
       image_size_(config.image_size),
       device_(open_device(config.device)),
@@ -49,7 +55,7 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
     maps_ = neck_->map_shapes();
     check_pyramid(maps_, per_location.size());
   }
-  head_ = config.head->make({maps_, per_location, num_classes_, scoring_}, generator);
+  head_ = config.head->make({maps_, per_location, num_classes_, scoring_, config.end_to_end}, generator);
   default_boxes_ = lay_out(config.default_boxes, maps_, image_size_, head_->box_coding());
   default_boxes_.boxes = default_boxes_.boxes.to(device_);
   mean_ = per_channel(config.mean, device_);
@@ -62,9 +68,34 @@ DetectorModel::DetectorModel(const DetectorConfig& config)
   set_training(false);
 }
 
-HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
-  TORCH_CHECK(pixels.size(1) == image_size_.height && pixels.size(2) == image_size_.width, "expected images of ",
-              image_size_.width, "x", image_size_.height, " but the batch holds ", pixels.size(2), "x", pixels.size(1));
+void DetectorModel::check_image_size(const at::Tensor& pixels) const {
+  TORCH_CHECK(size_of(pixels) == image_size_, "expected images of ", image_size_.width, "x", image_size_.height,
+              " but the batch holds ", pixels.size(2), "x", pixels.size(1));
+}
+
+const DefaultBoxes& DetectorModel::boxes_for(const at::Tensor& pixels) const {
+  const ImageSize size = size_of(pixels);
+  return size == image_size_ ? default_boxes_ : other_boxes_.at(size);
+}
+
+void DetectorModel::lay_out_for(const ImageSize& size, const std::vector<at::Tensor>& maps) {
+  if (size == image_size_ || other_boxes_.contains(size)) return;
+  std::vector<MapShape> shapes;
+  for (const at::Tensor& map : maps) shapes.push_back({map.size(1), map.size(2), map.size(3)});
+  DefaultBoxes boxes = lay_out(box_config_, shapes, size, head_->box_coding());
+  boxes.boxes = boxes.boxes.to(device_);
+  other_boxes_.emplace(size, std::move(boxes));
+}
+
+std::vector<HeadOutput> DetectorModel::forward_branches(const at::Tensor& pixels) {
+  const std::vector<at::Tensor> maps = maps_of(pixels);
+  std::vector<HeadOutput> outputs{head_->forward(maps)};
+  if (is_end_to_end()) outputs.push_back(head_->forward_one_to_one(maps));
+  return outputs;
+}
+
+// That the head looks at.
+std::vector<at::Tensor> DetectorModel::maps_of(const at::Tensor& pixels) {
   std::vector<at::Tensor> maps;
   {
     const c10::AutoGradMode grad_mode(fine_tune_backbone_ && c10::GradMode::is_enabled());
@@ -74,7 +105,8 @@ HeadOutput DetectorModel::forward(const at::Tensor& pixels) {
     for (at::Tensor& map : maps) map = map.to(compute_type_);
     maps = neck_->forward(std::move(maps));
   }
-  return head_->forward(maps);
+  lay_out_for(size_of(pixels), maps);
+  return maps;
 }
 
 void DetectorModel::set_trainable(bool fine_tune_backbone) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,10 +31,12 @@ struct DetectorConfig {
   std::optional<NodeKinds> allowed_nodes;  // of the archive's graphs; absent when the user trusts it
   int64_t num_classes;                     // background included
   const HeadType* head = &kSsdHead;
-  bool pyramid = false;    // the head looks at a feature pyramid, not at the backbone's own maps
-  bool fusion = false;     // of the pyramid's maps, from the top down
-  int64_t head_width = 0;  // of a dense head, as NeckOptions has it
-  ImageSize image_size;    // every image is brought to this size
+  bool pyramid = false;     // the head looks at a feature pyramid, not at the backbone's own maps
+  bool fusion = false;      // of the pyramid's maps, from the top down
+  int64_t head_width = 0;   // of a dense head, as NeckOptions has it
+  bool end_to_end = false;  // a dense head with a second branch, as HeadInput has it
+  std::string resize;       // how images are brought to the size, which exported programs tell
+  ImageSize image_size;     // every image is brought to this size
   std::array<float, 3> mean;
   std::array<float, 3> std;
   BoxConfig default_boxes;
@@ -48,8 +51,16 @@ class DetectorModel {
  public:
   explicit DetectorModel(const DetectorConfig& config);
 
-  // pixels [N, H, W, 3] uint8 RGB, of the model's image size
-  HeadOutput forward(const at::Tensor& pixels);
+  // pixels [N, H, W, 3] uint8 RGB. Of another size than the model's too: a head's weights do not depend on it, and
+  // boxes_for has its default boxes.
+  HeadOutput forward(const at::Tensor& pixels) { return head_->forward(maps_of(pixels)); }
+  HeadOutput forward_one_to_one(const at::Tensor& pixels) { return head_->forward_one_to_one(maps_of(pixels)); }
+  // Both branches of a head that was made end to end, the second one last, or the only one.
+  std::vector<HeadOutput> forward_branches(const at::Tensor& pixels);
+
+  // Of images of a size that a forward pass has seen.
+  const DefaultBoxes& boxes_for(const at::Tensor& pixels) const;
+  void check_image_size(const at::Tensor& pixels) const;
 
   // Trains the backbone too, or neck and head alone. Until this is called nothing asks for a gradient.
   void set_trainable(bool fine_tune_backbone);
@@ -74,6 +85,7 @@ class DetectorModel {
   const DefaultBoxes& default_boxes() const { return default_boxes_; }
   int64_t num_classes() const { return num_classes_; }  // background included
   Scoring scoring() const { return scoring_; }
+  bool is_end_to_end() const { return head_->has_one_to_one(); }
   const ImageSize& image_size() const { return image_size_; }
   const at::Device& device() const { return device_; }
   at::ScalarType compute_type() const { return compute_type_; }
@@ -81,11 +93,17 @@ class DetectorModel {
   const std::vector<MapShape>& maps() const { return maps_; }                 // that the head looks at
 
  private:
+  std::vector<at::Tensor> maps_of(const at::Tensor& pixels);
+  void lay_out_for(const ImageSize& size, const std::vector<at::Tensor>& maps);
+
   std::unique_ptr<Backbone> backbone_;
   std::unique_ptr<Neck> neck_;  // null: the head looks at the backbone's maps
   std::vector<MapShape> maps_;
   std::unique_ptr<DetectionHead> head_;
   DefaultBoxes default_boxes_;
+  BoxConfig box_config_;
+  std::map<ImageSize, DefaultBoxes> other_boxes_;  // of other sizes than the model's
+  std::string resize_;
   Scoring scoring_;
   int64_t num_classes_;
   at::Tensor mean_;  // [1, 3, 1, 1]

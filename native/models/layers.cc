@@ -34,13 +34,23 @@ Affine make_kaiming_conv(int64_t in_channels, int64_t out_channels, int64_t kern
   return make_conv(in_channels, out_channels, kernel, bound, generator);
 }
 
+at::Tensor conv2d_with_gradients(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
+                                 int64_t padding, int64_t groups) {
+  const bool is_narrow = x.size(2) < weight.size(2) || x.size(3) < weight.size(3);
+  const bool in_float32 = is_narrow && x.is_cpu() && x.scalar_type() == at::kBFloat16;
+  const at::ScalarType type = in_float32 ? at::kFloat : x.scalar_type();
+  const at::Tensor converted_bias = bias.defined() ? bias.to(type) : bias;
+  return at::conv2d(x.to(type), weight.to(type), converted_bias, {stride, stride}, {padding, padding}, {1, 1}, groups)
+      .to(x.scalar_type());
+}
+
 at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride, int64_t padding) {
   const at::ScalarType type = x.scalar_type();
   if (x.is_cpu() && !c10::GradMode::is_enabled() && weights_are_packed(type)) {
     const at::Tensor packed = weights.get_packed(conv.weight, x, stride, padding);
     return packed_conv(x, packed, conv.bias.to(type), stride, padding);
   }
-  return at::conv2d(x, weights.get(conv.weight, type).to(type), conv.bias.to(type), stride, padding);
+  return conv2d_with_gradients(x, weights.get(conv.weight, type), conv.bias, stride, padding);
 }
 
 at::Tensor layer_norm_channels_first(const at::Tensor& x, const LayerNorm& norm) {

@@ -36,6 +36,12 @@ Affine make_xavier_conv(int64_t in_channels, int64_t out_channels, int64_t kerne
 // As torchvision's FeaturePyramidNetwork begins: weights of kaiming_uniform_ with a = 1, the rest as above.
 Affine make_kaiming_conv(int64_t in_channels, int64_t out_channels, int64_t kernel, at::Generator& generator);
 
+// at::conv2d of x [N, C, H, W] in its type, with gradients; weight and bias (perhaps undefined) are converted. A map
+// that is smaller than the kernel is computed in float32 on a CPU: oneDNN's kernels for bfloat16 give gradients there
+// that are not numbers.
+at::Tensor conv2d_with_gradients(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
+                                 int64_t padding, int64_t groups = 1);
+
 // In the type of x [N, C, H, W].
 at::Tensor conv2d(WeightCache& weights, const at::Tensor& x, const Affine& conv, int64_t stride = 1,
                   int64_t padding = 0);

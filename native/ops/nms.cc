@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <span>
 
 #include "ops/ranking.h"
@@ -65,11 +64,7 @@ std::vector<int64_t> batched_nms(const NmsCandidates& candidates, double iou_thr
   if (n == 0) return {};
   const std::vector<float> boxes = n <= kCoordinateTrickMaximum ? with_class_offsets(candidates) : candidates.boxes;
 
-  std::vector<uint32_t> keys(n);
-  std::transform(candidates.scores.begin(), candidates.scores.end(), keys.begin(), falling_key);
-  std::vector<int32_t> order(n);
-  std::iota(order.begin(), order.end(), 0);
-  sort_by_key(order, keys);
+  const std::vector<int32_t> order = by_falling_score(candidates.scores);
   std::vector<int32_t> grouped = order;
   sort_by_key(grouped, {candidates.labels.begin(), candidates.labels.end()});
 

@@ -86,18 +86,36 @@ NmsCandidates best_of_maps(const ImageOutput& output, const std::vector<BoxGrid>
   return candidates;
 }
 
-Detections detections_of(NmsCandidates candidates, const ImageSize& input, const ImageSize& original,
+// Of the candidates what NMS leaves, by falling score.
+std::vector<int64_t> suppressed(const NmsCandidates& candidates, const PostprocessOptions& options) {
+  if (options.nms == Nms::kNone) {
+    const std::vector<int32_t> order = by_falling_score(candidates.scores);
+    return {order.begin(), order.end()};
+  }
+  return batched_nms(candidates, options.nms_threshold, options.nms == Nms::kDiou ? suppress_by_diou : suppress_by_iou);
+}
+
+// Whether a box lies where the input shows nothing of the image.
+bool is_beside(const float* box, const ImageSize& area, const ImageSize& input) {
+  return (area.width < input.width && box[0] >= static_cast<float>(area.width)) ||
+         (area.height < input.height && box[1] >= static_cast<float>(area.height));
+}
+
+Detections detections_of(NmsCandidates candidates, const ImageSize& input, const ImageFrame& frame,
                          const PostprocessOptions& options) {
-  const float ratio_x = static_cast<float>(original.width) / static_cast<float>(input.width);
-  const float ratio_y = static_cast<float>(original.height) / static_cast<float>(input.height);
-  std::vector<int64_t> kept =
-      batched_nms(candidates, options.nms_threshold, options.nms == Nms::kDiou ? suppress_by_diou : suppress_by_iou);
+  const ImageSize area = frame.area.value_or(input);
+  const float sides[2] = {static_cast<float>(area.width), static_cast<float>(area.height)};
+  const float ratios[2] = {static_cast<float>(frame.original.width) / sides[0],
+                           static_cast<float>(frame.original.height) / sides[1]};
+  std::vector<int64_t> kept = suppressed(candidates, options);
+  std::erase_if(kept, [&](int64_t index) { return is_beside(&candidates.boxes[4 * index], area, input); });
   kept.resize(std::min(kept.size(), static_cast<size_t>(options.max_detections)));
   if (options.nms == Nms::kWeighted) weight_boxes(candidates, kept, options.nms_threshold);
   Detections detections;
   for (const int64_t index : kept) {
     for (int64_t corner = 0; corner < 4; corner++) {
-      detections.boxes.push_back(candidates.boxes[4 * index + corner] * (corner % 2 == 0 ? ratio_x : ratio_y));
+      const float inside = std::min(candidates.boxes[4 * index + corner], sides[corner % 2]);
+      detections.boxes.push_back(inside * ratios[corner % 2]);
     }
     detections.scores.push_back(candidates.scores[index]);
     detections.labels.push_back(candidates.labels[index]);
@@ -113,7 +131,7 @@ void extend(std::vector<T>& all, const std::vector<T>& part) {
 }  // namespace
 
 Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_boxes, const ImageSize& input,
-                       const std::vector<ImageSize>& originals, const PostprocessOptions& options, Scoring scoring,
+                       const std::vector<ImageFrame>& frames, const PostprocessOptions& options, Scoring scoring,
                        std::optional<bool> compact) {
   at::Tensor scores = class_scores(output.cls_logits, scoring).to(at::kFloat);  // [N, A, K]
   const at::Tensor decoded = decode_boxes(output.bbox_regression, default_boxes.boxes, default_boxes.coding);
@@ -136,7 +154,7 @@ Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_box
   };
   std::vector<Detections> parts(images);
   at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) parts[i] = detections_of(candidates(i), input, originals[i], options);
+    for (int64_t i = begin; i < end; i++) parts[i] = detections_of(candidates(i), input, frames[i], options);
   });
   Detections all;
   for (const Detections& part : parts) {

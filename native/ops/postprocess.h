@@ -14,9 +14,11 @@
 
 namespace dinov3_det {
 
-// kDiou: suppress_by_diou; kWeighted: weight_boxes.
-enum class Nms { kPlain, kDiou, kWeighted };
-constexpr Names<Nms, 3> kNmsKinds{{{"plain", Nms::kPlain}, {"diou", Nms::kDiou}, {"weighted", Nms::kWeighted}}};
+// kDiou: suppress_by_diou; kWeighted: weight_boxes; kNone: the best candidates as they are, for a head that gives each
+// object one box.
+enum class Nms { kPlain, kDiou, kWeighted, kNone };
+constexpr Names<Nms, 4> kNmsKinds{
+    {{"plain", Nms::kPlain}, {"diou", Nms::kDiou}, {"weighted", Nms::kWeighted}, {"none", Nms::kNone}}};
 
 // Of what the best candidates go to NMS: of each class (torchvision's SSD), or of each map, all classes together (its
 // RetinaNet).
@@ -41,11 +43,12 @@ struct Detections {
 };
 
 // torchvision's postprocess_detections of SSD or RetinaNet, followed by its resize_boxes: scores, decode, clip to the
-// input, the best candidates above the threshold, NMS by class, best of the image, boxes scaled from the input's size
-// to each image's own. `compact`: whether the candidates are chosen on the device (compact_candidates), with the same
-// result; by default on any but the CPU.
+// input, the best candidates above the threshold, NMS by class, best of the image, boxes scaled from what the image
+// fills of the input to its own size. Where that is not all of the input, boxes are clipped to the image at the end,
+// and those beside it are left out. `compact`: whether the candidates are chosen on the device (compact_candidates),
+// with the same result; by default on any but the CPU.
 Detections postprocess(const HeadOutput& output, const DefaultBoxes& default_boxes, const ImageSize& input,
-                       const std::vector<ImageSize>& originals, const PostprocessOptions& options,
+                       const std::vector<ImageFrame>& frames, const PostprocessOptions& options,
                        Scoring scoring = Scoring::kSoftmax, std::optional<bool> compact = {});
 
 }  // namespace dinov3_det

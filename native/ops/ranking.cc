@@ -29,4 +29,13 @@ void sort_by_key(std::vector<int32_t>& positions, const std::vector<uint32_t>& k
   }
 }
 
+std::vector<int32_t> by_falling_score(const std::vector<float>& scores) {
+  std::vector<uint32_t> keys(scores.size());
+  std::ranges::transform(scores, keys.begin(), falling_key);
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  sort_by_key(order, keys);
+  return order;
+}
+
 }  // namespace dinov3_det

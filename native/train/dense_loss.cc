@@ -6,6 +6,7 @@
 
 #include "ops/box_coder.h"
 #include "train/box_iou_loss.h"
+#include "train/class_weights.h"
 #include "train/matcher.h"
 #include "train/soft_assigner.h"
 
@@ -41,18 +42,22 @@ at::Tensor quality_focal_loss(const at::Tensor& logits, const at::Tensor& labels
 
 // As in multibox_loss no shape depends on values: a point without an object has itself as target, and no loss of boxes.
 MultiboxLoss dense_loss(const HeadOutput& output, const Targets& given, const DefaultBoxes& cells,
-                        double object_balance) {
+                        const LossOptions& options, int64_t points_of_object) {
   const Targets targets = pad_targets(given, std::max<int64_t>(given.labels.size(1), 1));
   const at::Tensor boxes = decode_boxes(output.bbox_regression, cells.boxes, cells.coding);  // [N, A, 4]
-  const auto [matches, quality] = assign_softly(output.cls_logits.detach(), boxes.detach(), targets, cells.boxes);
+  SoftAssignerOptions assigner;
+  assigner.points_of_object = points_of_object;
+  const auto [matches, quality] =
+      assign_softly(output.cls_logits.detach(), boxes.detach(), targets, cells.boxes, assigner);
   const at::Tensor foreground = matches >= 0;
-  const at::Tensor weights = object_weights(matches, targets.labels.size(1), object_balance);  // [N, A]
+  const at::Tensor weights = object_weights(matches, targets.labels.size(1), options.object_balance);  // [N, A]
   const at::Tensor terms = (weights * quality).sum();
   const at::Tensor norm = terms.clamp_min(1);
 
   const at::Tensor object = matches.clamp_min(0);
   const at::Tensor labels = targets.labels.gather(1, object).masked_fill(foreground.logical_not(), 0);
-  const at::Tensor class_loss = quality_focal_loss(output.cls_logits.slice(-1, 1), labels, quality);
+  const at::Tensor class_loss =
+      weigh_classes(quality_focal_loss(output.cls_logits.slice(-1, 1), labels, quality), labels, options.class_weights);
   const at::Tensor class_weights = at::where(foreground, weights, at::ones_like(weights));
 
   const at::Tensor in_box = foreground.unsqueeze(-1);

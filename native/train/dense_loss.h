@@ -13,7 +13,9 @@ namespace dinov3_det {
 //
 // With object_balance each positive counts by the share of its object: 1 with balance 1, so that every object that has
 // points counts the same however many they are; as it is with 0 (mmdet's).
+//
+// points_of_object: as SoftAssignerOptions has it.
 MultiboxLoss dense_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& cells,
-                        double object_balance);
+                        const LossOptions& options, int64_t points_of_object = 0);
 
 }  // namespace dinov3_det

@@ -19,9 +19,14 @@ void check_loss(const LossOptions& options, const BoxCoding& coding) {
 MultiboxLoss detection_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& default_boxes,
                             const LossOptions& options) {
   if (options.classification == ClassLoss::kQuality) {
-    return dense_loss(output, targets, default_boxes, options.object_balance);
+    return dense_loss(output, targets, default_boxes, options);
   }
   return multibox_loss(output, targets, default_boxes, options);
+}
+
+MultiboxLoss one_to_one_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& cells,
+                             const LossOptions& options) {
+  return dense_loss(output, targets, cells, options, /*points_of_object=*/1);
 }
 
 }  // namespace dinov3_det

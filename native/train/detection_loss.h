@@ -9,6 +9,10 @@ namespace dinov3_det {
 MultiboxLoss detection_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& default_boxes,
                             const LossOptions& options);
 
+// The loss of a branch that is to give each object one box: dense_loss with one point for each.
+MultiboxLoss one_to_one_loss(const HeadOutput& output, const Targets& targets, const DefaultBoxes& cells,
+                             const LossOptions& options);
+
 // Throws for losses that do not go together, or not with such codes.
 void check_loss(const LossOptions& options, const BoxCoding& coding);
 

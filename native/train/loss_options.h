@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include "base/names.h"
 #include "ops/class_scores.h"
 
@@ -39,6 +41,9 @@ struct LossOptions {
   bool background_negatives = false;  // hard-negative: images without objects have negatives too
   Assigner assigner = Assigner::kSsd;
   double object_balance = 1;  // quality: 1 has every object count the same, 0 every point (mmdet's)
+  // [K] float32: how much each positive counts in the loss of classes, by its label; that of the background is 1.
+  // Undefined: all alike.
+  at::Tensor class_weights = {};
 };
 
 }  // namespace dinov3_det

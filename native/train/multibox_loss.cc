@@ -7,6 +7,7 @@
 #include "ops/boxes.h"
 #include "train/atss.h"
 #include "train/box_iou_loss.h"
+#include "train/class_weights.h"
 #include "train/focal_loss.h"
 #include "train/hard_negatives.h"
 #include "train/matcher.h"
@@ -46,23 +47,25 @@ at::Tensor box_loss(BoxLoss kind, const at::Tensor& codes, const at::Tensor& def
 
 // logits [N, A, K], labels [N, A] with 0 for the background, what is ignored [N, A] -> scalar
 at::Tensor hard_negative_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& ignored,
-                              bool of_background) {
+                              const LossOptions& options) {
+  const bool of_background = options.background_negatives;
   const at::Tensor foreground = labels > 0;
   const at::Tensor loss = at::cross_entropy_loss(logits.flatten(0, 1), labels.flatten(), {}, at::Reduction::None)
                               .reshape(labels.sizes())
                               .masked_fill(ignored, 0);
   const at::Tensor negatives = hard_negatives(loss, foreground, of_background);
   const at::Tensor weight = foreground.to(loss.dtype()) + negatives.to(loss.dtype());
-  return (loss * weight).sum() / foreground.sum().clamp_min(of_background ? labels.size(0) : 1);
+  return (weigh_classes(loss, labels, options.class_weights) * weight).sum() /
+         foreground.sum().clamp_min(of_background ? labels.size(0) : 1);
 }
 
 // The same, and what each image's loss is multiplied by [N]. Of K columns the background's is left out.
 at::Tensor focal_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& ignored,
-                      const at::Tensor& share) {
+                      const at::Tensor& share, const at::Tensor& class_weights) {
   const at::Tensor classes = at::arange(1, logits.size(-1), labels.options());            // [K - 1]
   const at::Tensor targets = (labels.unsqueeze(-1) == classes).to(logits.scalar_type());  // [N, A, K - 1]
   const at::Tensor loss = sigmoid_focal_loss(logits.slice(-1, 1), targets).sum(-1).masked_fill(ignored, 0);  // [N, A]
-  return (loss.sum(1) * share).sum();
+  return (weigh_classes(loss, labels, class_weights).sum(1) * share).sum();
 }
 
 }  // namespace
@@ -89,11 +92,11 @@ MultiboxLoss multibox_loss(const HeadOutput& output, const Targets& given, const
                                    .sum({1, 2});  // [N]
   if (options.classification == ClassLoss::kFocal) {
     const at::Tensor share = (foreground.sum(1).clamp_min(1) * images).to(at::kFloat).reciprocal();  // [N]
-    return {(bbox_loss * share).sum(), focal_loss(output.cls_logits, labels, ignored, share), positives,
-            at::full_like(positives, images)};
+    return {(bbox_loss * share).sum(), focal_loss(output.cls_logits, labels, ignored, share, options.class_weights),
+            positives, at::full_like(positives, images)};
   }
-  return {bbox_loss.sum() / positives.clamp_min(1),
-          hard_negative_loss(output.cls_logits, labels, ignored, options.background_negatives), positives, positives};
+  return {bbox_loss.sum() / positives.clamp_min(1), hard_negative_loss(output.cls_logits, labels, ignored, options),
+          positives, positives};
 }
 
 }  // namespace dinov3_det

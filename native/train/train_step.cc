@@ -42,6 +42,8 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t size) {
 // What the loss divides the sum of so many terms by.
 at::Tensor divisor(const at::Tensor& terms, at::ScalarType type) { return terms.clamp_min(1).to(type); }
 
+bool is_of_one_to_one(const std::string& name) { return name.starts_with(std::string("head.") + kOneToOnePrefix); }
+
 void check_scores(Scoring scores, ClassLoss loss) {
   TORCH_CHECK(scores == scoring_of(loss), "expected a class loss for a detector whose scores are ",
               name_of(kScorings, scores), " but received ", name_of(kClassLosses, loss), ", which trains ",
@@ -52,7 +54,7 @@ void check_scores(Scoring scores, ClassLoss loss) {
 
 // Whether the device can do a step as a graph, which is the same every time.
 bool is_replayable(const DetectorModel& model, const TrainOptions& options) {
-  return !lever_disabled("graph") && options.drop_path == 0 && model.is_replayable() &&
+  return !lever_disabled("graph") && options.drop_path == 0 && !options.sizes_vary && model.is_replayable() &&
          graph_missing(model.device().type()).empty();
 }
 
@@ -84,9 +86,15 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
       loss_(options.loss),
       clip_grad_norm_(options.clip_grad_norm),
       micro_batch_size_(options.micro_batch_size),
-      drop_path_(options.drop_path) {
+      drop_path_(options.drop_path),
+      sizes_vary_(options.sizes_vary) {
   check_scores(model_->scoring(), loss_.classification);
   check_loss(loss_, model_->default_boxes().coding);
+  if (loss_.class_weights.defined()) {
+    TORCH_CHECK(loss_.class_weights.size(0) == model_->num_classes(), "expected ", model_->num_classes() - 1,
+                " class weights but received ", loss_.class_weights.size(0) - 1);
+    loss_.class_weights = loss_.class_weights.to(model_->device());
+  }
   model_->set_trainable(options.fine_tune);
   const NamedTensors parameters = trainable(model_->parameters());
   optimizer_ = make_optimizer(options.optimizer, parameters, options_of(parameters, options.parameters));
@@ -105,6 +113,7 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
 
 std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
   check_labels(batch.targets, model_->num_classes());
+  if (!sizes_vary_) model_->check_image_size(batch.pixels);
   results_.throw_failure();
   model_->held_weights().check_own("a training step");
   if (ema_) ema_->prepare(results_.pending());
@@ -138,7 +147,7 @@ at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate
     optimizer_->zero_grad();
     const bool whole = !micro_batch_size_ || batch.pixels.size(0) <= *micro_batch_size_;
     const auto [values, positives, terms] = whole ? add_gradients(batch, true) : add_gradients_in_parts(batch);
-    const at::Tensor measured = at::cat({values, at::stack({positives.to(at::kDouble), clip_gradients()})});
+    const at::Tensor measured = at::cat({values.sum(0), at::stack({positives.to(at::kDouble), clip_gradients()})});
     const at::Tensor& found_inf = results_.found_inf().masked_fill_(at::isfinite(measured).all().logical_not(), 1);
     optimizer_->step(learning_rate, found_inf);
     optimizer_->zero_grad();
@@ -152,15 +161,26 @@ at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate
   }
 }
 
-// Losses and gradients; of a part of a batch both are times the number of their terms.
+// Losses and gradients; of a part of a batch those of each branch are times the number of its terms.
 TrainStep::Losses TrainStep::add_gradients(const Batch& batch, bool whole) {
-  const MultiboxLoss loss = detection_loss(model_->forward(batch.pixels), to_device(batch.targets, model_->device()),
-                                           model_->default_boxes(), loss_);
-  const at::Tensor total = loss.bbox_regression + loss.classification;
-  (whole ? total : total * divisor(loss.terms, at::kFloat)).backward();
-  const at::Tensor values =
-      at::stack({total, loss.bbox_regression, loss.classification}).detach().to(at::kDouble);  // [3]
-  return {whole ? values : values * divisor(loss.terms, at::kDouble), loss.positives, loss.terms};
+  const std::vector<HeadOutput> outputs = model_->forward_branches(batch.pixels);
+  const DefaultBoxes& boxes = model_->boxes_for(batch.pixels);
+  const Targets targets = to_device(batch.targets, model_->device());
+  std::vector<at::Tensor> values, terms;
+  at::Tensor total, positives;
+  for (size_t branch = 0; branch < outputs.size(); branch++) {
+    const MultiboxLoss loss = (branch == 0 ? detection_loss : one_to_one_loss)(outputs[branch], targets, boxes, loss_);
+    const at::Tensor sum = loss.bbox_regression + loss.classification;
+    const at::Tensor counted = whole ? sum : sum * divisor(loss.terms, at::kFloat);
+    total = branch == 0 ? counted : total + counted;
+    if (branch == 0) positives = loss.positives;
+    values.push_back(at::stack({sum, loss.bbox_regression, loss.classification}).detach().to(at::kDouble));  // [3]
+    terms.push_back(loss.terms);
+  }
+  total.backward();
+  const Losses losses{at::stack(values), positives, at::stack(terms)};
+  if (whole) return losses;
+  return {losses.values * divisor(losses.terms, at::kDouble).unsqueeze(1), positives, losses.terms};
 }
 
 TrainStep::Losses TrainStep::add_gradients_in_parts(const Batch& batch) {
@@ -169,9 +189,21 @@ TrainStep::Losses TrainStep::add_gradients_in_parts(const Batch& batch) {
     const Losses part = add_gradients(part_of(batch, begin, *micro_batch_size_), false);
     sum = begin == 0 ? part : Losses{sum.values + part.values, sum.positives + part.positives, sum.terms + part.terms};
   }
-  const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  if (!gradients.empty()) at::_foreach_div_(gradients, divisor(sum.terms, at::kFloat));
-  return {sum.values / divisor(sum.terms, at::kDouble), sum.positives, sum.terms};
+  divide_gradients(sum.terms);
+  return {sum.values / divisor(sum.terms, at::kDouble).unsqueeze(1), sum.positives, sum.terms};
+}
+
+// A second branch has gradients of its own: nothing else of the model has a part in its loss.
+void TrainStep::divide_gradients(const at::Tensor& terms) {
+  std::vector<at::Tensor> of_branch[2];
+  for (const NamedTensor& parameter : optimizer_->parameters()) {
+    if (!parameter.tensor.grad().defined()) continue;
+    of_branch[is_of_one_to_one(parameter.name) ? 1 : 0].push_back(parameter.tensor.grad());
+  }
+  for (int64_t branch = 0; branch < terms.size(0); branch++) {
+    const std::vector<at::Tensor>& gradients = of_branch[branch];
+    if (!gradients.empty()) at::_foreach_div_(gradients, divisor(terms[branch], at::kFloat));
+  }
 }
 
 // torch.nn.utils.clip_grad_norm_ -> the norm before it, float64 scalar, which is always looked at: one bad gradient

@@ -25,6 +25,7 @@ struct TrainOptions {
   std::optional<int64_t> micro_batch_size = {};  // the most images that go through the model together
   std::optional<double> ema_decay = {};          // keep an average of the weights, as Ema does
   double drop_path = 0;                          // as Backbone::set_drop_path
+  bool sizes_vary = false;                       // batches are of more sizes than the model's
   std::optional<int64_t> look_every = {};        // steps; by default one on the CPU and kLookEvery on a GPU
 };
 
@@ -56,7 +57,8 @@ class TrainStep {
   std::string graph_refusal() const { return graph_ ? graph_->refusal() : ""; }
 
  private:
-  // What a forward pass measured: loss, box loss and class loss, float64 [3], and what these are a mean over, scalar.
+  // What a forward pass measured, of each branch of the head: loss, box loss and class loss, float64 [B, 3], and what
+  // these are a mean over [B]. The positives are the first branch's.
   struct Losses {
     at::Tensor values;
     at::Tensor positives;
@@ -66,6 +68,7 @@ class TrainStep {
   at::Tensor step(const Batch& batch, const LearningRate& learning_rate);
   Losses add_gradients(const Batch& batch, bool whole);
   Losses add_gradients_in_parts(const Batch& batch);
+  void divide_gradients(const at::Tensor& terms);
   at::Tensor clip_gradients();
   std::vector<at::Tensor> changing() const;
   std::vector<uint64_t> places() const;
@@ -80,6 +83,7 @@ class TrainStep {
   std::optional<double> clip_grad_norm_;
   std::optional<int64_t> micro_batch_size_;
   double drop_path_;
+  bool sizes_vary_;
 };
 
 }  // namespace dinov3_det

@@ -72,8 +72,9 @@ export interface TestAddon {
     regression: Tensor,
     defaultBoxes: Tensor,
     input: Size,
-    originals: Size[],
-    options: PostprocessOptions & BoxLayout,
+    /** Of each image; `area` where it does not fill the input. */
+    originals: (Size & { area?: Size })[],
+    options: Omit<PostprocessOptions, 'nms'> & { nms?: PostprocessOptions['nms'] | 'none' } & BoxLayout,
     sigmoid?: boolean,
     /** The candidates are chosen as on a GPU. */
     compact?: boolean,
@@ -95,7 +96,8 @@ export interface TestAddon {
     regression: Tensor,
     targets: Targets,
     defaultBoxes: Tensor,
-    options?: Partial<LossOptions> & BoxLayout & { assigner?: AssignerName },
+    /** `classWeights` [K], that of the background first. */
+    options?: Partial<LossOptions> & BoxLayout & { assigner?: AssignerName; classWeights?: Tensor },
   ): { boxLoss: number; classLoss: number; positives: number; logitsGradient: Tensor; regressionGradient: Tensor };
   /** `points`: so many for each object; 0: as many as IoUs add up to. Codes are logarithms of distances in cells. */
   assignSoftly(
@@ -104,6 +106,8 @@ export interface TestAddon {
     targets: Targets,
     cells: Tensor,
     points: number,
+    /** Pairs of objects and points that are looked at together. */
+    mostPairs?: number,
   ): { matches: Tensor<Int32Array>; quality: Tensor };
   denseLoss(
     logits: Tensor,
@@ -111,6 +115,8 @@ export interface TestAddon {
     targets: Targets,
     cells: Tensor,
     objectBalance: number,
+    classWeights?: Tensor,
+    points?: number,
   ): {
     boxLoss: number;
     classLoss: number;
@@ -179,6 +185,8 @@ export interface TestAddon {
   /** The same for inputs [x, y, norm weight, norm bias, expand weight, bias, reduce weight, bias, gamma]. */
   residualMlp(dtype: Dtype, inputs: Tensor[], gradient: Tensor): Tensor[];
   /** For each x the convolution, then that with the weight doubled for good: one cache of weights, no gradients. */
+  /** Output, and the gradients of x, weight and bias. */
+  convGradients(dtype: Dtype, inputs: Tensor[], gradient: Tensor, stride: number, padding: number): Tensor[];
   convForwards(dtype: Dtype, weight: Tensor, bias: Tensor, xs: Tensor[], stride: number, padding: number): Tensor[];
   residualMlpForward(dtype: Dtype, inputs: Tensor[]): Tensor;
   /** The residual MLP of x alone (inputs without y) as a block that is dropped for some samples. */

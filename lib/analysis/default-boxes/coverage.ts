@@ -1,3 +1,5 @@
+import type { Size } from '../../boxes/box.ts';
+import { filledArea } from '../../boxes/letterbox.ts';
 import { relativeSide, sideIndex, sideRanges } from '../../boxes/relative-side.ts';
 import type { Sample } from '../../data/dataset.ts';
 import { type BoxOptions, isPoints } from '../../model/default-box-options.ts';
@@ -43,10 +45,14 @@ export interface AnalysedObject extends RelativeBox {
 
 const AREAS = ['small', 'medium', 'large'];
 
-/** The objects of each image, relative to the image's size. */
-export function* analysedObjects(samples: readonly Sample[]): Generator<void, AnalysedObject[][]> {
+/** The objects of each image, relative to the image's size; with a layout, relative to the input of the model, a letterbox's grey included. */
+export function* analysedObjects(
+  samples: readonly Sample[],
+  seen?: Pick<DefaultBoxLayout, 'imageSize' | 'resize'>,
+): Generator<void, AnalysedObject[][]> {
   const images: AnalysedObject[][] = [];
-  for (const { width, height, objects } of samples) {
+  for (const { objects, ...sample } of samples) {
+    const { width, height } = seen ? wholeInput(sample, seen) : sample;
     const relative = objects.map(({ labelIndex, box: { xmin, ymin, xmax, ymax } }) => ({
       x: (xmin + xmax) / 2 / width,
       y: (ymin + ymax) / 2 / height,
@@ -58,6 +64,15 @@ export function* analysedObjects(samples: readonly Sample[]): Generator<void, An
     yield;
   }
   return images;
+}
+
+/** The size of a model's input in pixels of an image. */
+function wholeInput(image: Size, { imageSize, resize }: Pick<DefaultBoxLayout, 'imageSize' | 'resize'>): Size {
+  const area = filledArea(image, imageSize, resize);
+  return {
+    width: (image.width * imageSize.width) / area.width,
+    height: (image.height * imageSize.height) / area.height,
+  };
 }
 
 /** Matches the objects of every image with the default boxes or points, as training does. */

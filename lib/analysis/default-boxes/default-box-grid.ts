@@ -1,4 +1,5 @@
 import type { Size } from '../../boxes/box.ts';
+import type { ResizeName } from '../../boxes/letterbox.ts';
 import type { AnchorOptions, DefaultBoxOptions, FittedBoxOptions } from '../../model/default-box-options.ts';
 import { isAnchors } from '../../model/default-box-options.ts';
 import { type Shape, shapeIou } from './k-means.ts';
@@ -6,6 +7,8 @@ import { type Shape, shapeIou } from './k-means.ts';
 /** The sizes that default boxes are laid out on. */
 export interface DefaultBoxLayout {
   imageSize: Size;
+  /** How images are resized to that size; default `stretch`. */
+  resize?: ResizeName | undefined;
   /** The sizes of the feature maps in cells, finest first. */
   maps: readonly Size[];
 }

@@ -88,20 +88,20 @@ function coverage(analysis: DatasetAnalysis): TextTable {
   return isPoints(analysis.configured.defaultBoxes) ? pointCoverage(analysis) : boxCoverage(analysis);
 }
 
-function pointCoverage({ configured, maps, imageSize, objects }: DatasetAnalysis): TextTable {
+function pointCoverage({ configured, maps, imageSize, resize, objects }: DatasetAnalysis): TextTable {
   const { coverage } = configured;
   const share = (count: number, part: number) => percent(count === 0 ? null : part / count);
   const rows = sections
     .flatMap((section) => coverage[section])
     .map((row) => [row.name, number(row.objects), percent(row.share), share(row.objects, row.forced)]);
   return {
-    title: `Points ${describeLayout({ imageSize, maps })} (${number(coverage.boxes)}), which need no default boxes`,
+    title: `Points ${describeLayout({ imageSize, resize, maps })} (${number(coverage.boxes)}), which need no default boxes`,
     heading: ['objects', 'number', coveredWords(configured), 'the nearest only'],
     rows: objects === 0 ? [] : rows,
   };
 }
 
-function boxCoverage({ configured, proposed, maps, imageSize, objects }: DatasetAnalysis): TextTable {
+function boxCoverage({ configured, proposed, maps, imageSize, resize, objects }: DatasetAnalysis): TextTable {
   const rowsOf = (fit: typeof configured) => sections.flatMap((section) => fit.coverage[section]);
   const after = rowsOf(proposed);
   const share = ({ objects: count }: CoverageRow, part: number) => percent(count === 0 ? null : part / count);
@@ -116,16 +116,17 @@ function boxCoverage({ configured, proposed, maps, imageSize, objects }: Dataset
   ]);
   const boxes = `${number(configured.coverage.boxes)} configured, ${number(proposed.coverage.boxes)} proposed`;
   return {
-    title: `Default boxes ${describeLayout({ imageSize, maps })} (${boxes})`,
+    title: `Default boxes ${describeLayout({ imageSize, resize, maps })} (${boxes})`,
     heading: ['objects', 'number', 'IoU >= 0.5', 'only forced', 'no match', 'proposed', 'only forced'],
     rows: objects === 0 ? [] : rows,
   };
 }
 
-/** The layout in words, for example "at 640x640 on 20x20 cells". */
-export function describeLayout({ imageSize, maps }: DefaultBoxLayout): string {
+/** The layout in words, for example "at 640x640 on 20x20 cells", or "at 640x640 (letterbox) on 20x20 cells". */
+export function describeLayout({ imageSize, resize, maps }: DefaultBoxLayout): string {
   const show = ({ width, height }: Size) => `${width}x${height}`;
-  return `at ${show(imageSize)} on ${maps.map(show).join(', ')} cells`;
+  const how = resize === 'letterbox' ? ' (letterbox)' : '';
+  return `at ${show(imageSize)}${how} on ${maps.map(show).join(', ')} cells`;
 }
 
 function suspicious({ suspiciousBoxes }: DatasetAnalysis): TextTable {

@@ -60,7 +60,7 @@ export function analyzeCommand(): Command {
   addPartOptions(addDataOptions(command), 'train');
   const own = (group: string, flags: string, help: string, parse?: Parse) =>
     addOwn(command, group, parse ? new Option(flags, help).argParser(parse) : new Option(flags, help));
-  addOptions(command, pick(analysisTable, ['preset', 'head', 'imageSize']));
+  addOptions(command, pick(analysisTable, ['preset', 'head', 'imageSize', 'resize']));
   const strides = "pixels per cell of the model's feature maps, ascending (default: the preset's)";
   own('Model', '--strides <n...>', strides, integers(1));
   addOptions(command, pick(analysisTable, ['ratios', 'seed']));
@@ -75,7 +75,10 @@ export function analyzeCommand(): Command {
 async function analyze(flags: Flags, signal: AbortSignal): Promise<void> {
   const { output, json, writeConfig } = flags;
   await checkOutputs(flags);
-  const own = givenOptions(pick(analysisTable, ['preset', 'head', 'ratios', 'seed']), flags) as AnalysisOptions;
+  const own = givenOptions(
+    pick(analysisTable, ['preset', 'head', 'resize', 'ratios', 'seed']),
+    flags,
+  ) as AnalysisOptions;
   refuseConfigOfPoints(own, writeConfig);
   const data = await findData(flags, signal, false);
   const { config } = data;

@@ -16,7 +16,7 @@ interface Flags extends DataFlags {
   force?: true;
 }
 
-const shown = ['epoch', 'count', 'epochs', 'flipProbability', 'seed'] as const;
+const shown = ['resize', 'epoch', 'count', 'epochs', 'flipProbability', 'seed'] as const;
 
 const examples = `
 Examples:

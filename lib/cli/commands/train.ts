@@ -103,8 +103,7 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
       const origin = describeOrigin(flags, outDir, model.backbone);
       log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
       if (flags.split !== undefined) await writeSplitLists(join(outDir, 'split'), parts);
-      if (config?.visualizeTransformedImages)
-        await writeTransformedImages(outDir, train, detector.config.imageSize, options);
+      if (config?.visualizeTransformedImages) await writeTransformedImages(outDir, train, detector.config, options);
     };
     log.end(await trainer.run({ ...log.hooks, onStart, signal }));
   } catch (error) {

@@ -20,7 +20,19 @@ import { findWeights } from './weights-file.ts';
 
 /** The model options that a checkpoint already contains. */
 const ownTable = pick(createTable, [
-  ...(['weights', 'preset', 'backbone', 'imageSize', 'head', 'headWidth', 'features', 'fusion', 'scores'] as const),
+  ...([
+    'weights',
+    'preset',
+    'backbone',
+    'imageSize',
+    'resize',
+    'head',
+    'headWidth',
+    'endToEnd',
+    'features',
+    'fusion',
+    'scores',
+  ] as const),
   'nms',
 ]);
 const modelTable = { ...ownTable, ...pick(createTable, ['trustTorchScript']) };
@@ -99,11 +111,22 @@ export function checkSameModel(options: ModelOptions, config: DetectorConfig): v
   const name = typeof backbone === 'string' ? backbone : 'torchscript';
   if (name !== config.backbone)
     throw new UsageError(`The run to resume has the backbone ${config.backbone}, not ${name}`);
-  const { preset, head = 'ssd', headWidth, features = 'last', fusion = 'none', postprocess } = config;
+  const {
+    preset,
+    resize = 'stretch',
+    head = 'ssd',
+    headWidth,
+    endToEnd = false,
+    features = 'last',
+    fusion = 'none',
+    postprocess,
+  } = config;
   const found = {
     preset,
+    resize,
     head,
     headWidth,
+    endToEnd,
     features,
     fusion,
     scores: scoresOf(config),

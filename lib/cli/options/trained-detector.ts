@@ -49,9 +49,10 @@ export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<
   const { weightReport } = detector;
   if (weightReport?.head) return detector;
   detector.dispose();
-  const why = weightReport?.wrongShape.length
-    ? `its head is for other classes than the ${classes.length} of ${config}, or for another preset`
-    : 'it has no head';
+  const why =
+    weightReport?.wrongShape.length || weightReport?.classes
+      ? `its head is for other classes than the ${classes.length} of ${config}, or for another preset`
+      : 'it has no head';
   throw new DetectorError(
     'WEIGHTS_MISMATCH',
     `${weights} cannot detect: ${why}. Give the file of a trained detector, or train one with dinov3-det train`,

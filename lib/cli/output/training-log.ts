@@ -93,7 +93,15 @@ function describeStart({ outDir, train, valid, summary, origin, weightReport }: 
 }
 
 /** Describes the result of loading a weights file. */
-export function describeWeights({ source, loaded, head, missing, unexpected, wrongShape }: WeightReport): string {
+export function describeWeights({
+  source,
+  loaded,
+  head,
+  missing,
+  unexpected,
+  wrongShape,
+  classes,
+}: WeightReport): string {
   const list = (names: readonly string[], what: string) =>
     names.length === 0
       ? ''
@@ -101,9 +109,10 @@ export function describeWeights({ source, loaded, head, missing, unexpected, wro
   const shapes = wrongShape.map(
     ({ name, found, expected }) => `${name} (${found.join('x')}, not ${expected.join('x')})`,
   );
-  const part = head ? 'backbone and head' : 'backbone';
+  const part = head ? 'backbone and head' : classes ? 'backbone and head of other classes' : 'backbone';
+  const rows = classes ? `${list(classes.kept, 'classes kept')}${list(classes.added, 'classes new')}` : '';
   return (
-    `Weights of ${source}: ${loaded} tensors loaded (${part})` +
+    `Weights of ${source}: ${loaded} tensors loaded (${part})${rows}` +
     `${list(missing, 'missing')}${list(shapes, 'of another shape')}${list(unexpected, 'not needed')}`
   );
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Size } from '../../boxes/box.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { makeDirectory, writeFileAtomic } from '../../files/atomic-file.ts';
+import type { DetectorConfig } from '../../model/config.ts';
 import { previewAugmentation } from '../../training/preview.ts';
 import type { Trainer } from '../../training/trainer.ts';
 
@@ -11,11 +11,11 @@ const MAX_IMAGES = 8;
 export async function writeTransformedImages(
   outDir: string,
   dataset: Dataset,
-  imageSize: Size,
+  { imageSize, resize }: Pick<DetectorConfig, 'imageSize' | 'resize'>,
   { batchSize, epochs, seed, flipProbability, augmentation }: Trainer['options'],
 ): Promise<void> {
   const png = await previewAugmentation(dataset, {
-    imageSize,
+    ...{ imageSize, resize },
     count: Math.min(batchSize, MAX_IMAGES),
     ...{ epochs, seed, flipProbability },
     ...(augmentation && { augmentation }),

@@ -37,7 +37,10 @@ export function mosaicAreas({ width, height }: Size, { centerRange }: Mosaic, dr
   ];
 }
 
-/** As much of a view as fills its area of an image of `size` with both sides scaled alike, at a random place. */
+/**
+ * As much of a view as fills its area of an image of `size` with both sides scaled alike, at a random place. With the view's own size
+ * its proportions are kept.
+ */
 export function fitToArea(view: View, area: Size, size: Size, draw: Draw): View {
   const { window } = view;
   const scale = Math.max(area.width / size.width, area.height / size.height);

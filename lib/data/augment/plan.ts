@@ -3,6 +3,7 @@ import type { Placement, Rectangle } from '../../binding.ts';
 import type { Box, Size } from '../../boxes/box.ts';
 import { flipBox } from '../../boxes/box.ts';
 import type { GroundTruth } from '../../boxes/detection.ts';
+import { filledArea, type ResizeName } from '../../boxes/letterbox.ts';
 import { iouCrop } from './iou-crop.ts';
 import { mixup } from './mixup.ts';
 import { fitToArea, mosaicAreas } from './mosaic.ts';
@@ -31,6 +32,8 @@ export interface PlanOptions {
   flipProbability: number;
   /** Of the images of the batch. */
   size: Size;
+  /** How a view is brought to its area; default `stretch`. */
+  resize?: ResizeName | undefined;
 }
 
 /** A smaller box, in pixels of the batch, stands for nothing that can be seen. */
@@ -70,13 +73,21 @@ export function planSample(
 function planLayer(
   image: PlannedSample & { sample: number },
   key: StreamKey,
-  { augmentation, flipProbability, size, area, draw }: PlanOptions & { area: Rectangle; draw: Draw | undefined },
+  {
+    augmentation,
+    flipProbability,
+    size,
+    resize,
+    area: whole,
+    draw,
+  }: PlanOptions & { area: Rectangle; draw: Draw | undefined },
 ): PlannedLayer {
   let view: View = wholeView(image);
   if (augmentation.zoomOut) view = zoomOut(view, augmentation.zoomOut, stream(key, PURPOSE.zoomOut));
   if (augmentation.scaleJitter) view = scaleJitter(view, augmentation.scaleJitter, stream(key, PURPOSE.scaleJitter));
   if (augmentation.iouCrop) view = iouCrop(view, augmentation.iouCrop, stream(key, PURPOSE.iouCrop));
-  if (draw) view = fitToArea(view, area, size, draw);
+  if (draw) view = fitToArea(view, whole, resize === 'letterbox' ? view.window : size, draw);
+  const area = { ...whole, ...filledArea(view.window, whole, resize) };
   const flip = stream(key, PURPOSE.flip)() < flipProbability;
   const { photometricDistort: colours } = augmentation;
   return {

@@ -37,7 +37,7 @@ std::string forward_of(size_t maps) {
 
 }  // namespace
 
-Module DenseHead::script(ScriptBuilder& builder, size_t maps) const {
+Module DenseHead::script_towers(ScriptBuilder& builder, size_t maps, const Towers& towers) {
   const auto make = [&](const std::string& name, const Tower& tower) {
     std::vector<Module> levels;
     for (size_t k = 0; k < maps; k++) {
@@ -55,10 +55,17 @@ Module DenseHead::script(ScriptBuilder& builder, size_t maps) const {
     }
     return builder.make_list(name, levels, forward_of(maps));
   };
-  return builder.make(
-      "DenseHead",
-      {{"cls", make("DenseClasses", classification_)._ivalue()}, {"reg", make("DenseBoxes", regression_)._ivalue()}},
-      kDenseHead);
+  return builder.make("DenseHead",
+                      {{"cls", make("DenseClasses", towers.classification)._ivalue()},
+                       {"reg", make("DenseBoxes", towers.regression)._ivalue()}},
+                      kDenseHead);
+}
+
+Module DenseHead::script(ScriptBuilder& builder, size_t maps) const { return script_towers(builder, maps, towers_); }
+
+Module DenseHead::script_one_to_one(ScriptBuilder& builder, size_t maps) const {
+  TORCH_CHECK(one_to_one_, "this head was not made end to end");
+  return script_towers(builder, maps, *one_to_one_);
 }
 
 }  // namespace dinov3_det

@@ -145,6 +145,11 @@ def nms(self, boxes: Tensor) -> Tensor:
     return kept
 )";
 
+constexpr const char* kNoNms = R"(
+def batched_nms(self, boxes: Tensor, labels: Tensor) -> Tensor:
+    return torch.ones([labels.size(0)], dtype=11, device=labels.device)
+)";
+
 // Takes what the backbone returns for a list of maps, of the type that the head has, through the neck if there is one.
 std::string feature_maps(const Module& backbone, bool neck) {
   const c10::TypePtr type = backbone.get_method("forward").function().getSchema().returns().at(0).type();
@@ -174,13 +179,16 @@ std::string feature_maps(const Module& backbone, bool neck) {
 }  // namespace
 
 Module DetectorModel::script(const std::vector<std::string>& classes, const PostprocessOptions& options) const {
-  TORCH_CHECK(options.nms == Nms::kPlain, "the TorchScript detector has plain NMS alone");
+  const bool one_to_one = options.nms == Nms::kNone;
+  TORCH_CHECK(options.nms == Nms::kPlain || one_to_one, "the TorchScript detector has plain NMS alone");
   ScriptBuilder builder;
   const Module backbone = backbone_->script(builder);
+  const Module head =
+      one_to_one ? head_->script_one_to_one(builder, maps_.size()) : head_->script(builder, maps_.size());
   c10::List<int64_t> boxes_of_maps;
   for (const auto [cells, boxes_per_cell] : default_boxes_.grids) boxes_of_maps.push_back(cells * boxes_per_cell);
   std::vector<ScriptMember> members{{"backbone", backbone._ivalue()},
-                                    {"head", head_->script(builder, maps_.size())._ivalue()},
+                                    {"head", head._ivalue()},
                                     {"default_boxes", default_boxes_.boxes, true},
                                     {"center_weight", default_boxes_.coding.center},
                                     {"size_weight", default_boxes_.coding.size},
@@ -189,6 +197,7 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
                                     {"image_std", std_, true},
                                     {"width", image_size_.width},
                                     {"height", image_size_.height},
+                                    {"resize", resize_},
                                     {"classes", c10::List<std::string>(at::ArrayRef<std::string>(classes))},
                                     {"score_threshold", options.score_threshold},
                                     {"nms_threshold", options.nms_threshold},
@@ -199,7 +208,7 @@ Module DetectorModel::script(const std::vector<std::string>& classes, const Post
                       kForward + feature_maps(backbone, neck_ != nullptr) +
                           (default_boxes_.coding.kind == BoxCoding::Kind::kDistances ? kDecodeDistances : kDecode) +
                           kPostprocess + (options.topk_per == TopkPer::kMap ? kBestOfMaps : kBestOfClasses) +
-                          (scoring() == Scoring::kSigmoid ? kSigmoid : kSoftmax) + kNms);
+                          (scoring() == Scoring::kSigmoid ? kSigmoid : kSoftmax) + (one_to_one ? kNoNms : kNms));
 }
 
 Module DetectorModel::script_backbone() const {

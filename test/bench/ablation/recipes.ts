@@ -11,13 +11,16 @@ const recipe = (model: Recipe['model'], training: Recipe['training'] = {}): Reci
 const best = (training: Recipe['training'], model: Recipe['model'] = {}) =>
   recipe({ preset: 'best', ...model }, training);
 
+const dense = (training: Recipe['training'] = {}, model: Recipe['model'] = {}) =>
+  recipe({ preset: 'dense', ...model }, training);
+
 /** With weights at random the article's learning rate, made for pretrained ones, learns next to nothing. */
 const fast = { fineTune: true, learningRate: 1e-3 };
 
 /** More than any gradient has: as if none were clipped. */
 const UNCLIPPED = 1e9;
 
-/** By name: the two presets, the way from one to the other, and what could be added to `best`. */
+/** By name: the presets, the way from `article` to `best`, what could be added to `best`, and the head dense in its kinds. */
 export const recipes: Readonly<Record<string, Recipe>> = {
   article: recipe({ preset: 'article' }, { fineTune: true }),
   'article, learning rate 1e-3': recipe({ preset: 'article' }, fast),
@@ -43,4 +46,21 @@ export const recipes: Readonly<Record<string, Recipe>> = {
   'best and photometric distortion': best({ augmentation: { photometricDistort: {} } }),
   'best and scale jitter': best({ augmentation: { scaleJitter: { p: 0.5, scaleRange: [0.6, 1.6] } } }),
   'best and SSD augmentation': best({ augmentation: 'ssd' }),
+  'best and letterbox': best({}, { resize: 'letterbox' }),
+  'best and balanced classes': best({ classWeights: 'balanced' }),
+  'best and multi-scale': best({ multiscale: [0.5, 1.5] }),
+  retinanet: best({}, { head: 'retinanet' }),
+  dense: dense(),
+  'dense, width 32': dense({}, { headWidth: 32 }),
+  'dense, width 24': dense({}, { headWidth: 24 }),
+  'dense without object balance': dense({ objectBalance: 0 }),
+  'dense with half the object balance': dense({ objectBalance: 0.5 }),
+  'dense, learning rate 1e-3': dense({ learningRate: 1e-3 }),
+  'dense and EMA': dense({ ema: 0.99 }),
+  'dense and letterbox': dense({}, { resize: 'letterbox' }),
+  'dense and balanced classes': dense({ classWeights: 'balanced' }),
+  'dense and multi-scale': dense({ multiscale: [0.5, 1.5] }),
+  'dense and scale jitter': dense({ augmentation: { scaleJitter: { p: 0.5, scaleRange: [0.5, 2] } } }),
+  'dense and SSD augmentation': dense({ augmentation: 'ssd' }),
+  'dense, end to end': dense({}, { endToEnd: true }),
 };

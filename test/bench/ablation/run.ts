@@ -36,12 +36,23 @@ async function run({
   const minutes = (performance.now() - began) / 60_000;
 
   await using trained = await Detector.load(join(outDir, 'best'), { threads });
-  const { coco, perClass, bySide } = await new Evaluator(await open(test)).evaluate(trained);
+  const evaluator = new Evaluator(await open(test));
+  const { coco, perClass, bySide } = await evaluator.evaluate(trained);
   return {
-    ...{ recipe, seed, images, imagesPerSecond: images / seconds, minutes, ap: coco.ap, ap50: coco.ap50 },
+    ...{ recipe, seed, images, imagesPerSecond: images / seconds, minutes },
+    ...{ ap: coco.ap, ap50: coco.ap50, ap75: coco.ap75 },
+    ...(model.endToEnd && { withNms: await firstBranch(join(outDir, 'best'), classes, evaluator) }),
     classes: perClass.map(({ label, ap, ap50 }) => ({ name: label, ap, ap50 })),
     sizes: bySide.map(({ name, ap50 }) => ({ name, ap50 })),
   };
+}
+
+/** The scores of a detector's branch that leaves it to NMS to give each object one box. */
+async function firstBranch(checkpoint: string, classes: readonly string[], evaluator: Evaluator) {
+  const weights = join(checkpoint, 'model.safetensors');
+  await using detector = await Detector.create({ classes, weights, endToEnd: false });
+  const { ap, ap50, ap75 } = (await evaluator.evaluate(detector)).coco;
+  return { ap, ap50, ap75 };
 }
 
 try {

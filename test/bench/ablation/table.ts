@@ -2,24 +2,28 @@ import type { RunResult } from './task.ts';
 
 /** Markdown: a line for each recipe, in the order of their first results, with mean and standard deviation over its seeds. */
 export function formatResults(results: readonly RunResult[]): string {
-  const recipes = [...new Set(results.map(({ recipe }) => recipe))];
   const first = results[0];
   if (first === undefined) return '';
+  const has75 = results.some(({ ap75 }) => ap75 !== undefined);
   const classes = first.classes.map(({ name }) => name);
   const sizes = first.sizes.filter(({ ap50 }) => ap50 >= 0).map(({ name }) => name);
   const heading = [
     ...['recipe', 'seeds', 'AP@0.5:0.95', 'AP@0.5'],
+    ...(has75 ? ['AP@0.75'] : []),
     ...classes.map((name) => `${name} AP@0.5:0.95, AP@0.5`),
     ...sizes.map((name) => `AP@0.5, ${name}`),
     ...['images', 'images/s', 'minutes'],
   ];
+  const all = results.flatMap((run) => (run.withNms ? [run, { ...run, ...run.withNms, recipe: `${run.recipe}, with NMS` }] : [run])); // biome-ignore format: one line
+  const recipes = [...new Set(all.map(({ recipe }) => recipe))];
   const rows = recipes.map((recipe) => {
-    const runs = results.filter((run) => run.recipe === recipe);
+    const runs = all.filter((run) => run.recipe === recipe);
     const score = (of: (run: RunResult) => number) => meanAndDeviation(runs.map(of));
     const named = <T extends { name: string }>(list: readonly T[], name: string) =>
       list.find((one) => one.name === name);
     return [
       ...[recipe, String(runs.length), score(({ ap }) => ap), score(({ ap50 }) => ap50)],
+      ...(has75 ? [score(({ ap75 }) => ap75 ?? Number.NaN)] : []),
       ...classes.map((name) => {
         const of = (key: 'ap' | 'ap50') => mean(runs.map((run) => named(run.classes, name)?.[key] ?? 0));
         return `${decimal(of('ap'))}, ${decimal(of('ap50'))}`;

@@ -26,6 +26,10 @@ export interface RunResult {
   minutes: number;
   ap: number;
   ap50: number;
+  /** Results of earlier versions have none. */
+  ap75?: number;
+  /** Of a detector that is made end to end: what its first branch finds, with NMS. */
+  withNms?: { ap: number; ap50: number; ap75: number };
   classes: { name: string; ap: number; ap50: number }[];
   sizes: { name: string; ap50: number }[];
 }

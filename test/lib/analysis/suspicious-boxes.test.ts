@@ -12,7 +12,7 @@ function examine(...boxes: [number, number, number, number][]) {
     box: { xmin, ymin, xmax, ymax },
   }));
   const sample = { id: 'a', imagePath: 'a.png', width: 1000, height: 500, objects };
-  const found = finish(findSuspiciousBoxes([sample], { width: 100, height: 100 }));
+  const found = finish(findSuspiciousBoxes([sample], { imageSize: { width: 100, height: 100 } }));
   return found.map(({ kind, image, label, message }) => [kind, image, label, message]);
 }
 

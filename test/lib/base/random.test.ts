@@ -24,6 +24,7 @@ describe('random', () => {
       mosaic: 7,
       mixup: 8,
       dropPath: 9,
+      multiscale: 10,
     });
   });
 
@@ -107,7 +108,7 @@ describe('stream', () => {
     const parts = [1, 2, 3, 4, 7].map((part) => numbers({ part }));
     const others = [numbers({ seed: 43 }), numbers({ epoch: 4 }), numbers({ sample: 8 })];
     const all = [...purposes, ...parts, ...others].flat();
-    expect(new Set(all).size).toBe(17 * 50);
+    expect(new Set(all).size).toBe(18 * 50);
   });
 
   it('is uniform', () => {

@@ -217,3 +217,52 @@ describe('DataLoader', () => {
     });
   });
 });
+
+describe('a letterbox', () => {
+  // 96 x 64 in 192 x 192: twice as large, 64 rows of grey below.
+  const letterbox = { size: { width: 192, height: 192 }, resize: 'letterbox' } as const;
+  const area = { width: 192, height: 128 };
+
+  it('has each image in its upper left corner, and its boxes with it', async () => {
+    const { ids, specs, dataset } = await prepare(letterbox);
+    await ids(0);
+    const { xmin, ymin, xmax, ymax } = dataset.samples[0]!.objects[0]!.box;
+    expect([...specs[0]!.boxes.subarray(0, 4)]).toEqual([2 * xmin, 2 * ymin, 2 * xmax, 2 * ymax]);
+    expect(specs[0]!.images[0]).toMatchObject({ area, fill: [114, 114, 114], original: { width: 96, height: 64 } });
+  });
+
+  it('is flipped within the image, augmented or not, and looks the same without transforms', async () => {
+    const shuffle = { seed: 5, flipProbability: 1 };
+    const transforms = resolveAugmentation('augmentation', { offForLast: 0 })!;
+    const augmentation = { transforms, epochs: 1, fill: [114, 114, 114] };
+    const plain = await prepare({ ...letterbox, shuffle });
+    const augmented = await prepare({ ...letterbox, shuffle: { ...shuffle, augmentation } });
+    expect(await augmented.ids(0)).toEqual(await plain.ids(0));
+    expect(augmented.placed).toEqual(plain.placed);
+    for (const spec of augmented.specs) {
+      for (const image of spec.images) {
+        expect(image).toMatchObject({ layers: [{ flip: true, area: { x: 0, y: 0, ...area } }] });
+      }
+    }
+    const all = plain.placed.flat();
+    expect(all.length).toBeGreaterThan(0);
+    expect(all.every(({ box }) => box.xmin >= 0 && box.xmax <= 192 && box.ymax <= 128)).toBe(true);
+  });
+});
+
+it('batches may be of a size each, which depends on the epoch and the batch', async () => {
+  const size = (epoch: number, batch: number) => ({ width: 64 + 32 * batch, height: 64 + 32 * epoch });
+  const { ids, specs, placed, dataset } = await prepare({ size });
+  await ids(1);
+  expect(specs.map((spec) => spec.size)).toEqual([0, 1, 2].map((batch) => size(1, batch)));
+  const { box } = dataset.samples[0]!.objects[0]!;
+  expect(placed[0]![0]!.box.xmax).toBeCloseTo((box.xmax * 64) / 96);
+  expect(placed[0]![0]!.box.ymax).toBeCloseTo((box.ymax * 96) / 64);
+});
+
+it("an image that is decoded at a smaller size has its detections in the annotation's pixels", async () => {
+  const { ids, specs, dataset } = await prepare();
+  await ids(0);
+  const { width, height } = dataset.samples[0]!;
+  expect(specs[0]!.images[0]).toMatchObject({ original: { width, height } });
+});

@@ -358,8 +358,18 @@ describe('backbone weights', () => {
     });
   });
 
-  it('leave the head alone when the file has one for other classes', async () => {
+  it('leave the classes alone when the file has others', async () => {
     const weights = await savedModel({ classes: ['__background__', 'a', 'b', 'c', 'd'] });
+    await using detector = await Detector.create({ ...small, weights });
+    const { tensors } = await readSafetensorsHeader(weights);
+    const report = { loaded: tensors.length, head: false, missing: [], unexpected: [], wrongShape: [] };
+    expect(detector.weightReport).toMatchObject({ ...report, classes: { kept: [], added: squareClasses } });
+  });
+
+  it('leave the head alone when the file has one for other classes, whose names it does not say', async () => {
+    const named = await savedModel({ classes: ['__background__', 'a', 'b', 'c', 'd'] });
+    const weights = join(await temporaryFolder(), 'unnamed.safetensors'); // without the checkpoint that names them
+    await writeFile(weights, await readFile(named));
     await using detector = await Detector.create({ ...small, weights });
     const { tensors } = await readSafetensorsHeader(weights);
     const backbone = tensors.filter(({ name }) => name.startsWith('backbone.'));

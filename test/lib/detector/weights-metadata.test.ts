@@ -58,13 +58,12 @@ describe('a file of a detector as weights', () => {
     });
   });
 
-  it('is the backbone alone for other classes, or another shape of detector', async () => {
+  it('is all but the new classes for other classes, and the backbone alone for another shape of detector', async () => {
     const weights = await fileOf({ ...small, fusion: 'fpn', loss: { classification: 'focal' } });
     const others = { ...small, classes: [...classes, 'bird'], weights };
-    await using fewer = await Detector.create(others);
-    expect(fewer.config.fusion).toBeUndefined();
-    expect(fewer.config).not.toHaveProperty('scores');
-    expect(fewer.weightReport?.head).toBe(false);
+    await using more = await Detector.create(others);
+    expect(more.config).toMatchObject({ fusion: 'fpn', scores: 'sigmoid' });
+    expect(more.weightReport).toMatchObject({ head: false, classes: { kept: classes, added: ['bird'] } });
     await using article = await Detector.create({ ...small, preset: 'article', weights });
     expect(article.config.features).toBeUndefined();
     expect(article.weightReport?.head).toBe(false);

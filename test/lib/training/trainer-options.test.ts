@@ -49,11 +49,11 @@ describe('resolveTrainerOptions', () => {
     expect(best({ learningRate: undefined } as never)).toMatchObject({ learningRate: best({}).learningRate });
   });
 
-  it('has the defaults of the preset ssd for dense too, but for a higher rate', () => {
+  it('has the defaults of the preset ssd for dense from random weights too, but for a higher rate', () => {
     const given = { train, valid: train, outDir: 'run', batchSize: 1, epochs: 10 };
     const of = (preset: 'ssd' | 'dense') => {
       const model = presetConfig(preset, 'convnext_test', { width: 64, height: 64 });
-      return resolveTrainerOptions(given, { preset, pretrained: true, model }).run;
+      return resolveTrainerOptions(given, { preset, pretrained: false, model }).run;
     };
     const { backgroundNegatives: _, ...ssd } = of('ssd');
     expect(of('dense')).toEqual({ ...ssd, learningRate: 2e-3 });

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { resolveRun } from '../../../lib/training/resolve-options.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 
@@ -43,4 +43,56 @@ it('give way to null, which unsets what the preset has', () => {
   expect(run).not.toHaveProperty('backboneLearningRateFactor');
   expect(defaults('ssd', 1000).clipGradNorm).toBe(10);
   expect(defaults('article', 1000, { learningRate: null, ema: null })).toMatchObject({ learningRate: 1e-3 });
+});
+
+describe('the recipes of the preset dense', () => {
+  const dense = (images: number, more: Partial<TrainerOptions> = {}, pretrained = true, backbone = 'convnext_tiny') => {
+    const model = { head: 'dense', backbone } as const;
+    const { run, epochs } = resolveRun(more, { preset: 'dense', pretrained, images, model: model as never });
+    return { ...run, epochs };
+  };
+
+  it("from random weights are the preset ssd's, with twice the rate", () => {
+    const run = dense(1000, {}, false);
+    expect(run).toMatchObject({ epochs: 20, learningRate: 2e-3, milestones: [15], warmupSteps: 125, clipGradNorm: 10 });
+    for (const key of ['schedule', 'ema', 'layerDecay', 'dropPath', 'weightDecay', 'augmentation'])
+      expect(run[key as keyof typeof run] ?? 'multistep').toBe('multistep');
+    expect(run).not.toHaveProperty('backboneLearningRateFactor');
+  });
+
+  it('with a backbone of its own and few images take their time, and jitter the scale', () => {
+    const run = dense(500);
+    expect(run).toMatchObject({
+      ...{ epochs: 100, learningRate: 2e-4, schedule: 'flat-cosine', finalLearningRateFactor: 0.05, milestones: [] },
+      ...{ weightDecay: 0.05, decayWeightsOnly: true, layerDecay: 0.8, clipGradNorm: 10, dropPath: 0.1, ema: 0.999 },
+      ...{ warmupSteps: 315, augmentation: { scaleJitter: { p: 1, scaleRange: [0.5, 2] }, offForLast: 0.1 } },
+    });
+    expect(run.augmentation).not.toHaveProperty('mosaic');
+    expect(run).not.toHaveProperty('backboneLearningRateFactor');
+    expect(dense(100).ema).toBe(0.99); // 1,300 steps
+  });
+
+  it('and many images add mosaics and colours, until near the end', () => {
+    const run = dense(20_000, { batchSize: 16, accumulate: 4 }, true, 'convnext_base');
+    expect(run).toMatchObject({ epochs: 50, learningRate: 5e-4, dropPath: 0.4, ema: 0.9998, warmupSteps: 783 });
+    expect(run.augmentation).toMatchObject({ mosaic: { p: 0.5 }, photometricDistort: {}, offForLast: 0.15 });
+    expect(dense(1e6).warmupSteps).toBe(1000);
+  });
+
+  it.each<[string, Partial<TrainerOptions>, object]>([
+    ['another schedule', { schedule: 'multistep' }, { milestones: [75] }],
+    ['a cosine', { schedule: 'cosine' }, { finalLearningRateFactor: 0.05, milestones: [] }],
+    ['SGD', { optimizer: 'sgd' }, { learningRate: 2e-4 }],
+    ['a frozen backbone', { fineTune: false }, { epochs: 20, learningRate: 2e-3, milestones: [15] }],
+    ['other epochs', { epochs: 10 }, { epochs: 10, warmupSteps: 32 }],
+    ['no augmentation', { augmentation: 'none', ema: null, dropPath: null }, { schedule: 'flat-cosine' }],
+  ])('go with %s', (_, more, expected) => {
+    expect(dense(500, more)).toMatchObject(expected);
+  });
+
+  it('leave out what only a ConvNeXt has on a backbone of another kind', () => {
+    const run = dense(500, {}, true, 'torchscript');
+    expect(run).not.toHaveProperty('layerDecay');
+    expect(run).not.toHaveProperty('dropPath');
+  });
 });

@@ -31,10 +31,10 @@ Napi::Value make_batch_js(const CallbackInfo& info) {
   object.Set("boxes", from_tensor(info.Env(), batch.targets.boxes));
   object.Set("labels", from_tensor(info.Env(), batch.targets.labels));
   object.Set("counts", from_tensor(info.Env(), batch.targets.counts));
-  object.Set("originals", to_list(info.Env(), batch.originals, [](Napi::Env env, const ImageSize& size) {
+  object.Set("originals", to_list(info.Env(), batch.frames, [](Napi::Env env, const ImageFrame& frame) {
                Napi::Object original = Napi::Object::New(env);
-               original.Set("width", static_cast<double>(size.width));
-               original.Set("height", static_cast<double>(size.height));
+               original.Set("width", static_cast<double>(frame.original.width));
+               original.Set("height", static_cast<double>(frame.original.height));
                return original;
              }));
   return object;

@@ -115,13 +115,13 @@ Napi::Value dense_neck_js(const CallbackInfo& info) {
 Napi::Value dense_head_parameters_js(const CallbackInfo& info) {
   at::Generator generator = at::detail::createCPUGenerator(integer(info[2]));
   return from_named(info.Env(),
-                    DenseHead(shapes_of(list(info[0], to_tensor)), integer(info[1]), generator).parameters());
+                    DenseHead(shapes_of(list(info[0], to_tensor)), integer(info[1]), false, generator).parameters());
 }
 
 Napi::Value dense_head_js(const CallbackInfo& info) {
   at::Generator generator;
   const std::vector<at::Tensor> maps = list(info[0], to_tensor);
-  DenseHead head(shapes_of(maps), integer(info[1]), generator);
+  DenseHead head(shapes_of(maps), integer(info[1]), false, generator);
   load(head.parameters(), named_tensors(info[2]));
   return from_output(info.Env(), head.forward(maps));
 }
@@ -142,6 +142,13 @@ Napi::Value conv_forwards_js(const CallbackInfo& info) {
     results.push_back(conv2d(weights, map, conv, integer(info[4]), integer(info[5])));
   }
   return to_list(info.Env(), results, from_tensor);
+}
+
+// convGradients(dtype, [x, weight, bias], upstream, stride, padding): what a training step computes of a convolution.
+Napi::Value conv_gradients_js(const CallbackInfo& info) {
+  const std::vector<at::Tensor> in = typed_inputs(info[1], dtype(info[0]), 1);
+  const auto forward = [&] { return conv2d_with_gradients(in[0], in[1], in[2], integer(info[3]), integer(info[4])); };
+  return with_gradients(info, in, forward, to_tensor(info[2]));
 }
 
 // The residual MLP on x alone, as a block that is dropped for some samples: info[3] is the rate, info[4] the seed.
@@ -213,6 +220,7 @@ void add_models(Exports& exports) {
   exports.add<retinanet_parameters_js>("retinaNetParameters");
   exports.add<retinanet_head_js>("retinaNetHead");
   exports.add<conv_forwards_js>("convForwards");
+  exports.add<conv_gradients_js>("convGradients");
   exports.add<drop_path_js>("dropPath");
   exports.add<masked_block_js>("maskedBlock");
   exports.add<run_script_js>("runScript");

@@ -83,19 +83,25 @@ Napi::Value weight_boxes_js(const CallbackInfo& info) {
   return to_list(info.Env(), candidates.boxes, from_number);
 }
 
+// `area` where it does not fill the input.
+ImageFrame image_frame(const Napi::Value& value) {
+  const Napi::Value area = value.As<Napi::Object>().Get("area");
+  return {image_size(value), area.IsUndefined() ? std::nullopt : std::optional(image_size(area))};
+}
+
 Napi::Value postprocess_js(const CallbackInfo& info) {
   const Napi::Object options = info[5].As<Napi::Object>();
   const HeadOutput output{to_tensor(info[0]), to_tensor(info[1])};
   const DefaultBoxes default_boxes = default_boxes_of(info[2], options);
   const ImageSize input = image_size(info[3]);
-  const std::vector<ImageSize> originals = list(info[4], image_size);
+  const std::vector<ImageFrame> frames = list(info[4], image_frame);
   const PostprocessOptions limits{number(options.Get("scoreThreshold")),  number(options.Get("nmsThreshold")),
                                   integer(options.Get("topkCandidates")), integer(options.Get("maxDetections")),
                                   kind(options.Get("nms"), kNmsKinds),    kind(options.Get("topkPer"), kTopkPerKinds)};
   const Scoring scoring = info[6].ToBoolean() ? Scoring::kSigmoid : Scoring::kSoftmax;
   const bool compact = info[7].ToBoolean();
   const Detections found =
-      timed([&] { return postprocess(output, default_boxes, input, originals, limits, scoring, compact); });
+      timed([&] { return postprocess(output, default_boxes, input, frames, limits, scoring, compact); });
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("counts", to_list(info.Env(), found.counts, from_number));
   object.Set("boxes", to_list(info.Env(), found.boxes, from_number));

@@ -69,8 +69,9 @@ Napi::Value box_iou_loss_js(const CallbackInfo& info) {
 Napi::Value multibox_loss_js(const CallbackInfo& info) {
   const HeadOutput output{to_tensor(info[0]).requires_grad_(true), to_tensor(info[1]).requires_grad_(true)};
   const Napi::Object given = info[4].IsObject() ? info[4].As<Napi::Object>() : Napi::Object::New(info.Env());
-  const LossOptions options{kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
-                            given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
+  LossOptions options{kind(given.Get("classification"), kClassLosses), kind(given.Get("box"), kBoxLosses),
+                      given.Get("backgroundNegatives").ToBoolean(), kind(given.Get("assigner"), kAssigners)};
+  if (!given.Get("classWeights").IsUndefined()) options.class_weights = to_tensor(given.Get("classWeights"));
   const Targets ground_truth = targets(info[2].As<Napi::Object>());
   const DefaultBoxes default_boxes = default_boxes_of(info[3], given);
   const MultiboxLoss loss = timed([&] {
@@ -92,6 +93,7 @@ Napi::Value assign_softly_js(const CallbackInfo& info) {
   const at::Tensor boxes = decode_boxes(to_tensor(info[1]), cells, BoxCoding::distances());
   SoftAssignerOptions options;
   options.points_of_object = integer(info[4]);
+  if (!info[5].IsUndefined()) options.most_pairs = integer(info[5]);
   const auto [matches, quality] =
       assign_softly(to_tensor(info[0]), boxes, targets(info[2].As<Napi::Object>()), cells, options);
   Napi::Object object = Napi::Object::New(info.Env());
@@ -103,7 +105,10 @@ Napi::Value assign_softly_js(const CallbackInfo& info) {
 Napi::Value dense_loss_js(const CallbackInfo& info) {
   const HeadOutput output{to_tensor(info[0]).requires_grad_(true), to_tensor(info[1]).requires_grad_(true)};
   const DefaultBoxes cells{to_tensor(info[3]), {}, BoxCoding::distances()};
-  const MultiboxLoss loss = dense_loss(output, targets(info[2].As<Napi::Object>()), cells, number(info[4]));
+  LossOptions options;
+  options.object_balance = number(info[4]);
+  if (!info[5].IsUndefined()) options.class_weights = to_tensor(info[5]);
+  const MultiboxLoss loss = dense_loss(output, targets(info[2].As<Napi::Object>()), cells, options, integer(info[6]));
   (loss.bbox_regression + loss.classification).backward();
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("boxLoss", loss.bbox_regression.item<double>());

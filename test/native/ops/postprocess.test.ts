@@ -299,3 +299,61 @@ describe('candidates that are chosen as on a GPU', () => {
     }
   });
 });
+
+describe('an image that does not fill the input', () => {
+  const [sure, none] = [
+    [0, 5],
+    [5, 0],
+  ];
+  const at = (box: number[], original: Size & { area?: Size }, options = {}) =>
+    detect([sure!], [box], options, original).boxes;
+
+  // Worked by hand: 200 x 80 pixels lie in 100 x 40 of the input, so each pixel there is two of the image.
+  const wide = { width: 200, height: 80, area: { width: 100, height: 40 } };
+
+  it('has its boxes in its own pixels', () => {
+    expect(at([10, 10, 30, 20], wide)).toEqual([20, 20, 60, 40]);
+  });
+
+  it('has those that reach into the grey clipped to the image', () => {
+    expect(at([10, 30, 30, 90], wide)).toEqual([20, 60, 60, 80]);
+  });
+
+  it('has none in the grey', () => {
+    expect(at([10, 40, 30, 90], wide)).toEqual([]);
+    expect(at([60, 10, 90, 30], { width: 40, height: 100, area: { width: 40, height: 100 } })).toEqual([]);
+  });
+
+  it('has as many detections as are asked for, without those in the grey', () => {
+    const boxes = [
+      [10, 50, 30, 90],
+      [10, 10, 30, 20],
+      [50, 10, 70, 20],
+    ];
+    const found = detect([[0, 6], sure!, none!], boxes, { maxDetections: 1 }, wide);
+    expect(found.boxes).toEqual([20, 20, 60, 40]);
+  });
+
+  it('has the same where it fills the input, with an area or without', () => {
+    const whole = { width: 50, height: 300 };
+    expect(at([90, 95, 110, 120], { ...whole, area: { width: 100, height: 100 } })).toEqual(
+      at([90, 95, 110, 120], whole),
+    );
+  });
+});
+
+it('without NMS the best boxes are given as they are, overlapping or not', () => {
+  const boxes = [
+    [10, 10, 50, 50],
+    [10, 10, 50, 51],
+    [11, 10, 50, 50],
+  ];
+  const logits = [
+    [0, 2],
+    [0, 3],
+    [0, 1],
+  ];
+  expect(detect(logits, boxes, { nms: 'none' }).boxes).toEqual([...boxes[1]!, ...boxes[0]!, ...boxes[2]!]);
+  expect(detect(logits, boxes, { nms: 'none', maxDetections: 2 }).boxes).toEqual([...boxes[1]!, ...boxes[0]!]);
+  expect(detect(logits, boxes).counts).toEqual([1]);
+});

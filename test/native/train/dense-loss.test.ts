@@ -132,3 +132,65 @@ describe('the loss of a dense head', () => {
     expect(data.filter((_, i) => i % (CLASSES + 1) === 0).every((value) => value === 0)).toBe(true);
   });
 });
+
+describe('hostile ground truth', () => {
+  /** Many objects of all sizes, off the image too, as a crowd has them. */
+  const crowd = (count: number) =>
+    of(count, (i) => {
+      const [x, y] = [(i * 7.31) % 64, (i * 13.7) % 64];
+      const side = 1 + ((i * 3.7) % 30);
+      return { box: [x, y, x + side, y + 0.7 * side], label: 1 + (i % CLASSES) };
+    });
+
+  it('is looked at in groups of objects with the same result', () => {
+    const many = targetsOf([crowd(500), crowd(37)]);
+    for (const count of [0, 1]) {
+      const whole = core.assignSoftly(logits, codes, many, cellTensor, count, 1e9);
+      for (const pairs of [1, 7 * IMAGES * points, 64 * IMAGES * points]) {
+        expect(core.assignSoftly(logits, codes, many, cellTensor, count, pairs)).toEqual(whole);
+      }
+    }
+  });
+
+  it('of 500 objects in an image has finite gradients', () => {
+    const loss = core.denseLoss(logits, codes, targetsOf([crowd(500), []]), cellTensor, 1);
+    expect(loss.positives).toBeGreaterThan(0);
+    expect([...loss.logitsGradient.data, ...loss.regressionGradient.data].every(Number.isFinite)).toBe(true);
+  });
+
+  it.each([
+    ['smaller than a cell', [9, 9, 10, 10]],
+    ['a hundredth of a pixel', [9, 9, 9.01, 9.01]],
+    ['in the last cell, beyond every point', [61, 61, 64, 64]],
+    ['partly beyond the image', [40, 40, 90, 90]],
+    ['wholly beyond the image', [80, 80, 90, 90]],
+    ['the whole image', [0, 0, 64, 64]],
+  ])('of an object that is %s has a positive and finite gradients', (_, box) => {
+    const loss = core.denseLoss(logits, codes, targetsOf([[{ box, label: 1 }], []]), cellTensor, 1);
+    expect(loss.positives).toBeGreaterThan(0);
+    expect([...loss.logitsGradient.data, ...loss.regressionGradient.data].every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe('class weights', () => {
+  const weights = (...values: number[]) => tensor([1, ...values], [CLASSES + 1]);
+
+  it('of 1 change nothing', () => {
+    const plain = core.denseLoss(logits, codes, objects, cellTensor, 1);
+    expect(core.denseLoss(logits, codes, objects, cellTensor, 1, weights(1, 1, 1))).toEqual(plain);
+  });
+
+  it('multiply what the positives of a class add to the loss of classes, and nothing else', () => {
+    const of = (w: number) => core.denseLoss(logits, codes, objects, cellTensor, 1, weights(1, 1, w));
+    const [one, two, four] = [of(1), of(2), of(4)];
+    expect(two.classLoss).toBeGreaterThan(one.classLoss);
+    expect(four.classLoss - two.classLoss).toBeCloseTo(2 * (two.classLoss - one.classLoss), 5);
+    expect([four.boxLoss, four.terms]).toEqual([one.boxLoss, one.terms]);
+  });
+});
+
+it('the branch without NMS learns from one point for each object', () => {
+  const loss = core.denseLoss(logits, codes, objects, cellTensor, 1, undefined, 1);
+  expect(loss.positives).toBe(3);
+  expect(loss.terms).toBeCloseTo(0.5415633 + 0.5552496 + 0.4354804, 5);
+});

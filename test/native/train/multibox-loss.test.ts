@@ -238,3 +238,26 @@ describe('multibox_loss', () => {
     expect(() => addon.multiboxLoss(logits, regression, targets, matrix(tiny.anchors))).toThrow(/out of bounds/);
   });
 });
+
+describe('class weights', () => {
+  const { logits, regression } = tinyOutput;
+  const loss = (classification: ClassLossName, ...weights: number[]) =>
+    addon.multiboxLoss(logits, regression, padTargets(tiny.targets), matrix(tiny.anchors), {
+      classification,
+      classWeights: tensor([1, ...weights], [weights.length + 1]),
+    });
+  const ones = new Array<number>(tiny.num_classes - 1).fill(1);
+
+  it.each(['hard-negative', 'focal'] as const)('weigh the positives of a class in the loss of classes: %s', (name) => {
+    const plain = addon.multiboxLoss(logits, regression, padTargets(tiny.targets), matrix(tiny.anchors), {
+      classification: name,
+    });
+    expect(loss(name, ...ones)).toEqual(plain);
+    const label = tiny.targets.flatMap(({ labels }: { labels: number[] }) => labels)[0]!;
+    const of = (weight: number) => loss(name, ...ones.map((one, i) => (i + 1 === label ? weight : one)));
+    const [two, four] = [of(2), of(4)];
+    expect(two.classLoss).toBeGreaterThan(plain.classLoss);
+    expect(four.classLoss - two.classLoss).toBeCloseTo(2 * (two.classLoss - plain.classLoss), 4);
+    expect(four.boxLoss).toBe(plain.boxLoss);
+  });
+});

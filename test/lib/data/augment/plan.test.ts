@@ -178,3 +178,35 @@ it('no box is empty, inverted, outside of its area or of less than a pixel, in 1
   expect(boxes).toBeGreaterThan(100_000);
   expect(negatives).toBeGreaterThan(1000);
 });
+
+describe('planSample with a letterbox', () => {
+  const letterbox = (augmentation: object, flipProbability = 0.5) => ({
+    ...options(augmentation, flipProbability),
+    resize: 'letterbox' as const,
+  });
+
+  it('without transforms is the image in the upper left corner', () => {
+    const [wide] = planSample(images, at(1), letterbox({}, 0));
+    expect(wide).toMatchObject({ area: { x: 0, y: 0, width: 192, height: 48 } });
+    const [high] = planSample(images, at(2), letterbox({}, 1));
+    expect(high).toMatchObject({ area: { x: 0, y: 0, width: 16, height: 160 }, flip: true });
+    expect(high!.objects).toEqual([truth(0, 0, 16, 160)]);
+  });
+
+  it('keeps the proportions of every image, and objects inside of what it fills', () => {
+    const { iouCrop: _, ...undistorted } = everything;
+    for (let epoch = 0; epoch < 60; epoch++) {
+      for (const { window, area, objects } of planSample(images, at(epoch % 3, epoch), letterbox(undistorted))) {
+        const [sx, sy] = [area.width / window.width, area.height / window.height];
+        // Sides are whole pixels: of a narrow area half a pixel is much.
+        expect(Math.abs(sx * window.width - sy * window.width)).toBeLessThanOrEqual(1 + 0.01 * area.width);
+        expect(area.x + area.width).toBeLessThanOrEqual(size.width);
+        expect(area.y + area.height).toBeLessThanOrEqual(size.height);
+        for (const { box } of objects) {
+          expect(box.xmin).toBeGreaterThanOrEqual(area.x);
+          expect(box.ymax).toBeLessThanOrEqual(area.y + area.height);
+        }
+      }
+    }
+  });
+});
