@@ -1,5 +1,5 @@
 import { DetectorError, messageOf } from '../base/errors.ts';
-import { operators } from './graph/graph.ts';
+import { operators } from './graph/operators.ts';
 import { checkMetadata, METADATA_FORMAT, type OnnxMetadata } from './metadata.ts';
 import { elementBytes, elementTypes } from './proto/model-proto.ts';
 import { type Field, ProtobufError, readFields } from './proto/protobuf.ts';
