@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, checkPositive, wrongArgument } from '../base/check.ts';
+import { checkInteger, checkNumber, checkPositive, checkSequence } from '../base/check.ts';
 
 export interface MultiStepSchedule {
   /** The learning rate of the first epoch. */
@@ -19,7 +19,7 @@ export function multiStepLearningRate(schedule: MultiStepSchedule, epoch: number
   checkPositive('base', base);
   checkNumber('gamma', gamma, 0);
   checkInteger('epoch', epoch, 0);
-  if (!Array.isArray(milestones)) throw new TypeError(wrongArgument('milestones', 'array of integers', milestones));
+  checkSequence('milestones', milestones, 0, 1e6, 'array of integers');
   for (const milestone of milestones) checkInteger('milestones', milestone, 0);
   const passed = milestones.filter((milestone) => milestone <= epoch).length;
   return base * gamma ** passed;
