@@ -54,6 +54,12 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   throw new (typeof value === 'string' ? RangeError : TypeError)(wrongArgument(name, expected, value) + hint);
 }
 
+/** Checks that a value is an object, and no array. */
+export function checkObject<T>(name: string, value: T): T {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value;
+  throw new TypeError(wrongArgument(name, 'object', value));
+}
+
 /** More elements than any argument has: a sparse array claims 2^32 - 1 of them in a few bytes. */
 const MAX_ELEMENTS = 10_000_000;
 

@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, checkPositive, checkSequence } from '../base/check.ts';
+import { checkInteger, checkNumber, checkObject, checkPositive, checkSequence } from '../base/check.ts';
 
 export interface MultiStepSchedule {
   /** The learning rate of the first epoch. */
@@ -15,7 +15,7 @@ export interface MultiStepSchedule {
  * It depends on nothing but its arguments, so a resumed run needs no scheduler state.
  */
 export function multiStepLearningRate(schedule: MultiStepSchedule, epoch: number): number {
-  const { base, milestones, gamma = 0.1 } = schedule;
+  const { base, milestones, gamma = 0.1 } = checkObject('schedule', schedule);
   checkPositive('base', base);
   checkNumber('gamma', gamma, 0);
   checkInteger('epoch', epoch, 0);

@@ -101,6 +101,9 @@ export const saveEveryTable = {
 /** How often `last` is saved within an epoch: whichever comes first. */
 export interface SaveEvery extends Given<typeof saveEveryTable> {}
 
+/** Nothing is chosen: the table has the defaults. */
+const BY_THE_CLOCK = {};
+
 /** The same with its defaults. */
 export interface ResolvedSaveEvery extends Resolved<typeof saveEveryTable> {}
 
@@ -502,10 +505,10 @@ const ownTable = {
   }),
   /**
    * How often `last` is saved within an epoch, beside the end of each epoch. A run goes on from there as if never interrupted.
-   * @default every 10 minutes
+   * @default {}: every 10 minutes
    */
   saveEvery: option(object<SaveEvery, ResolvedSaveEvery>(saveEveryTable), {
-    default: {},
+    default: BY_THE_CLOCK,
     group: output,
     help: 'how often "last" is saved within an epoch',
   }),

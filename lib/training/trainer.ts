@@ -30,6 +30,7 @@ export class Trainer {
    * @throws {TypeError|RangeError} naming the wrong option
    */
   constructor(detector: Detector, options: TrainerOptions) {
+    internalsOf(detector); // says so if it is none
     this.#detector = detector;
     this.#given = options;
     this.#options = this.#resolve(options);

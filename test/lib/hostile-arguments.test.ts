@@ -8,6 +8,7 @@ import { cocoAveragePrecision } from '../../lib/evaluation/average-precision.ts'
 import { decodeImage } from '../../lib/images/image.ts';
 import { checkClasses } from '../../lib/model/class-list.ts';
 import { multiStepLearningRate } from '../../lib/training/learning-rate.ts';
+import { Trainer } from '../../lib/training/trainer.ts';
 import { rewriteManifest } from '../support/manifests.ts';
 import { squareClasses } from '../support/squares.ts';
 import { expectError, pngOfSize, solid, temporaryFolder } from '../support/voc.ts';
@@ -71,5 +72,14 @@ describe('hostile files', () => {
     const anchors = Array.from({ length: 5000 }, (_, i) => `k${i}: &a${i} 1`).join('\n');
     await expect(parseYaml(anchors)).rejects.toThrow('more than 100 anchors');
     expect(await parseYaml('a: &x [1]\nb: *x\nc: "R&D &co"')).toEqual({ a: [1], b: [1], c: 'R&D &co' });
+  });
+});
+
+describe('arguments of another kind', () => {
+  it.each([undefined, null, 7, {}, []])('are named, and never an internal error: %s', (value) => {
+    expect(() => new Trainer(value as never, {} as never)).toThrow('Expected Detector for detector');
+    expect(() => multiStepLearningRate(value as never, 1)).toThrow(
+      /Expected (object for schedule|number > 0 for base)/,
+    );
   });
 });
