@@ -78,9 +78,10 @@ export async function saveCheckpoint(
  * can: a save gives a file another place and never changes it. Without a checkpoint in `from` nothing is done.
  */
 export async function copyCheckpoint(from: string, to: string): Promise<void> {
+  const found = await findManifest(from);
+  if (!found) return;
   await inTurn(to, async () => {
-    const found = await findManifest(from);
-    if (!found || found.text === (await findManifest(to).catch(() => undefined))?.text) return;
+    if (found.text === (await findManifest(to).catch(() => undefined))?.text) return;
     const names = Object.keys(found.manifest.files);
     await prepareDirectory(to, names);
     await orClear(to, names, async () => {

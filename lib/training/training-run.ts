@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DetectorError } from '../base/errors.ts';
 import type { NativeAddon } from '../binding.ts';
 import { DataLoader, fillColour } from '../data/data-loader.ts';
 import { copyCheckpoint, saveCheckpoint } from '../detector/checkpoint.ts';
 import type { Detector } from '../detector/detector.ts';
 import { internalsOf } from '../detector/detector-internals.ts';
-import { LAST, PREVIOUS } from '../detector/history.ts';
+import { LAST, PREVIOUS, putAside } from '../detector/history.ts';
 import { describeModel, filesOf } from '../detector/model-files.ts';
 import { readState, writeState } from '../detector/model-state.ts';
 import { dataOf } from './data-fingerprint.ts';
@@ -147,12 +148,23 @@ export class TrainingRun {
   async save(name: 'best' | 'last', detector: Detector, state: TrainingState): Promise<void> {
     this.checkWeights(detector, state);
     const { outDir } = this.options;
-    if (name === LAST) await copyCheckpoint(join(outDir, LAST), join(outDir, PREVIOUS));
+    if (name === LAST) await this.#keepPrevious();
     const { addon, handle } = internalsOf(detector);
     const optimizer = (path: string) => writeState(addon, handle, 'optimizer', path);
     const files = { ...filesOf(detector), ...(name === 'last' && { 'optimizer.safetensors': optimizer }) };
     await saveCheckpoint(join(outDir, name), { ...describeModel(detector), training: state }, files);
     if (name === LAST) this.lastSavedAt = performance.now();
+  }
+
+  /** A `last` that was damaged meanwhile is put aside: it is in nobody's way then. */
+  async #keepPrevious(): Promise<void> {
+    const [last, previous] = [LAST, PREVIOUS].map((name) => join(this.options.outDir, name)) as [string, string];
+    try {
+      await copyCheckpoint(last, previous);
+    } catch (error) {
+      if (!(error instanceof DetectorError && error.code === 'CHECKPOINT_CORRUPT')) throw error;
+      await putAside(last);
+    }
   }
 
   /** The same, if it can be written. Returns whether it was. @throws DetectorError `OUTPUT_NOT_WRITABLE` when that failed too often */

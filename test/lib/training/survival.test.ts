@@ -108,6 +108,15 @@ describe('a run that is killed', () => {
   });
 });
 
+it('goes on where its last is damaged meanwhile', async () => {
+  const outDir = newDirectory();
+  const onEpoch = ({ epoch }: EpochEvent) =>
+    epoch === 1 ? truncate(join(outDir, 'last', 'checkpoint.json'), 50) : undefined;
+  expect((await trainTo(outDir, {}, { onEpoch })).result).toMatchObject({ epochs: 2 });
+  expect((await manifestOf(outDir)).training).toMatchObject({ epoch: 2 });
+  expect(await readdir(outDir)).toContain('last.damaged');
+});
+
 describe('one writer', () => {
   it('refuses a directory in which another run trains, and a detector that another Trainer trains', async () => {
     await using other = await createDetector();
