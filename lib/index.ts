@@ -115,7 +115,7 @@ export type { Verification } from './onnx/verify.ts';
 export type { ScheduleName } from './training/learning-rate.ts';
 export { type PreviewOptions, previewAugmentation } from './training/preview.ts';
 export { Trainer } from './training/trainer.ts';
-export type { OptimizerName, RunOptions, TrainerOptions } from './training/trainer-options.ts';
+export type { OptimizerName, RunOptions, SaveEvery, TrainerOptions } from './training/trainer-options.ts';
 export type { EpochEvent, StartEvent, StepEvent, TrainingHooks, TrainingResult } from './training/training-events.ts';
 export type { VideoFrame, VideoOptions, VideoSummary } from './video/options.ts';
 export type { VideoInfo } from './video/probe.ts';

@@ -1,4 +1,4 @@
-// The lock of lib/libtorch/install/lock.ts for set-up itself, which runs before TypeScript is compiled: one process at a time.
+// The lock of lib/files/lock.ts for set-up itself, which runs before TypeScript is compiled: one process at a time.
 import { readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 

@@ -54,11 +54,20 @@ export function checkOneOf<T extends string>(name: string, value: unknown, allow
   throw new (typeof value === 'string' ? RangeError : TypeError)(wrongArgument(name, expected, value) + hint);
 }
 
-/** Checks that a value is an array with `min` to `max` elements. */
-export function checkSequence(name: string, value: unknown, min: number, max: number): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, 'array', value));
-  checkInteger(`${name}.length`, value.length, min, max);
-  return value;
+/** Checks that a value is an object, and no array. */
+export function checkObject<T>(name: string, value: T): T {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value;
+  throw new TypeError(wrongArgument(name, 'object', value));
+}
+
+/** More elements than any argument has: a sparse array claims 2^32 - 1 of them in a few bytes. */
+const MAX_ELEMENTS = 10_000_000;
+
+/** An array of so many elements; its holes are `undefined`, so that checks of elements see them. */
+export function checkSequence(name: string, value: unknown, min = 0, max = MAX_ELEMENTS, words = 'array'): unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(wrongArgument(name, words, value));
+  checkInteger(`${name}.length`, value.length, min, Math.min(max, MAX_ELEMENTS));
+  return Array.from(value);
 }
 
 /** Checks that a value is an array with `min` to `max` numbers. `check` checks each number. */

@@ -29,6 +29,8 @@ export type DetectorErrorCode =
   | 'CHECKPOINT_CORRUPT'
   | 'CHECKPOINT_MISMATCH'
   | 'OUTPUT_NOT_WRITABLE'
+  | 'IO_ERROR'
+  | 'IN_USE'
   | 'DEVICE_UNAVAILABLE'
   | 'LOSS_NOT_FINITE'
   | 'OUT_OF_MEMORY'

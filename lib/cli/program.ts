@@ -31,8 +31,8 @@ Examples:
   dinov3-det detect --checkpoint runs/train/best photo.jpg
   dinov3-det video --checkpoint runs/train/best --input in.mp4 --output out.mp4
   dinov3-det export --checkpoint runs/train/best --format pth --out best_model.pth
-Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C. With DEBUG=1 an error shows its code,
-which docs/troubleshooting.md explains, and where it came from.`;
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 ended by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. With DEBUG=1 an error
+shows its code, which docs/troubleshooting.md explains, and where it came from.`;
 
 /** Creates the command line, before parsing. */
 export function createProgram(): Command {
@@ -75,7 +75,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof Interrupted) {
       console.error(error.message);
-      return 130;
+      return error.exitCode;
     }
     console.error(process.env.DEBUG ? error : `Error: ${messageOf(error)}`);
     return error instanceof UsageError ? 2 : 1;

@@ -7,6 +7,7 @@ import type { Size } from '../boxes/box.ts';
 import { flipBox, scaleBox } from '../boxes/box.ts';
 import type { GroundTruth } from '../boxes/detection.ts';
 import { GREY, placementOf, type ResizeName } from '../boxes/letterbox.ts';
+import { isTransient, readFailure, retryTransient } from '../files/read-failure.ts';
 import { decodeImage, type RgbImage } from '../images/image.ts';
 import { MAX_IMAGE_PIXELS } from '../images/limits.ts';
 import type { DetectorConfig } from '../model/config.ts';
@@ -185,9 +186,11 @@ export class DataLoader {
     const atLeast = { width: 2 * size.width, height: 2 * size.height };
     const maxPixels = Math.max(MAX_IMAGE_PIXELS, width * height); // what was accepted at the opening is accepted now
     try {
-      return await decodeImage(imagePath, { autoOrient: !stored, maxPixels, atLeast });
+      const decode = () => decodeImage(imagePath, { autoOrient: !stored, maxPixels, atLeast });
+      return await retryTransient(decode, signal);
     } catch (error) {
       if (!(error instanceof DetectorError)) throw error;
+      if (isTransient(error)) throw readFailure(imagePath, error); // without it the run would be another
       onWarning?.(`Left out ${imagePath}: ${messageOf(error)}`);
       return undefined;
     }

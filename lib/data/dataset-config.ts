@@ -35,6 +35,8 @@ const KEYS = [...FOLDER_KEYS, ...ROOT_KEYS, 'CLASSES', 'VISUALIZE_TRANSFORMED_IM
 
 /** 5,000 classes fit in. The parser needs quadratic time for some texts: one second for this much, many minutes for a megabyte. */
 const MAX_CONFIG_BYTES = 64 * 1024;
+/** The reader takes a second for ten thousand of them. */
+const MAX_ANCHORS = 100;
 
 /**
  * Reads the YAML file of a data set. It has these keys:
@@ -95,6 +97,8 @@ export async function withDefaultBoxes(
 }
 
 export async function parseYaml(text: string): Promise<unknown> {
+  if ((text.match(/(^|[\s[{,:-])&\S/g)?.length ?? 0) > MAX_ANCHORS)
+    throw new Error(`more than ${MAX_ANCHORS} anchors (&name)`);
   const { parseDocument } = await import('yaml'); // on first use: a program that only detects starts without it
   const document = parseDocument(text, { stringKeys: true });
   const problem = document.errors[0] ?? document.warnings[0];

@@ -1,5 +1,5 @@
 import { checkKeys, checkOneOf, checkString } from '../base/check.ts';
-import { boolean, choice, integer, kind, text } from '../base/kinds.ts';
+import { boolean, callback, choice, integer, kind, text } from '../base/kinds.ts';
 import { type Given, option } from '../base/option.ts';
 import type { Size } from '../boxes/box.ts';
 import { resizeNames } from '../boxes/letterbox.ts';
@@ -36,6 +36,16 @@ const asTrainedTable = {
    * @default false: `cpu`, `auto` and one thread per core
    */
   asTrained: option(boolean(), { default: false, group, flag: false, help: 'compute as the training run did' }),
+  /**
+   * Called with a sentence if the checkpoint is damaged and another one of its run is loaded: which, and why.
+   * @default `process.emitWarning`
+   */
+  onWarning: option(callback<(message: string) => void>(), {
+    unset: 'process.emitWarning',
+    group,
+    flag: false,
+    help: 'told which checkpoint is loaded instead of a damaged one',
+  }),
 };
 
 /** Every option of `Detector.load`. */

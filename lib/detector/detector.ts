@@ -9,7 +9,7 @@ import type { DetectorConfig } from '../model/config.ts';
 import { scoresOf } from '../model/scores.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
-import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkComputeOptions, type Precision } from './compute-options.ts';
 import { resolveOptions } from './create-options.ts';
 import { detectDecoded } from './detect-decoded.ts';
@@ -18,9 +18,10 @@ import { type DetectorInternals, internalsOf, keepInternals, takeInternals } fro
 import { type DetectorOptions, type LoadOptions, loadTable } from './detector-options.ts';
 import type { ExportReport } from './export.ts';
 import type { ExportOptions } from './export-options.ts';
+import { describeFallback, useSound } from './history.ts';
 import { detectInBatches } from './in-batches.ts';
 import { describeModel, filesOf, readModel } from './model-files.ts';
-import { readState, readWeights, type WeightReport } from './model-state.ts';
+import { checkSize, readState, readWeights, type WeightReport } from './model-state.ts';
 import type { ModelSummary, SummaryOptions } from './summary.ts';
 import { type Program, readTorchScript } from './torchscript-backbone.ts';
 
@@ -96,29 +97,46 @@ export class Detector {
   }
 
   /**
-   * Loads a trained detector from a checkpoint directory, for example `best` of a training run.
+   * Loads a trained detector from a checkpoint directory, for example `best` of a training run. Of a run whose checkpoint is damaged it
+   * loads the newest one that is sound, and says so through `onWarning`.
    *
    * @throws {TypeError|RangeError} for a wrong option, naming it
    * @throws {DetectorError} `CHECKPOINT_NOT_FOUND`; `CHECKPOINT_CORRUPT` for a file that is missing, cut short or changed;
-   * `CHECKPOINT_MISMATCH` for a newer format; or as `create`
+   * `CHECKPOINT_MISMATCH` for a newer format; `IO_ERROR` for a file that cannot be read now; or as `create`
    */
   static async load(dir: string, options: LoadOptions = {}): Promise<Detector> {
-    const { trustTorchScript: trusted, asTrained } = resolve(loadTable, options);
+    const { onWarning = process.emitWarning } = resolve(loadTable, options);
     const addon = native();
     addon.catch(() => {}); // LibTorch is loaded while the files are checked, whose errors come first
-    const checkpoint = await openCheckpoint(checkString('dir', dir));
+    const used = await useSound(checkString('dir', dir), (path) =>
+      readCheckpoint(
+        path,
+        async (checkpoint) => ({ detector: await Detector.#read(path, checkpoint, options), checkpoint }),
+        ({ detector }) => detector.dispose(),
+      ),
+    );
+    const { detector, checkpoint } = used.result;
+    if (used.damage) onWarning(describeFallback(used, checkpoint));
+    return detector;
+  }
+
+  /** A detector of a checkpoint whose files were checked. */
+  static async #read(dir: string, checkpoint: Checkpoint, options: LoadOptions): Promise<Detector> {
+    const { trustTorchScript: trusted, asTrained } = resolve(loadTable, options);
+    const { onWarning: _, ...own } = withoutUndefined(options);
     const { config, classes, learning } = readModel(dir, checkpoint.manifest);
     const { training } = checkpoint.manifest;
-    const compute = checkComputeOptions({ ...(asTrained && training?.compute), ...withoutUndefined(options) });
+    const compute = checkComputeOptions({ ...(asTrained && training?.compute), ...own });
     const scripted = config.backbone === 'torchscript';
     const program = scripted ? await readTorchScript(checkpoint.path('backbone.torchscript'), trusted) : undefined;
     const weights = checkpoint.path('model.safetensors');
     const header = await readSafetensorsHeader(weights);
-    const own = await build(config, classes, compute, {}, program);
-    await orDispose(own, readState(own.addon, own.handle, 'model', weights, header));
+    checkSize(weights, header, config, classes);
+    const built = await build(config, classes, compute, {}, program);
+    await orDispose(built, readState(built.addon, built.handle, 'model', weights, header));
     const trainedEpochs = training?.epoch ?? 0;
     const description = { config, classes, device: compute.device, weightReport: undefined };
-    return new Detector(description, { ...own, trainedEpochs, pretrained: true, learning });
+    return new Detector(description, { ...built, trainedEpochs, pretrained: true, learning });
   }
 
   /**

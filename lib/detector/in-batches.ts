@@ -1,3 +1,4 @@
+import { checkSequence } from '../base/check.ts';
 import type { Detection } from '../boxes/detection.ts';
 import type { RgbImage } from '../images/image.ts';
 
@@ -14,7 +15,7 @@ export async function detectInBatches<T>(
   input: T | readonly T[],
   { batchSize, signal, decode, detect }: Batches<T>,
 ): Promise<Detection[] | Detection[][]> {
-  const inputs = Array.isArray(input) ? (input as readonly T[]) : [input as T];
+  const inputs = (Array.isArray(input) ? checkSequence('images', input) : [input]) as T[];
   const all: Detection[][] = [];
   for (let begin = 0; begin < inputs.length; begin += batchSize) {
     signal?.throwIfAborted();

@@ -4,8 +4,8 @@ import { version } from '../base/version.ts';
 import { checkClasses, withBackground } from '../model/class-list.ts';
 import { checkDetectorConfig, type DetectorConfig, readLearning } from '../model/config.ts';
 import { type LearningOptions, readRunLearning } from '../model/loss-options.ts';
-import type { CheckpointContent, CheckpointManifest } from './checkpoint.ts';
 import { internalsOf } from './detector-internals.ts';
+import type { CheckpointContent, CheckpointManifest } from './manifest.ts';
 import { writeState } from './model-state.ts';
 
 /** What a checkpoint says of its model; a `Detector` has it. */

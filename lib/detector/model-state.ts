@@ -1,5 +1,6 @@
 import { DetectorError } from '../base/errors.ts';
 import type { DetectorHandle, NativeAddon, StatePart } from '../binding.ts';
+import type { DetectorConfig } from '../model/config.ts';
 import { backboneOf, isTapNorm } from '../weights/key-maps.ts';
 import type { OpenedWeights } from '../weights/open-weights.ts';
 import {
@@ -57,6 +58,28 @@ export async function readState(
   const wanted = await addon.describeState(handle, part);
   checkComplete(path, compare(wanted, tensors));
   await addon.readState(handle, part, path, tensors);
+}
+
+/**
+ * Refuses a checkpoint whose weights are those of a smaller model than its manifest describes, before that model takes memory. What else
+ * differs, `readState` finds.
+ * @throws {DetectorError} `WEIGHTS_MISMATCH`
+ */
+export function checkSize(
+  path: string,
+  { tensors }: SafetensorsHeader,
+  { backbone }: Pick<DetectorConfig, 'backbone'>,
+  classes: readonly string[],
+): void {
+  const outputs = tensors.filter(({ name }) => name.startsWith('head.')).map(({ shape }) => shape[0] ?? 0);
+  const most = outputs.reduce((a, b) => Math.max(a, b), 0);
+  if (most < classes.length) {
+    const what = `its head.classification_head has at most ${most} outputs, and the manifest names ${classes.length} classes`;
+    throw mismatch(path, `${what}: files of two checkpoints are mixed`);
+  }
+  const found = backboneOf(tensors);
+  if (backbone !== 'torchscript' && found !== backbone)
+    throw mismatch(path, `its backbone is ${found ?? 'of another kind'}, and the manifest says ${backbone}`);
 }
 
 /**

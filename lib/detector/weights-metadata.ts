@@ -22,8 +22,8 @@ import { classLossOf, scoresOf } from '../model/scores.ts';
 import { ARTICLE_SOURCE } from '../weights/key-maps.ts';
 import { openWeights, weightsFormat } from '../weights/open-weights.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
-import { findManifest } from './checkpoint.ts';
 import type { createTable } from './detector-options.ts';
+import { findManifest } from './manifest.ts';
 import type { ModelDescription } from './model-files.ts';
 
 const CREATED_BY = 'dinov3-det ';
@@ -161,8 +161,9 @@ async function readOwnModel(path: string): Promise<FileModel | undefined> {
 
 /** The metadata that the model's file in a checkpoint would have. */
 async function describeCheckpoint(path: string): Promise<Record<string, string>> {
-  const manifest = basename(path) === 'model.safetensors' ? await findManifest(dirname(path)) : undefined;
-  if (manifest === undefined) return {};
+  const found = basename(path) === 'model.safetensors' ? await findManifest(dirname(path)) : undefined;
+  if (found === undefined) return {};
+  const { manifest } = found;
   const classes = checkClasses('classes', manifest.classes);
   return describeWeights({ classes, config: checkDetectorConfig(manifest.model) });
 }

@@ -100,7 +100,7 @@ export class DetectorHost {
    * Loads a detector in the process, like `Detector.load`. With the backend `onnx` it works like `OnnxDetector.load`.
    * @throws {DetectorError} `PROCESS_ENDED`, `DISPOSED`, and the codes of that function
    */
-  load(path: string, options?: LoadOptions | OnnxLoadOptions): Promise<HostedDetector> {
+  load(path: string, options?: Omit<LoadOptions, 'onWarning'> | OnnxLoadOptions): Promise<HostedDetector> {
     const source: DetectorSource =
       this.#backend === 'onnx'
         ? { onnx: path, options: options as OnnxLoadOptions | undefined }

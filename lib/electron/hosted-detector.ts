@@ -1,3 +1,4 @@
+import { checkSequence } from '../base/check.ts';
 import { DetectorError } from '../base/errors.ts';
 import { type CallOptions, takeSignal } from '../base/signal.ts';
 import type { Detection } from '../boxes/detection.ts';
@@ -66,7 +67,7 @@ export class HostedDetector {
   ): Promise<Detection[] | Detection[][]> {
     const { signal, given } = takeSignal(options);
     const { batchSize } = checkDetectOptions(given);
-    const inputs = Array.isArray(input) ? (input as readonly ImageInput[]) : [input as ImageInput];
+    const inputs = (Array.isArray(input) ? checkSequence('images', input) : [input]) as ImageInput[];
     const all: Detection[][] = [];
     for (let begin = 0; begin < inputs.length; begin += batchSize) {
       const images = inputs.slice(begin, begin + batchSize).map(copyImage);

@@ -1,4 +1,4 @@
-import { checkInteger, checkKeys, checkNumber, wrongArgument } from '../base/check.ts';
+import { checkInteger, checkKeys, checkNumber, checkSequence, wrongArgument } from '../base/check.ts';
 import { runInSlices } from '../base/time-slices.ts';
 import { type ClassTable, classTables } from './class-table.ts';
 import { type AreaRange, type ClassMatches, HIT, type MatchSettings, MISS, matchClass } from './coco-matching.ts';
@@ -283,7 +283,7 @@ function linspaceFloat32(start: number, stop: number, count: number): number[] {
 }
 
 function checkThresholds(name: string, values: readonly number[]): readonly number[] {
-  if (!Array.isArray(values)) throw new TypeError(wrongArgument(name, 'array of numbers', values));
+  checkSequence(name, values, 0, 10_000, 'array of numbers');
   if (values.length === 0) throw new RangeError(wrongArgument(`${name}.length`, 'integer >= 1', 0));
   for (const [i, value] of values.entries()) checkNumber(`${name}[${i}]`, value, values[i - 1] ?? 0, 1);
   return values;

@@ -1,4 +1,4 @@
-import { wrongArgument } from '../base/check.ts';
+import { checkSequence } from '../base/check.ts';
 import { checkImage, type EvaluatedImage } from './evaluated-image.ts';
 
 /** All detections and objects of one class. Boxes are xyxy, `[4n]`. */
@@ -52,7 +52,7 @@ interface MemberCount {
 }
 
 function* countMembers(images: readonly EvaluatedImage[]): Generator<void, Map<number, MemberCount>> {
-  if (!Array.isArray(images)) throw new TypeError(wrongArgument('images', 'array', images));
+  checkSequence('images', images);
   const counts = new Map<number, MemberCount>();
   const count = (labels: Int32Array, kind: keyof MemberCount) => {
     for (const label of labels) {

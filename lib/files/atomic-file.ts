@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DetectorError, messageOf } from '../base/errors.ts';
@@ -19,6 +20,15 @@ const REMEDIES: Record<string, string> = {
   ENAMETOOLONG: 'The name is too long: choose a shorter one.',
   ELOOP: 'The path has a loop of symbolic links: choose another place.',
   ENOTSUP: 'The file system cannot hold it: choose another place.',
+  EIO: 'The disk or its connection failed: look into the log of the system.',
+  ENXIO: 'The disk or its connection failed: look into the log of the system.',
+  ENODEV: 'The disk or its connection failed: look into the log of the system.',
+  ESTALE: 'The network file system lost the file: mount it again.',
+  ETIMEDOUT: 'The network file system does not answer: try again later.',
+  EBUSY: 'Another program uses it: close that or choose another place.',
+  EMFILE: 'The process has too many files open: raise the limit (ulimit -n).',
+  ENFILE: 'The system has too many files open: close other programs.',
+  ENOMEM: 'The system has no memory left: close other programs.',
 };
 
 /** Turns a file-system error met while writing `path` into OUTPUT_NOT_WRITABLE; any other error comes back as it is. */
@@ -30,6 +40,11 @@ export function writeFailure(path: string, error: unknown): unknown {
   });
 }
 
+/** Whether an error says that something could not be written, as `writeFailure` words it. */
+export function isWriteFailure(error: unknown): error is DetectorError {
+  return error instanceof DetectorError && error.code === 'OUTPUT_NOT_WRITABLE';
+}
+
 /** Runs a file operation on `path` and reports its failure as `writeFailure` words it. */
 export async function writing<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {
@@ -39,6 +54,18 @@ export async function writing<T>(path: string, operation: () => Promise<T>): Pro
   }
 }
 
+/** Temporary files that are being written. A process that ends meanwhile takes them away. */
+const temporaryFiles = new Set<string>();
+
+function removeTemporaryFiles(): void {
+  for (const path of temporaryFiles) rmSync(path, { force: true });
+}
+
+/** What a process that was killed left of a file that it wrote. */
+export function isTemporaryName(name: string): boolean {
+  return /^\.(.+\.)?[0-9a-f]{12}\.tmp$/.test(name);
+}
+
 /**
  * Puts a whole new file at `path`: readers see the old content or the new, never a part, even across a power cut.
  * `write` fills the temporary file that it is given, in the same directory; then fsync, rename, fsync of the directory.
@@ -46,6 +73,8 @@ export async function writing<T>(path: string, operation: () => Promise<T>): Pro
  */
 export async function replaceFile(path: string, write: (temporaryPath: string) => Promise<void>): Promise<void> {
   const temporaryPath = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  if (temporaryFiles.size === 0) process.once('exit', removeTemporaryFiles);
+  temporaryFiles.add(temporaryPath);
   await writing(path, async () => {
     try {
       await write(temporaryPath);
@@ -54,6 +83,9 @@ export async function replaceFile(path: string, write: (temporaryPath: string) =
     } catch (error) {
       await rm(temporaryPath, { force: true }).catch(() => {}); // the first error is the one to report
       throw naming(path, temporaryPath, error);
+    } finally {
+      temporaryFiles.delete(temporaryPath);
+      if (temporaryFiles.size === 0) process.removeListener('exit', removeTemporaryFiles);
     }
     await syncDirectory(dirname(path));
   });
@@ -103,7 +135,7 @@ export async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-async function isDirectory(path: string): Promise<boolean> {
+export async function isDirectory(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isDirectory(),
     () => false,

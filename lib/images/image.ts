@@ -1,10 +1,10 @@
-import type { Sharp, SharpOptions } from 'sharp';
+import type { Metadata, Sharp, SharpOptions } from 'sharp';
 import { checkBoolean, checkInteger, checkKeys, checkString, wrongArgument } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import type { Size } from '../boxes/box.ts';
 import { readBoundedFile, readFileStart } from '../files/bounded-file.ts';
 import { type ImageHeader, parseImageHeader } from './image-header.ts';
-import { MAX_IMAGE_PIXELS } from './limits.ts';
+import { MAX_IMAGE_PIXELS, MAX_IMAGE_SIDE } from './limits.ts';
 
 /** 8-bit sRGB pixels: `data` has `height * width * 3` bytes, row by row from the top, red first. */
 export interface RgbImage {
@@ -202,6 +202,7 @@ async function readHeader(name: string, bytes: Uint8Array, maxPixels = MAX_IMAGE
   // A file can be made to look like two formats: the decoder's opinion counts as well.
   if (header.format !== format) throw unsupported(name, header.format);
   checkPixels(name, header.width, header.height, maxPixels);
+  checkDecodedBytes(name, header, maxPixels);
   return { width: header.width, height: header.height, orientation: header.orientation ?? 1 };
 }
 
@@ -216,10 +217,28 @@ async function openWithSharp(bytes: Uint8Array, options: SharpOptions): Promise<
 }
 
 function checkPixels(name: string, width: number, height: number, maxPixels = MAX_IMAGE_PIXELS): void {
+  const side = Math.max(width, height);
+  if (side > MAX_IMAGE_SIDE) {
+    throw new DetectorError(
+      'IMAGE_TOO_LARGE',
+      `Cannot take ${name}: a side of ${side} pixels is more than the ${MAX_IMAGE_SIDE} allowed. Cut it into parts`,
+    );
+  }
   if (width * height <= maxPixels) return;
   throw new DetectorError(
     'IMAGE_TOO_LARGE',
     `Cannot take ${name}: ${width} x ${height} pixels are more than the ${maxPixels / 1e6} megapixels allowed. Make it smaller, or raise maxPixels (--max-pixels) where a data set is opened`,
+  );
+}
+
+/** What the decoder holds before it is converted: 16-bit channels take twice as much. */
+function checkDecodedBytes(name: string, { width, height, channels, depth }: Metadata, maxPixels: number): void {
+  const bytes = width * height * channels * (depth === 'uchar' ? 1 : 2);
+  const most = 4 * maxPixels;
+  if (bytes <= most) return;
+  throw new DetectorError(
+    'IMAGE_TOO_LARGE',
+    `Cannot take ${name}: it unpacks to ${bytes} bytes, more than the ${most} allowed. Make it smaller, or save it with 8 bits a channel`,
   );
 }
 

@@ -1,7 +1,10 @@
-import { wrongArgument } from '../base/check.ts';
+import { checkSequence, wrongArgument } from '../base/check.ts';
 
 /** The name of label 0 in files: their class lists begin with it, as the article's do. */
 export const BACKGROUND = '__background__';
+
+/** ImageNet-21k has 21,841. */
+const MAX_CLASSES = 100_000;
 
 /**
  * The names of the classes, in the order of the model's labels, which count from 1: label 0 is the background. The background may
@@ -9,9 +12,8 @@ export const BACKGROUND = '__background__';
  * @throws {TypeError|RangeError} that says how to mend the list
  */
 export function checkClasses(name: string, value: unknown): string[] {
-  if (!Array.isArray(value))
-    throw new TypeError(wrongArgument(name, "array of class names such as ['cat', 'dog']", value));
-  const classes = value.map((item, index) => checkClassName(`${name}[${index}]`, item));
+  const items = checkSequence(name, value, 0, MAX_CLASSES, "array of class names such as ['cat', 'dog']");
+  const classes = items.map((item, index) => checkClassName(`${name}[${index}]`, item));
   checkDifferent(name, classes);
   const late = classes.indexOf(BACKGROUND, 1);
   if (late > 0) {

@@ -5,7 +5,7 @@ import { epochScore } from './epoch-score.ts';
 import type { EpochRecord } from './run-directory.ts';
 import type { EpochEvent, TrainingHooks } from './training-events.ts';
 import type { TrainingRun } from './training-run.ts';
-import { finishEpoch, type TrainedEpoch } from './training-state.ts';
+import { bestOf, finishEpoch, type TrainedEpoch, type TrainingState } from './training-state.ts';
 
 type Hooks = Pick<TrainingHooks, 'onEpoch' | 'onEvaluate' | 'onWarning' | 'signal'>;
 
@@ -24,14 +24,21 @@ export class EpochEnd {
 
   /** Completes an epoch. `detector` has the weights of its end: it is the one that is trained, or a snapshot of it. */
   async complete(trained: TrainedEpoch, detector: Detector): Promise<void> {
-    const { directory } = this.#run;
-    this.#run.checkWeights(detector, trained.state);
+    const { directory, writes, options } = this.#run;
+    const { state } = trained;
+    this.#run.checkWeights(detector, state);
+    const before = bestOf(state);
     const event = await this.#score(trained, detector);
-    await directory.appendMetrics(epochRecord(event));
-    if (event.best) await this.#run.save('best', detector, trained.state);
-    await this.#run.save('last', detector, trained.state);
-    if (this.#run.options.plots) await directory.writePlots();
+    await writes.record(() => directory.appendMetrics(epochRecord(event)));
+    if (event.best && !(await this.#run.trySave('best', detector, state))) this.#setBest(state, before);
+    if (await this.#run.trySave('last', detector, state)) await writes.record(() => this.#run.keepEpoch(event.epoch));
+    if (options.plots) await writes.record(() => directory.writePlots());
     await this.#hooks.onEpoch?.(event);
+  }
+
+  /** The best epoch is the one that is saved as `best`: the next one is compared with that. */
+  #setBest(state: TrainingState, best: ReturnType<typeof bestOf>): void {
+    for (const each of [state, this.#run.state]) Object.assign(each, best);
   }
 
   /** Evaluates the detector, and counts the epoch in its state. */
@@ -47,9 +54,14 @@ export class EpochEnd {
       learningRate: this.#run.learningRate(state.epoch, steps - 1),
       nextLearningRate: this.#run.learningRate(state.epoch, steps),
     };
-    const best = finishEpoch(state, score);
+    const missing = options.valid.length - evaluation.images;
+    const best = finishEpoch(state, score, missing);
+    if (missing > 0 && !best)
+      onWarning?.(
+        `${missing} of ${options.valid.length} validation images could not be read: epoch ${epoch} cannot be compared with the best one`,
+      );
+    this.#setBest(state, bestOf(state));
     const { bestScore, bestEpoch } = state as { bestScore: number; bestEpoch: number };
-    Object.assign(this.#run.state, { bestScore, bestEpoch });
     const at = { epoch, epochs: options.epochs, steps };
     return {
       ...{ ...at, ...losses, map, map50, score, evaluation, ...rates, best, bestScore, bestEpoch },

@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, checkPositive, wrongArgument } from '../base/check.ts';
+import { checkInteger, checkNumber, checkObject, checkPositive, checkSequence } from '../base/check.ts';
 
 export interface MultiStepSchedule {
   /** The learning rate of the first epoch. */
@@ -15,11 +15,11 @@ export interface MultiStepSchedule {
  * It depends on nothing but its arguments, so a resumed run needs no scheduler state.
  */
 export function multiStepLearningRate(schedule: MultiStepSchedule, epoch: number): number {
-  const { base, milestones, gamma = 0.1 } = schedule;
+  const { base, milestones, gamma = 0.1 } = checkObject('schedule', schedule);
   checkPositive('base', base);
   checkNumber('gamma', gamma, 0);
   checkInteger('epoch', epoch, 0);
-  if (!Array.isArray(milestones)) throw new TypeError(wrongArgument('milestones', 'array of integers', milestones));
+  checkSequence('milestones', milestones, 0, 1e6, 'array of integers');
   for (const milestone of milestones) checkInteger('milestones', milestone, 0);
   const passed = milestones.filter((milestone) => milestone <= epoch).length;
   return base * gamma ** passed;

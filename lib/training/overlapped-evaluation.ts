@@ -55,6 +55,11 @@ export class OverlappedEvaluation {
     this.throwIfFailed();
   }
 
+  /** Whether an epoch is not evaluated yet. */
+  get isRunning(): boolean {
+    return this.#epoch !== undefined;
+  }
+
   /** For the one who trains meanwhile. */
   throwIfFailed(): void {
     if (this.#failure) throw this.#failure.error;

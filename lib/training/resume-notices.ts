@@ -1,12 +1,17 @@
 import type { SavedRun } from './saved-run.ts';
-import type { KeptOptions, TrainingState } from './training-state.ts';
+import type { KeptOptions, RunState } from './training-state.ts';
 
 /** How a run goes on. */
-type Now = Pick<Required<TrainingState>, 'options' | 'compute'>;
+type Now = Pick<RunState, 'options' | 'compute'> & Partial<Pick<RunState, 'versions'>>;
 
 /** What differs in a run that goes on from what it was, in sentences for `onWarning`: nothing where it goes on as it was. */
 export function resumeNotices(saved: SavedRun, now: Now): string[] {
-  return [...missingSettings(saved, now), ...otherEnd(saved, now), ...otherHardware(saved, now)];
+  return [
+    ...missingSettings(saved, now),
+    ...otherEnd(saved, now),
+    ...otherHardware(saved, now),
+    ...otherVersions(saved, now),
+  ];
 }
 
 /** Checkpoints of earlier versions do not keep all settings, and their defaults may be others than the run had. */
@@ -48,5 +53,15 @@ function otherHardware({ state }: SavedRun, { compute }: Now): string[] {
       (key) =>
         `The run computed with ${key} ${state.compute![key]} and goes on with ${compute[key]}: sums are rounded in another way. ` +
         'Load the detector with asTrained to go on bit for bit',
+    );
+}
+
+function otherVersions({ state }: SavedRun, { versions }: Now): string[] {
+  const names = { library: 'dinov3-det', libtorch: 'LibTorch' };
+  return (['library', 'libtorch'] as const)
+    .filter((key) => state.versions && versions && state.versions[key] !== versions[key])
+    .map(
+      (key) =>
+        `The run computed with ${names[key]} ${state.versions![key]} and goes on with ${versions![key]}, whose numbers may be others`,
     );
 }

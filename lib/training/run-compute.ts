@@ -1,3 +1,4 @@
+import { version } from '../base/version.ts';
 import type { Detector } from '../detector/detector.ts';
 import { internalsOf } from '../detector/detector-internals.ts';
 
@@ -17,4 +18,9 @@ export async function computeOf(detector: Detector): Promise<RunCompute> {
   const { precision } = detector;
   if (detector.device !== 'cpu') return { device: 'cuda', precision };
   return { device: 'cpu', precision, threads: await internalsOf(detector).addon.threads() };
+}
+
+/** The versions that compute. */
+export function versionsOf(detector: Detector): { library: string; libtorch: string } {
+  return { library: version, libtorch: internalsOf(detector).addon.libtorchVersion };
 }

@@ -1,7 +1,8 @@
-import { appendFile, readdir, readFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
-import { ensureWritableDirectory, writeFileAtomic, writing } from '../files/atomic-file.ts';
+import { BEST, LAST, PREVIOUS } from '../detector/history.ts';
+import { ensureWritableDirectory, isTemporaryName, writeFileAtomic, writing } from '../files/atomic-file.ts';
 import { loadPlots } from '../images/load-plots.ts';
 import type { ChartSeries } from '../images/plot.ts';
 
@@ -61,15 +62,20 @@ export class RunDirectory {
   readonly #early: StepRecord[] = [];
   #completed: number;
   #written: Promise<void> = Promise.resolve();
+  /** Of `metrics.jsonl` in bytes, as far as it was written without an error. */
+  #size: number;
+  /** Lines that could not be written yet. */
+  #unwritten = '';
 
   private constructor(path: string, records: readonly MetricsRecord[], completed: number) {
     this.path = path;
     this.#completed = completed;
     for (const record of records) this.#remember(record);
+    this.#size = Buffer.byteLength(records.map(toLine).join(''));
   }
 
   /**
-   * Opens the directory of a new run or, with `resume` (epochs completed, and steps of the next one), of one that goes on: what
+   * Opens the directory of a new run, which may also be one that was ended before its first save, or, with `resume` (epochs completed, and steps of the next one), of one that goes on: what
    * was recorded after that is dropped, so that the files end up as those of a run that was never interrupted.
    * @throws DetectorError OUTPUT_NOT_WRITABLE, also when a new run would overwrite files that are there
    */
@@ -78,14 +84,16 @@ export class RunDirectory {
     await ensureWritableDirectory(path);
     const present = await writing(path, () => readdir(path));
     const taken = FILES.filter((name) => present.includes(name));
-    if (taken.length > 0 && (resume === undefined || !taken.includes(METRICS))) {
+    const isTaken = resume ? !taken.includes(METRICS) : !(await isUnsaved(path));
+    if (taken.length > 0 && isTaken) {
       throw new DetectorError(
         'OUTPUT_NOT_WRITABLE',
         `${path} already has ${taken.join(', ')}, which a new run would overwrite. Choose another directory, or resume the run that is there.`,
       );
     }
-    const kept =
-      taken.length > 0 ? (await readMetrics(join(path, METRICS))).filter((record) => isBefore(record, resume!)) : [];
+    for (const name of present.filter(isTemporaryName)) await rm(join(path, name), { force: true });
+    const recorded = resume && taken.length > 0 ? await readMetrics(join(path, METRICS)) : [];
+    const kept = recorded.filter((record) => isBefore(record, resume!));
     const run = new RunDirectory(path, kept, resume?.epoch ?? 0);
     await writeFileAtomic(join(path, METRICS), kept.map(toLine).join(''));
     await run.#writeResults();
@@ -99,7 +107,8 @@ export class RunDirectory {
 
   /**
    * Adds a line to `metrics.jsonl`, and for an epoch one to `results.csv`. Where an epoch is evaluated while the next one is trained,
-   * the steps of that wait for the record of the epoch: the lines are in the order of the epochs.
+   * the steps of that wait for the record of the epoch: the lines are in the order of the epochs. Lines that cannot be written are
+   * written with the next ones.
    */
   async appendMetrics(record: MetricsRecord): Promise<void> {
     if (record.type === 'step' && record.epoch > this.#completed + 1) {
@@ -111,10 +120,21 @@ export class RunDirectory {
     const records = isEpoch ? [record, ...this.#early.splice(0)] : [record];
     for (const each of records) this.#remember(each);
     await this.#inTurn(async () => {
-      const path = join(this.path, METRICS);
-      await writing(path, () => appendFile(path, records.map(toLine).join('')));
+      await this.#append(records.map(toLine).join(''));
       if (isEpoch) await this.#writeResults();
     });
+  }
+
+  async #append(lines: string): Promise<void> {
+    const path = join(this.path, METRICS);
+    const isRetry = this.#unwritten !== '';
+    this.#unwritten += lines;
+    await writing(path, async () => {
+      if (isRetry) await cut(path, this.#size); // a part of them may be there
+      await appendFile(path, this.#unwritten);
+    });
+    this.#size += Buffer.byteLength(this.#unwritten);
+    this.#unwritten = '';
   }
 
   /** Writes the resolved configuration to `config.json`. */
@@ -166,6 +186,26 @@ export class RunDirectory {
     const lines = this.#epochs.map((epoch) => COLUMNS.map((column) => epoch[column] ?? '').join(','));
     await writeFileAtomic(join(this.path, 'results.csv'), `${[COLUMNS.join(','), ...lines].join('\n')}\n`);
   }
+}
+
+/** Cuts a file to this size, if it is there and longer. */
+async function cut(path: string, size: number): Promise<void> {
+  await truncate(path, size).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+/**
+ * Whether a directory has a run that was ended before its first save: no checkpoint, and metrics without an epoch. Another run may take
+ * its place.
+ */
+export async function isUnsaved(path: string): Promise<boolean> {
+  const present = await readdir(path).catch((): string[] => []);
+  const isCheckpoint = (name: string) =>
+    [LAST, PREVIOUS, BEST].includes(name) || /^(epoch-\d+|last\.damaged.*)$/.test(name);
+  if (!present.includes(METRICS) || present.some(isCheckpoint)) return false;
+  const lines = (await readFile(join(path, METRICS), 'utf8')).split('\n');
+  return lines.slice(0, -1).every((line) => line.startsWith('{"type":"step"'));
 }
 
 function toLine(record: MetricsRecord): string {

@@ -4,8 +4,12 @@ import { withoutUndefined } from '../base/check.ts';
 import { DetectorError, messageOf } from '../base/errors.ts';
 import { type Checkpoint, openCheckpoint } from '../detector/checkpoint.ts';
 import type { Detector } from '../detector/detector.ts';
+import { describeFallback, LAST, PREVIOUS, putAside, useSound } from '../detector/history.ts';
 import { describeModel } from '../detector/model-files.ts';
+import { isDirectory } from '../files/atomic-file.ts';
 import { checkDetectorConfig, readLearning } from '../model/config.ts';
+import { dataChanges, dataOf } from './data-fingerprint.ts';
+import type { RunClaim } from './run-claim.ts';
 import type { ResolvedTrainerOptions, TrainerOptions } from './trainer-options.ts';
 import { readTrainingState, type TrainingState } from './training-state.ts';
 
@@ -18,12 +22,29 @@ export interface SavedRun {
 }
 
 /**
- * The run in `outDir`, which has to be one of this detector's model, in its precision.
- * @throws DetectorError CHECKPOINT_NOT_FOUND, CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH
+ * The run in `outDir`, which has to be one of this detector's model, in its precision. Where `last` is damaged, it is the one before it,
+ * and the damaged one is put aside.
+ * @throws DetectorError CHECKPOINT_NOT_FOUND, CHECKPOINT_CORRUPT, CHECKPOINT_MISMATCH, IN_USE
  */
-export async function openSavedRun(detector: Detector, outDir: string): Promise<SavedRun> {
-  const path = join(outDir, 'last');
-  const checkpoint = await openCheckpoint(path);
+export async function openSavedRun(
+  detector: Detector,
+  outDir: string,
+  { claim, onWarning }: { claim: RunClaim; onWarning?: ((message: string) => void) | undefined },
+): Promise<SavedRun> {
+  const last = join(outDir, LAST);
+  if (!(await isDirectory(outDir))) await openCheckpoint(last); // says that there is none, and makes no directory
+  await claim.lock(outDir);
+  const used = await useSound(last, openCheckpoint, [PREVIOUS]);
+  const { path, result: checkpoint } = used;
+  const run = readSavedRun(detector, path, checkpoint);
+  if (used.damage) {
+    const aside = await putAside(last);
+    onWarning?.(`${describeFallback(used, checkpoint)}${aside ? `. The damaged one is ${aside}` : ''}`);
+  }
+  return run;
+}
+
+function readSavedRun(detector: Detector, path: string, checkpoint: Checkpoint): SavedRun {
   const { classes, model, training } = checkpoint.manifest;
   const current = describeModel(detector);
   const load = () => `Load the detector with Detector.load(${JSON.stringify(path)}, { asTrained: true })`;
@@ -55,6 +76,19 @@ export function resumedOptions(
   const resolved = orMismatch(path, () => resolve({ ...state.options, ...withoutUndefined(given) }));
   checkSame(path, 'options', run, resolved.run, (key) => `Leave ${key} out, or start a new run in another directory`);
   return resolved;
+}
+
+/**
+ * Compares the data of a run with those that it is to go on with. Returns what differs, in sentences.
+ * @throws DetectorError CHECKPOINT_MISMATCH for a difference, unless it is allowed
+ */
+export async function checkSameData({ path, state }: SavedRun, options: ResolvedTrainerOptions): Promise<string[]> {
+  if (!state.data) return [];
+  const changes = dataChanges(state.data, await dataOf(options));
+  if (changes.length === 0) return [];
+  const what = `its data set has changed since: ${changes.join('; ')}`;
+  if (options.allowChangedData) return [`${path}: ${what}. The numbers of the run are others from here on`];
+  throw mismatch(path, what, 'Resume with the same data, or allow others with allowChangedData (--allow-changed-data)');
 }
 
 function orMismatch<T>(path: string, resolve: () => T): T {

@@ -21,18 +21,25 @@ const MAX_BYTES = 64 * 1024;
 const schemaFile = join(packageRoot, 'configs', 'settings.schema.json');
 
 const { classes: _classes, loss: _loss, assigner: _assigner, trustTorchScript: _trust, ...detectorTable } = createTable;
-const { train: _train, valid: _valid, outDir: _outDir, resume: _resume, ...trainingTable } = trainerTable;
+const {
+  train: _train,
+  valid: _valid,
+  outDir: _outDir,
+  resume: _resume,
+  allowChangedData: _allow,
+  ...trainingTable
+} = trainerTable;
 
 /** The options of `Detector.create` and of a Trainer that a file can hold. */
 export interface Settings {
   detector: Partial<DetectorOptions>;
-  training: Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume'>;
+  training: Omit<TrainerOptions, 'train' | 'valid' | 'outDir' | 'resume' | 'allowChangedData'>;
 }
 
 /** What a run is started with: every option that has a value, with what presets and defaults said. */
 export function settingsOf(
   detector: Detector,
-  { train: _, valid: __, outDir: ___, resume: ____, run, ...own }: ResolvedTrainerOptions,
+  { train: _, valid: __, outDir: ___, resume: ____, allowChangedData: _____, run, ...own }: ResolvedTrainerOptions,
 ): Settings {
   const {
     preset,

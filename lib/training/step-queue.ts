@@ -52,11 +52,11 @@ export class StepQueue {
   }
 
   async #tell(results: readonly StepResult[]): Promise<void> {
-    const { state, options, directory, stepsOfEpoch: steps } = this.#run;
+    const { state, options, directory, writes, stepsOfEpoch: steps } = this.#run;
     for (const step of this.#pending.finish(results)) {
       addStep(state, step.step, step);
       const event = { epoch: state.epoch + 1, epochs: options.epochs, steps, ...step };
-      await directory.appendMetrics(stepRecord(event));
+      await writes.record(() => directory.appendMetrics(stepRecord(event)));
       this.#onStep?.(event);
     }
   }

@@ -1,4 +1,4 @@
-import { boolean, choice, integer, kind, list, number, positive, text } from '../base/kinds.ts';
+import { boolean, choice, integer, kind, list, number, object, positive, text } from '../base/kinds.ts';
 import { type Computed, type Given, type Kept, option, type Resolved } from '../base/option.ts';
 import { type Range, range } from '../data/augment/kinds.ts';
 import {
@@ -75,6 +75,37 @@ function parseRange(text: string): unknown {
   const ends = text.split('-').map((end) => number().parse(end));
   return ends.length === 2 ? ends : text;
 }
+
+/** How often a run saves within an epoch. */
+export const saveEveryTable = {
+  /**
+   * After how many steps.
+   * @default none: the minutes decide
+   */
+  steps: option(integer({ min: 1 }), {
+    unset: 'the minutes decide',
+    group: output,
+    help: 'save "last" within an epoch after so many steps',
+  }),
+  /**
+   * After how many minutes.
+   * @default 10
+   */
+  minutes: option(positive(), {
+    default: 10,
+    group: output,
+    help: 'save "last" within an epoch after so many minutes',
+  }),
+};
+
+/** How often `last` is saved within an epoch: whichever comes first. */
+export interface SaveEvery extends Given<typeof saveEveryTable> {}
+
+/** Nothing is chosen: the table has the defaults. */
+const BY_THE_CLOCK = {};
+
+/** The same with its defaults. */
+export interface ResolvedSaveEvery extends Resolved<typeof saveEveryTable> {}
 
 const datasetKind = kind<Dataset>(checkDataset, 'Dataset', { placeholder: '' });
 
@@ -471,6 +502,44 @@ const ownTable = {
     kept: true,
     group: training,
     help: 'of weights, order, flips and augmentation',
+  }),
+  /**
+   * How often `last` is saved within an epoch, beside the end of each epoch. A run goes on from there as if never interrupted.
+   * @default {}: every 10 minutes
+   */
+  saveEvery: option(object<SaveEvery, ResolvedSaveEvery>(saveEveryTable), {
+    default: BY_THE_CLOCK,
+    group: output,
+    help: 'how often "last" is saved within an epoch',
+  }),
+  /**
+   * How many epochs keep a checkpoint of their own, `epoch-0007` and the like: the newest ones.
+   * @default 0
+   */
+  keep: option(integer(), {
+    default: 0,
+    group: output,
+    placeholder: '<epochs>',
+    help: 'newest epochs that keep a checkpoint of their own',
+  }),
+  /**
+   * How often in a row a checkpoint may fail to be saved, as on a full disk, before the run ends. Until then training goes on, and saving
+   * is tried again.
+   * @default 3
+   */
+  maxFailedSaves: option(integer({ min: 1 }), {
+    default: 3,
+    group: output,
+    help: 'failed saves in a row that end the run',
+  }),
+  /**
+   * Whether a run goes on with other data than it was started with. Otherwise it is refused if names, sizes or labels differ.
+   * @default false
+   */
+  allowChangedData: option(boolean(), {
+    default: false,
+    group: output,
+    help: 'resume also where the data set has changed',
   }),
   /**
    * Whether to continue the run in `outDir/last` as if it was never interrupted. Options that are left out keep the values of the run.

@@ -7,9 +7,12 @@ import { EpochEnd } from './epoch-end.ts';
 import { GraphNotice } from './graph-notice.ts';
 import { trainingSizes } from './multiscale.ts';
 import { OverlappedEvaluation, type UnfinishedEpoch } from './overlapped-evaluation.ts';
+import { PeriodicSaves } from './periodic-saves.ts';
 import { resolveTrainerOptions } from './resolve-options.ts';
 import { resumeNotices } from './resume-notices.ts';
-import { openSavedRun, resumedOptions } from './saved-run.ts';
+import { RunClaim } from './run-claim.ts';
+import { isUnsaved } from './run-directory.ts';
+import { checkSameData, openSavedRun, resumedOptions, type SavedRun } from './saved-run.ts';
 import { StepQueue } from './step-queue.ts';
 import type { ResolvedTrainerOptions, RunOptions, TrainerOptions } from './trainer-options.ts';
 import { checkHooks, type StartEvent, type TrainingHooks, type TrainingResult } from './training-events.ts';
@@ -20,12 +23,14 @@ export class Trainer {
   readonly #detector: Detector;
   readonly #given: TrainerOptions;
   #options: ResolvedTrainerOptions;
+  #saves: PeriodicSaves | undefined;
 
   /**
    * Checks the options without touching a file.
    * @throws {TypeError|RangeError} naming the wrong option
    */
   constructor(detector: Detector, options: TrainerOptions) {
+    internalsOf(detector); // says so if it is none
     this.#detector = detector;
     this.#given = options;
     this.#options = this.#resolve(options);
@@ -41,20 +46,21 @@ export class Trainer {
   }
 
   /**
-   * Trains the remaining epochs, and evaluates and saves each. It writes into `outDir`: `best/` and `last/` (checkpoints), `metrics.jsonl`,
+   * Trains the remaining epochs, and evaluates and saves each. It writes into `outDir`: `best/`, `last/` and `previous/`
+   * (checkpoints: the best, the newest, and the one before it), `metrics.jsonl`,
    * `results.csv`, `train_loss.png`, `map.png`, `config.json` and `settings.yaml`. If a step fails during the evaluation of an epoch, the
    * epoch is still evaluated and saved.
    *
    * @throws the error of a hook, and the reason of the signal
    * @throws {DetectorError} `LOSS_NOT_FINITE` (the message shows the parts of the loss; the detector and `last` have the last good
-   * weights); `OUT_OF_MEMORY` (the same); `OUTPUT_NOT_WRITABLE`; `DATASET_EMPTY`
+   * weights); `OUT_OF_MEMORY` and, for an image that cannot be read now, `IO_ERROR` (the same); `OUTPUT_NOT_WRITABLE` if saving failed
+   * `maxFailedSaves` times in a row; `DATASET_EMPTY`; `IN_USE` for a detector or directory of another run
    * @throws {DetectorError} with `resume` also `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT`, and `CHECKPOINT_MISMATCH` if a given option
-   * would make it another run
+   * or the data would make it another run
    */
   async run(hooks: TrainingHooks = {}): Promise<TrainingResult> {
     const { onStart, onWarning, signal } = checkHooks(hooks);
     const began = performance.now();
-    const { addon } = internalsOf(this.#detector);
     const run = await this.#open(onWarning);
     const { state } = run;
     const loader = run.openLoader();
@@ -62,6 +68,7 @@ export class Trainer {
     const graphs = new GraphNotice(run.detector, hooks);
     const evaluations = new OverlappedEvaluation(run.detector, { overlap: this.#overlap, onWarning });
     const epochEnd = new EpochEnd(run, hooks);
+    this.#saves = new PeriodicSaves(run, steps, evaluations);
 
     try {
       await onStart?.({ options: this.options, epoch: state.epoch, step: state.step });
@@ -69,6 +76,7 @@ export class Trainer {
         const epochBegan = performance.now();
         for await (const batch of loader.epoch(state.epoch, state.step, { onWarning, signal })) {
           await steps.take(batch);
+          await this.#saves.afterStep();
           signal?.throwIfAborted();
           evaluations.throwIfFailed();
         }
@@ -86,9 +94,14 @@ export class Trainer {
       throw error;
     } finally {
       evaluations.dispose();
-      await addon.releaseMemory();
+      await run.close();
     }
     return run.result(began);
+  }
+
+  /** Asks a run that is under way to save `last` after the step that it is at, and to go on. */
+  requestSave(): void {
+    this.#saves?.request();
   }
 
   get #overlap(): boolean {
@@ -103,15 +116,33 @@ export class Trainer {
   }
 
   async #open(onWarning: TrainingHooks['onWarning']): Promise<TrainingRun> {
-    const [detector, { resume, outDir, train, valid }] = [this.#detector, this.#options];
-    const saved = resume ? await openSavedRun(detector, outDir) : undefined;
-    // With no defaults but the article's, which are absent too: what that run did without, this one does without.
-    if (saved) this.#options = resumedOptions(saved, this.#given, (options) => this.#resolve(options, 'article'));
-    for (const dataset of [train, valid]) checkSameClasses(detector, dataset);
-    if (!saved) return TrainingRun.begin(detector, this.#options);
-    const run = await TrainingRun.resume(detector, this.#options, saved);
-    for (const notice of resumeNotices(saved, run.state)) onWarning?.(notice);
-    return run;
+    const [detector, { train, valid }] = [this.#detector, this.#options];
+    const hooks = { claim: new RunClaim(detector), onWarning };
+    try {
+      const saved = await this.#openSaved(hooks);
+      // With no defaults but the article's, which are absent too: what that run did without, this one does without.
+      if (saved) this.#options = resumedOptions(saved, this.#given, (options) => this.#resolve(options, 'article'));
+      for (const dataset of [train, valid]) checkSameClasses(detector, dataset);
+      if (!saved) return await TrainingRun.begin(detector, this.#options, hooks);
+      const changes = await checkSameData(saved, this.#options);
+      const run = await TrainingRun.resume(detector, this.#options, saved, hooks);
+      for (const notice of [...resumeNotices(saved, run.state), ...changes]) onWarning?.(notice);
+      return run;
+    } catch (error) {
+      await hooks.claim.release();
+      throw error;
+    }
+  }
+
+  /** The run to go on with; undefined for one that begins, which it also does where it was ended before its first save. */
+  async #openSaved(hooks: { claim: RunClaim; onWarning: TrainingHooks['onWarning'] }): Promise<SavedRun | undefined> {
+    const { resume, outDir } = this.#options;
+    if (!resume) return undefined;
+    if (await isUnsaved(outDir)) {
+      hooks.onWarning?.(`The run in ${outDir} was ended before its first save. It begins anew`);
+      return undefined;
+    }
+    return await openSavedRun(this.#detector, outDir, hooks);
   }
 }
 
@@ -143,5 +174,5 @@ async function saveLast(run: TrainingRun, unfinished: UnfinishedEpoch | undefine
 
 /** What ends a step leaves the weights as they were before it. */
 function leavesGoodWeights(error: unknown): boolean {
-  return error instanceof DetectorError && ['LOSS_NOT_FINITE', 'OUT_OF_MEMORY'].includes(error.code);
+  return error instanceof DetectorError && ['LOSS_NOT_FINITE', 'OUT_OF_MEMORY', 'IO_ERROR'].includes(error.code);
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { DetectorError } from '../base/errors.ts';
 import type { StepResult } from '../binding.ts';
-import { corrupt } from '../detector/checkpoint.ts';
+import { corrupt } from '../detector/manifest.ts';
+import { isRunData, type RunData } from './data-fingerprint.ts';
 import type { RunCompute } from './run-compute.ts';
 import type { ResolvedTrainerOptions, RunOptions } from './trainer-options.ts';
 
@@ -16,10 +17,19 @@ export interface TrainingState {
   /** The best mAP@0.5:0.95, 0 to 1, and its epoch; null before the first evaluation. */
   bestScore: number | null;
   bestEpoch: number | null;
+  /** Images that its evaluation went without; absent if none. */
+  bestMissing?: number;
   options: KeptOptions;
   /** What its numbers depend on beside the options. Checkpoints of earlier versions have none. */
   compute?: RunCompute;
+  /** What it learns from. Checkpoints of earlier versions do not say. */
+  data?: RunData;
+  /** Of this library and of LibTorch; the same. */
+  versions?: { library: string; libtorch: string };
 }
+
+/** The state of a run of today. */
+export type RunState = TrainingState & Required<Pick<TrainingState, 'compute' | 'data' | 'versions'>>;
 
 /** The options that a run was started with. Checkpoints of earlier versions have neither `epochs` nor `patience`. */
 export type KeptOptions = RunOptions & { epochs?: number; patience?: number };
@@ -77,15 +87,22 @@ export function nextEpoch(state: TrainingState): TrainingState {
   return trained;
 }
 
-/** Completes the epoch; returns whether its score is the best so far. Where nothing is measured (a score below 0) it is the last one. */
-export function finishEpoch(state: TrainingState, score: number): boolean {
-  const best = state.bestScore === null || score > state.bestScore || score < 0;
+/**
+ * Completes the epoch; returns whether it is the best so far: of those that were measured on the most images, the one of the highest score.
+ * Where nothing is measured (a score below 0) it is the last one. `missing` images could not be read.
+ */
+export function finishEpoch(state: TrainingState, score: number, missing = 0): boolean {
+  const { bestScore, bestMissing = 0 } = state;
+  const isBetter = bestScore === null || score > bestScore || score < 0;
+  const best = bestScore === null || missing < bestMissing || (missing === bestMissing && isBetter);
   endSteps(state);
-  if (best) {
-    state.bestScore = score;
-    state.bestEpoch = state.epoch;
-  }
+  if (best) Object.assign(state, { bestScore: score, bestEpoch: state.epoch, bestMissing: missing || undefined });
   return best;
+}
+
+/** Which epoch is the best, as a state has it. */
+export function bestOf({ bestScore, bestEpoch, bestMissing }: TrainingState) {
+  return { bestScore, bestEpoch, bestMissing };
 }
 
 function endSteps(state: TrainingState): void {
@@ -108,8 +125,9 @@ export function readTrainingState(dir: string, training: object): TrainingState 
 /** Whether a value that was read from a file has the shape of a state. */
 export function isTrainingState(value: unknown): value is TrainingState {
   if (!isObject(value) || !isObject(value.sums) || !isObject(value.options)) return false;
-  const { epoch, step, sums, bestScore, bestEpoch } = value;
-  const counts = [epoch, step, sums.steps, ...(bestEpoch === null ? [] : [bestEpoch])];
+  const { epoch, step, sums, bestScore, bestEpoch, bestMissing = 0, data } = value;
+  const counts = [epoch, step, sums.steps, bestMissing, ...(bestEpoch === null ? [] : [bestEpoch])];
+  if (data !== undefined && !isRunData(data)) return false;
   const numbers = [sums.loss, sums.boxLoss, sums.classLoss, ...(bestScore === null ? [] : [bestScore])];
   return (
     counts.every((count) => Number.isSafeInteger(count) && (count as number) >= 0) && numbers.every(Number.isFinite)

@@ -9,6 +9,7 @@ import { checkDetectorConfig, presetConfig, readLearning } from '../../lib/model
 import { resolveLearning, scoresOf } from '../../lib/model/scores.ts';
 import { Trainer } from '../../lib/training/trainer.ts';
 import { readSafetensorsHeader, writeSafetensors } from '../../lib/weights/safetensors.ts';
+import { rewriteManifest } from '../support/manifests.ts';
 import { golden } from '../support/shared.ts';
 import { openSquares, squareClasses } from '../support/squares.ts';
 import { temporaryFolder } from '../support/voc.ts';
@@ -63,10 +64,10 @@ describe('a checkpoint of the earlier version', () => {
 
   /** Gives a checkpoint the manifest that the earlier version wrote for such a model. */
   async function age(dir: string, { model, training }: Earlier['checkpoint'], options: object = training.options) {
-    const path = join(dir, 'checkpoint.json');
-    const manifest = JSON.parse(await readFile(path, 'utf8'));
-    const { compute: _, ...state } = manifest.training ?? { ...training, options };
-    await writeFile(path, JSON.stringify({ ...manifest, model, training: { ...state, options } }));
+    await rewriteManifest(dir, (manifest) => {
+      const { compute: _, data: __, versions: ___, ...state } = manifest.training ?? { ...training, options };
+      return { ...manifest, model, training: { ...state, options } };
+    });
   }
 
   it.each(names)('detects the same, and is trained on with the same loss: %s', async (name) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-import { withLock } from '../../lib/libtorch/install/lock.ts';
+import { withLock } from '../../lib/files/lock.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readJson = async (path: string) => JSON.parse(await readFile(path, 'utf8'));

@@ -1,6 +1,7 @@
 import { dirname, extname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type ExportOptions, exportTable } from '../../detector/export-options.ts';
+import { interruptible } from '../interruption.ts';
 import { shareNms, takeNmsPlace, verificationText } from '../options/onnx-flags.ts';
 import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { checkOutFile } from '../options/out-file.ts';
@@ -43,10 +44,10 @@ export function exportCommand(): Command {
   addOwn(command, 'Detector', new Option('--config <yaml>', 'with --weights: the data set file, for its classes'));
   return addOwn(command, 'Output', new Option('--force', 'replace an existing file'))
     .addHelpText('after', examples)
-    .action(exportFile);
+    .action((flags: Flags) => interruptible('Stopping', (signal) => exportFile(flags, signal)));
 }
 
-async function exportFile(flags: Flags): Promise<void> {
+async function exportFile(flags: Flags, signal: AbortSignal): Promise<void> {
   const { checkpoint, out, force } = flags;
   const nms = takeNmsPlace(flags);
   const options: ExportOptions = givenOptions(exportTable, { ...flags, nms });
@@ -54,7 +55,8 @@ async function exportFile(flags: Flags): Promise<void> {
   if (options.format !== 'transformersjs') await checkOut(out, checkpoint, force ?? false);
   const detector = await openTrainedDetector(flags);
   try {
-    const { tensors, bytes, verification } = await detector.export(out, options);
+    signal.throwIfAborted();
+    const { tensors, bytes, verification } = await detector.export(out, { ...options, signal });
     console.log(`Wrote ${out}: ${tensors} tensors, ${thousands(bytes)} bytes`);
     const isOnnx = options.format === 'transformersjs' || (options.format ?? extname(out).slice(1)) === 'onnx';
     if (isOnnx) console.log(verificationText(verification, options.verify ?? true));

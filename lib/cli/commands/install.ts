@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 
 import { type InstallOptions, installLibtorch, planInstall } from '../../libtorch/install/install.ts';
 import { gigabytes } from '../../libtorch/install/unpack.ts';
+import { interruptedBy, interruptible } from '../interruption.ts';
 import { showInstallProgress } from '../output/install-progress.ts';
 
 type Flags = { cpu?: true; cuda?: true; from?: string; dryRun?: true };
@@ -28,7 +29,8 @@ export function installCommand(): Command {
         ...(cuda ? { variant: 'cuda' as const } : cpu ? { variant: 'cpu' as const } : {}),
         ...(from === undefined ? {} : { from }),
       };
-      console.log(dryRun ? await planText(options) : await install(options));
+      const done = dryRun ? planText(options) : interruptible('Stopping', (signal) => install(options, signal));
+      console.log(await done);
     });
 }
 
@@ -43,24 +45,18 @@ async function planText(options: InstallOptions): Promise<string> {
   ].join('\n');
 }
 
-/** Installs LibTorch. Ctrl-C removes incomplete files and ends with exit code 130. */
-async function install(options: InstallOptions): Promise<string> {
-  const interruption = new AbortController();
-  const onInterrupt = () => interruption.abort(new Error('interrupted'));
-  process.once('SIGINT', onInterrupt);
+/** A signal removes what is half done. */
+async function install(options: InstallOptions, signal: AbortSignal): Promise<string> {
   const progress = showInstallProgress();
   const onWait = (pid: number) => console.error(`Waiting for the install of process ${pid}`);
   try {
-    const { signal } = interruption;
     const { onProgress } = progress;
     const { version, variant, dir } = await installLibtorch({ ...options, signal, onProgress, onWait });
     return `LibTorch ${version} (${variant}) is installed in ${dir}`;
   } catch (error) {
-    if (!interruption.signal.aborted) throw error;
-    process.exitCode = 130;
-    return 'Interrupted: nothing was installed';
+    if (!signal.aborted) throw error;
+    throw interruptedBy(signal, 'Interrupted: nothing was installed');
   } finally {
     progress.stop();
-    process.removeListener('SIGINT', onInterrupt);
   }
 }

@@ -1,17 +1,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { writeSplitLists } from '../../data/split-lists.ts';
 import { computeTable } from '../../detector/compute-options.ts';
 import { Detector } from '../../detector/detector.ts';
 import { createTable, loadTable } from '../../detector/detector-options.ts';
+import { LAST } from '../../detector/history.ts';
 import { defaultPreset, presetConfig } from '../../model/config.ts';
 import { type RunSubject, resolveRun } from '../../training/resolve-options.ts';
 import { readSettings, SETTINGS, type Settings } from '../../training/settings.ts';
 import { Trainer } from '../../training/trainer.ts';
 import { trainerTable } from '../../training/trainer-options.ts';
 import type { StartEvent } from '../../training/training-events.ts';
-import { Interrupted, interruptible } from '../interruption.ts';
+import { Interrupted, interruptedBy, interruptible } from '../interruption.ts';
 import { readAugmentation } from '../options/augmentation-option.ts';
 import { addDataOptions, type DataFlags, findData, openTrainingData, splitOption } from '../options/data-option.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from '../options/model-options.ts';
 import { addOptions, addOwn, givenOptions } from '../options/option-flags.ts';
 import { integer } from '../options/option-values.ts';
-import { freshDirectory, resumableRun } from '../options/out-dir.ts';
+import { freshDirectory, isSavedRun, resumableRun } from '../options/out-dir.ts';
 import { jsonLog, textLog } from '../output/training-log.ts';
 import { writeTransformedImages } from '../output/transformed-images.ts';
 import { UsageError } from '../usage-error.ts';
@@ -34,6 +35,7 @@ interface Flags extends ModelFlags, DataFlags {
   augmentation?: string | null;
   outDir?: string;
   resume?: true;
+  saveSignal?: NodeJS.Signals;
   settings?: string;
   seed?: number;
   json?: true;
@@ -41,6 +43,8 @@ interface Flags extends ModelFlags, DataFlags {
 
 const { outDir: _, ...trainingTable } = trainerTable;
 const DEFAULT_OUT_DIR = join('runs', 'train');
+/** Those that have no other meaning here. */
+const SAVE_SIGNALS = ['SIGUSR2', 'SIGALRM', 'SIGCONT', 'SIGWINCH'];
 
 const examples = `
 Examples:
@@ -50,7 +54,8 @@ Examples:
   dinov3-det train --data fruit/data.yaml --epochs 50
   dinov3-det train --data labels/ --split 0.8/0.1/0.1
   dinov3-det train --config configs/bccd.yaml --out-dir runs/bccd --resume
-Ctrl-C finishes the step and saves "last"; --resume goes on from there, with the options of the run where none are given.`;
+Ctrl-C, SIGTERM and SIGHUP finish the step and save "last"; --resume goes on from there, with the options of the run where none are
+given. --save-signal SIGUSR2 lets a scheduler save without ending: kill -USR2 PID. SIGUSR1 is not for this: it opens Node's debugger.`;
 
 /** `dinov3-det train`: every option of the article's train_detection.py, and a few more. */
 export function trainCommand(): Command {
@@ -69,6 +74,8 @@ export function trainCommand(): Command {
   );
   addOwn(command, 'Run', settings.conflicts('resume'));
   own('--json', 'print one JSON object a line instead of text');
+  const saveSignal = new Option('--save-signal <name>', 'a signal that saves "last" and goes on, such as SIGUSR2');
+  addOwn(command, 'Run', saveSignal.argParser(signalName));
   addOptions(addModelOptions(command), trainingTable);
   return addOptions(command, computeTable)
     .addHelpText('after', examples)
@@ -77,7 +84,9 @@ export function trainCommand(): Command {
 
 async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const outDir = await chooseOutDir(flags);
-  const { resume = false } = flags;
+  const resume = (flags.resume ?? false) && isSavedRun(outDir);
+  if (flags.resume && !resume)
+    console.error(`Warning: the run in ${outDir} was ended before its first save. It begins anew`);
   const settings = flags.settings === undefined ? { detector: {}, training: {} } : await readSettings(flags.settings);
   const model = { ...settings.detector, ...(await modelOptions(flags)) };
   const data = await findData(flags, signal);
@@ -90,17 +99,21 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
   const boxes = config?.defaultBoxes && { defaultBoxes: config.defaultBoxes };
   const compute = givenOptions({ ...computeTable, seed: createTable.seed }, flags);
   const create = () => Detector.create({ ...model, ...compute, ...boxes, classes });
-  const load = () => Detector.load(join(outDir, 'last'), { asTrained: true, ...givenOptions(loadTable, flags) });
-  const detector = await (flags.resume ? load() : create());
+  const onWarning = () => {}; // the trainer tells which checkpoint it goes on from
+  const load = () =>
+    Detector.load(join(outDir, LAST), { asTrained: true, ...givenOptions(loadTable, flags), onWarning });
+  const detector = await (resume ? load() : create());
   const log = flags.json ? jsonLog() : textLog();
   try {
-    if (flags.resume) checkSameModel(model, detector.config);
+    signal.throwIfAborted();
+    if (resume) checkSameModel(model, detector.config);
     const parts = await openTrainingData(data, flags, signal);
     const { train, valid } = parts;
     const trainer = new Trainer(detector, { ...options, train, valid, outDir, resume });
+    if (flags.saveSignal) process.on(flags.saveSignal, () => trainer.requestSave());
     const onStart = async ({ options }: StartEvent) => {
       const summary = await detector.summary({ fineTune: options.fineTune });
-      const origin = describeOrigin(flags, outDir, model.backbone);
+      const origin = describeOrigin(resume, outDir, model.backbone);
       log.start({ outDir, train, valid, summary, origin, weightReport: detector.weightReport });
       if (flags.split !== undefined) await writeSplitLists(join(outDir, 'split'), parts);
       if (config?.visualizeTransformedImages) await writeTransformedImages(outDir, train, detector.config, options);
@@ -108,13 +121,22 @@ async function train(flags: Flags, signal: AbortSignal): Promise<void> {
     log.end(await trainer.run({ ...log.hooks, onStart, signal }));
   } catch (error) {
     log.stop();
-    if (error instanceof Interrupted && existsSync(join(outDir, 'last'))) {
-      throw new Interrupted(`Interrupted: saved ${join(outDir, 'last')}; go on with --resume --out-dir ${outDir}`);
+    if (error instanceof Interrupted && existsSync(join(outDir, LAST))) {
+      throw interruptedBy(signal, `Interrupted: saved ${join(outDir, LAST)}; go on with --resume --out-dir ${outDir}`);
     }
     throw error;
   } finally {
     detector.dispose();
   }
+}
+
+/** @throws InvalidArgumentError for a signal that means something else to this program, or that no program hears */
+function signalName(text: string): string {
+  const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`;
+  if (name === 'SIGUSR1')
+    throw new InvalidArgumentError("SIGUSR1 opens Node's debugger. Name another, such as SIGUSR2.");
+  if (SAVE_SIGNALS.includes(name)) return name;
+  throw new InvalidArgumentError(`Expected one of ${SAVE_SIGNALS.join(', ')}.`);
 }
 
 /** A flag for one of the losses leaves the other as the settings have it. */
@@ -130,8 +152,8 @@ function subjectOf({ preset, head, scores, weights }: ModelOptions): RunSubject 
   return { preset: model.preset, pretrained: weights !== undefined && weights !== null, model };
 }
 
-function describeOrigin({ resume }: Flags, outDir: string, backbone: ModelOptions['backbone']): string {
-  if (resume) return `Going on with ${join(outDir, 'last')}`;
+function describeOrigin(resume: boolean, outDir: string, backbone: ModelOptions['backbone']): string {
+  if (resume) return `Going on with ${join(outDir, LAST)}`;
   if (backbone !== null && typeof backbone === 'object')
     return `Backbone: the TorchScript file ${backbone.torchscript}`;
   return 'No pretrained weights path given. Loading with random weights.';
@@ -140,7 +162,7 @@ function describeOrigin({ resume }: Flags, outDir: string, backbone: ModelOption
 async function chooseOutDir({ outDir, resume }: Flags): Promise<string> {
   if (resume) return resumableRun(DEFAULT_OUT_DIR, outDir);
   if (outDir === undefined) return freshDirectory(DEFAULT_OUT_DIR);
-  if (existsSync(join(outDir, 'last'))) {
+  if (isSavedRun(outDir)) {
     throw new UsageError(
       `--out-dir: ${outDir} already holds a run. Go on with it by --resume, or name another directory`,
     );

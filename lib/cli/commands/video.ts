@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type VideoOptions, type VideoSummary, videoTable } from '../../video/options.ts';
 import type { VideoInfo } from '../../video/probe.ts';
-import { Interrupted, interruptible } from '../interruption.ts';
+import { interruptedBy, interruptible } from '../interruption.ts';
 import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { checkOutFile } from '../options/out-file.ts';
 import {
@@ -69,7 +69,7 @@ async function video(flags: Flags, stop: AbortSignal): Promise<void> {
   }
   if (!stop.aborted) return;
   const done = `the first ${frames} frames (${timestamp.toFixed(2)} s)`;
-  throw new Interrupted(output && frames > 0 ? `Interrupted: ${output} has ${done}` : `Interrupted after ${done}`);
+  throw interruptedBy(stop, output && frames > 0 ? `Interrupted: ${output} has ${done}` : `Interrupted after ${done}`);
 }
 
 /** Checks the output file. An existing file needs --force, and the input is never replaced. @throws {UsageError} */

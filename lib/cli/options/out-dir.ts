@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { LAST, PREVIOUS } from '../../detector/history.ts';
+import { isUnsaved } from '../../training/run-directory.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** Chooses an unused folder, so that no earlier result is lost: `runs/train`, or else `runs/train-2`, `runs/train-3` and so on. */
@@ -9,11 +11,18 @@ export async function freshDirectory(base: string): Promise<string> {
   return used.length === 0 ? base : `${base}-${used[0]!.number + 1}`;
 }
 
-/** Finds the run to resume: the given directory, else the newest run with the default name. @throws {UsageError} if there is none */
+/** Whether a directory has a run that can go on from a checkpoint. */
+export function isSavedRun(dir: string): boolean {
+  return [LAST, PREVIOUS].some((name) => existsSync(join(dir, name)));
+}
+
+/**
+ * The run to go on with: the directory given, else the newest of the default name. It may also be one that was ended before its first
+ * save. @throws UsageError when there is none
+ */
 export async function resumableRun(base: string, outDir: string | undefined): Promise<string> {
   const candidates = outDir === undefined ? (await runsLike(base)).map(({ path }) => path) : [outDir];
-  const found = candidates.find((dir) => existsSync(join(dir, 'last')));
-  if (found !== undefined) return found;
+  for (const dir of candidates) if (isSavedRun(dir) || (await isUnsaved(dir))) return dir;
   const places = candidates.length > 0 ? candidates.join(', ') : base;
   throw new UsageError(`--resume: no run with a checkpoint "last" in ${places}. Name the run with --out-dir DIR`);
 }

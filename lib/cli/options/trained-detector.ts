@@ -41,7 +41,9 @@ export function checkTrainedDetectorFlags({ checkpoint, config, weights }: Train
 export async function openTrainedDetector(flags: TrainedDetectorFlags): Promise<Detector> {
   checkTrainedDetectorFlags(flags);
   const { checkpoint, config = '', weights } = flags;
-  if (checkpoint !== undefined) return await Detector.load(checkpoint, givenOptions(loadTable, flags));
+  const onWarning = (message: string) => console.error(`Warning: ${message}`);
+  if (checkpoint !== undefined)
+    return await Detector.load(checkpoint, { ...givenOptions(loadTable, flags), onWarning });
   const compute = givenOptions(computeTable, flags);
   const options = await modelOptions(flags);
   const { classes, defaultBoxes } = await loadDatasetConfig(config);

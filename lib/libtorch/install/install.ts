@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { checkOneOf } from '../../base/check.ts';
 import { DetectorError, messageOf } from '../../base/errors.ts';
 import { cacheRoot } from '../../files/cache-root.ts';
+import { withLock } from '../../files/lock.ts';
 import { cacheFolder, type InstallMarker, markerFile } from '../cache.ts';
 import { inspectInstalled } from '../find.ts';
 import { inspectLibtorch, type LibtorchLocation } from '../inspect/inspect.ts';
@@ -12,7 +13,6 @@ import { proveLibtorch } from '../inspect/prove.ts';
 import { checkSystem } from '../runtime.ts';
 import { installedVersion } from '../version.ts';
 import { sha256Of } from './download.ts';
-import { withLock } from './lock.ts';
 import { archiveSources, type LibtorchArchiveSource, neededBytes } from './sources.ts';
 import { checkSpace, copyLibtorch, unpackArchive } from './unpack.ts';
 

@@ -1,10 +1,13 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { type CheckpointContent, openCheckpoint, saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
+import { copyCheckpoint, openCheckpoint, readCheckpoint, saveCheckpoint } from '../../../lib/detector/checkpoint.ts';
+import type { CheckpointContent } from '../../../lib/detector/manifest.ts';
 import type { RunOptions } from '../../../lib/training/trainer-options.ts';
 import { freshState } from '../../../lib/training/training-state.ts';
+import { rewriteManifest } from '../../support/manifests.ts';
 
 /** Operations that change the disk; after `left` of them the power is off and none works any more. */
 const power = vi.hoisted(() => ({ left: Number.POSITIVE_INFINITY }));
@@ -130,6 +133,56 @@ describe('saveCheckpoint and openCheckpoint', () => {
   });
 });
 
+describe('several at once', () => {
+  it('save one after the other, also over the lock of a process that was killed', async () => {
+    const dead = spawnSync(process.execPath, ['-e', '0']).pid;
+    await mkdir(dir);
+    await writeFile(join(dir, '.checkpoint.lock'), JSON.stringify({ pid: dead, host: hostname(), token: '' }));
+    await Promise.all([1, 2, 3, 4].map((epoch) => save(epoch)));
+    expect(await openedEpoch()).toBe(4);
+    expect((await readdir(dir)).sort()).toEqual(['checkpoint.json', 'model.safetensors', 'optimizer.safetensors']);
+  });
+
+  it('load what another one saves meanwhile, and never call it damaged', async () => {
+    await save(0);
+    let saving = true;
+    const saves = (async () => {
+      for (let epoch = 1; epoch <= 25; epoch++) await save(epoch, epoch % 2 ? ['model.safetensors'] : undefined);
+      saving = false;
+    })();
+    let loads = 0;
+    while (saving) {
+      const epoch = await readCheckpoint(dir, async ({ manifest, path }) => {
+        const epoch = manifest.training!.epoch;
+        for (const name of Object.keys(manifest.files))
+          if ((await readFile(path(name), 'utf8')) !== `${name} of epoch ${epoch}`) throw new Error('mixed');
+        return epoch;
+      });
+      expect(epoch).toBeLessThanOrEqual(25);
+      loads++;
+    }
+    await saves;
+    expect(loads).toBeGreaterThan(5);
+  });
+});
+
+describe('copyCheckpoint', () => {
+  it('makes another one of the same content, which later saves leave alone', async () => {
+    const copy = join(dir, '..', 'previous');
+    await copyCheckpoint(dir, copy);
+    expect(await readdir(join(dir, '..'))).toEqual([]);
+    for (const epoch of [1, 2]) {
+      await save(epoch);
+      await copyCheckpoint(dir, copy);
+      await copyCheckpoint(dir, copy);
+    }
+    await save(3);
+    dir = copy;
+    expect(await openedEpoch()).toBe(2);
+    expect((await readdir(dir)).sort()).toEqual(['checkpoint.json', 'model.safetensors', 'optimizer.safetensors']);
+  });
+});
+
 describe('saveCheckpoint', () => {
   it('does not save into a directory of something else', async () => {
     await writeFile(join(dir, '..', 'thesis.txt'), 'mine');
@@ -207,7 +260,7 @@ describe('openCheckpoint', () => {
   ])('refuses a manifest with %s', async (_, change, code) => {
     await save(1);
     const path = join(dir, 'checkpoint.json');
-    await writeFile(path, JSON.stringify(change(JSON.parse(await readFile(path, 'utf8')))));
+    await rewriteManifest(dir, change as never);
     await expect(openCheckpoint(dir)).rejects.toMatchObject({ code });
     await expect(openCheckpoint(dir)).rejects.toThrow(path);
   });

@@ -9,6 +9,7 @@ import { internalsOf } from '../../../lib/detector/detector-internals.ts';
 import type { DetectorOptions } from '../../../lib/detector/detector-options.ts';
 import { describeModel, filesOf } from '../../../lib/detector/model-files.ts';
 import { readSafetensorsHeader } from '../../../lib/weights/safetensors.ts';
+import { rewriteManifest } from '../../support/manifests.ts';
 import { squareClasses } from '../../support/squares.ts';
 import { expectError, noise, temporaryFolder } from '../../support/voc.ts';
 
@@ -287,10 +288,9 @@ describe('a checkpoint', () => {
     await using detector = await Detector.create({ ...small, classes: ['__background__', ...squareClasses] });
     expect(detector.classes).toEqual(squareClasses);
     await detector.save(dir);
-    const path = join(dir, 'checkpoint.json');
-    const manifest = JSON.parse(await readFile(path, 'utf8'));
+    const manifest = JSON.parse(await readFile(join(dir, 'checkpoint.json'), 'utf8'));
     expect(manifest.classes).toEqual(['__background__', ...squareClasses]);
-    await writeFile(path, JSON.stringify({ ...manifest, classes: squareClasses }));
+    await rewriteManifest(dir, (manifest) => ({ ...manifest, classes: squareClasses }));
     await using loaded = await Detector.load(dir);
     expect(loaded.classes).toEqual(squareClasses);
   });
@@ -299,11 +299,9 @@ describe('a checkpoint', () => {
     const dir = join(await temporaryFolder(), 'model');
     await using detector = await Detector.create(small);
     await detector.save(dir);
-    const path = join(dir, 'checkpoint.json');
-    const manifest = JSON.parse(await readFile(path, 'utf8'));
-    await writeFile(path, JSON.stringify({ ...manifest, classes: [...manifest.classes, 'green'] }));
+    await rewriteManifest(dir, (manifest) => ({ ...manifest, classes: [...manifest.classes, 'green'] }));
     await expectError(Detector.load(dir), 'WEIGHTS_MISMATCH', 'classification_head');
-    await writeFile(path, JSON.stringify({ ...manifest, model: { ...manifest.model, backbone: 'resnet' } }));
+    await rewriteManifest(dir, (manifest) => ({ ...manifest, model: { ...manifest.model, backbone: 'resnet' } }));
     await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.backbone');
   });
 

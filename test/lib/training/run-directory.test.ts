@@ -115,13 +115,14 @@ describe('RunDirectory', () => {
     expect((await contents()).metrics).toBe(lines.join(''));
   });
 
-  it('goes on after a line that could not be written', async () => {
+  it('writes a line that could not be written with the next one', async () => {
     const run = await RunDirectory.open(dir);
     await rm(dir, { recursive: true });
     await expect(run.appendMetrics(step(1, 1))).rejects.toMatchObject({ code: 'OUTPUT_NOT_WRITABLE' });
     await mkdir(dir);
     await run.appendMetrics(step(1, 2));
-    expect(await readFile(join(dir, 'metrics.jsonl'), 'utf8')).toBe(`${JSON.stringify(step(1, 2))}\n`);
+    const lines = [step(1, 1), step(1, 2)].map((record) => `${JSON.stringify(record)}\n`);
+    expect(await readFile(join(dir, 'metrics.jsonl'), 'utf8')).toBe(lines.join(''));
   });
 
   it('draws plots, also of a run that has only begun', async () => {

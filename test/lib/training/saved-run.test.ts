@@ -8,6 +8,7 @@ import type { DetectorOptions, LoadOptions } from '../../../lib/detector/detecto
 import { Trainer } from '../../../lib/training/trainer.ts';
 import type { TrainerOptions } from '../../../lib/training/trainer-options.ts';
 import type { StartEvent, StepEvent } from '../../../lib/training/training-events.ts';
+import { rewriteManifest } from '../../support/manifests.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
 import { expectError } from '../../support/voc.ts';
 
@@ -68,11 +69,11 @@ async function outcomeOf(outDir: string) {
 
 /** Takes out of a manifest what earlier versions did not write into it. */
 async function makeOld(outDir: string): Promise<void> {
-  const manifest = await manifestOf(outDir);
-  const { compute: _, options, ...training } = manifest.training;
-  const { epochs: __, patience: ___, ...kept } = options;
-  const old = { ...manifest, training: { ...training, options: kept } };
-  await writeFile(join(outDir, 'last', 'checkpoint.json'), JSON.stringify(old));
+  await rewriteManifest(join(outDir, 'last'), (manifest) => {
+    const { compute: _, data: __, versions: ___, options, ...training } = manifest.training;
+    const { epochs: ____, patience: _____, ...kept } = options;
+    return { ...manifest, training: { ...training, options: kept } };
+  });
 }
 
 describe('a run that is resumed without options', () => {

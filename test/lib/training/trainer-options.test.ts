@@ -28,6 +28,7 @@ describe('resolveTrainerOptions', () => {
   it("has the article's defaults, and no key of an option that was not given", () => {
     expect(resolveTrainerOptions({ train, valid: train, outDir: 'run' }, { preset: 'article' })).toEqual({
       ...{ train, valid: train, outDir: 'run', epochs: 20, decodeConcurrency: 2, plots: true, resume: false },
+      ...{ saveEvery: { minutes: 10 }, keep: 0, maxFailedSaves: 3, allowChangedData: false },
       run: {
         ...{ batchSize: 8, learningRate: 1e-4, milestones: [15], gamma: 0.1, optimizer: 'adamw', fineTune: false },
         ...{ flipProbability: 0.5, clipGradNorm: null, seed: 42 },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Detector, snapshotOf } from '../../../lib/detector/detector.ts';
 import { resolveTrainerOptions } from '../../../lib/training/resolve-options.ts';
+import { RunClaim } from '../../../lib/training/run-claim.ts';
 import { TrainingRun } from '../../../lib/training/training-run.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
 import { temporaryFolder } from '../../support/voc.ts';
@@ -16,6 +17,7 @@ it('saves no weights with a state that they are not of', async () => {
   const run = await TrainingRun.begin(
     detector,
     resolveTrainerOptions({ train, valid: train, outDir }, { preset: 'ssd' }),
+    { claim: new RunClaim(detector) },
   );
   run.state.sums.steps = run.state.step = 1;
   const { state: trained } = run.endEpoch(0);

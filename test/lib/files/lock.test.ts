@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 
-import { isRunning, withLock } from '../../../../lib/libtorch/install/lock.ts';
-import { temporaryFolder } from '../fake-libtorch.ts';
+import { isRunning, withLock } from '../../../lib/files/lock.ts';
+import { temporaryFolder } from '../libtorch/fake-libtorch.ts';
 
 let path: string;
 beforeEach(async () => {
