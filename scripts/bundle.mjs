@@ -72,7 +72,7 @@ function reachable(paths, found = new Set()) {
     if (found.has(path)) continue;
     found.add(path);
     const imports = [
-      ...readFileSync(join(dist, path), 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+?)\.(c?)[jt]s'/g),
+      ...readFileSync(join(dist, path), 'utf8').matchAll(/(?:from|import\()\s*['"](\.[^'"]+?)\.(c?)[jt]s['"]/g),
     ];
     reachable(
       imports.map(([, name, c]) => `${join(dirname(path), name)}.d.${c}ts`),

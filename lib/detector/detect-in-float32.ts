@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Detection } from '../boxes/detection.ts';
 import type { RgbImage } from '../images/image.ts';
-import { scoresOf } from '../model/scores.ts';
+import { createHandle } from './create-handle.ts';
 import { detectDecoded } from './detect-decoded.ts';
 import { internalsOf, keepInternals } from './detector-internals.ts';
 import type { ModelDescription } from './model-files.ts';
@@ -29,9 +29,7 @@ async function twinOf(detector: ModelDescription): Promise<ModelDescription> {
   const own = internalsOf(detector);
   const { addon } = own;
   const { classes, config } = detector;
-  const { preset: _, postprocess: __, ...model } = config;
-  const options = { ...model, scores: scoresOf(config), numClasses: classes.length + 1 };
-  const handle = await addon.createDetector({ ...options, device: 'cpu', precision: 'fp32' });
+  const handle = await createHandle(addon, detector, { device: 'cpu', precision: 'fp32' });
   const folder = await mkdtemp(join(tmpdir(), 'dinov3-det-export-'));
   try {
     const weights = join(folder, 'model.safetensors');

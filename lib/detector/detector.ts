@@ -6,11 +6,11 @@ import type { Detection } from '../boxes/detection.ts';
 import type { AnnotateOptions } from '../images/draw.ts';
 import { decodeImage, type ImageInput, type RgbImage } from '../images/image.ts';
 import type { DetectorConfig } from '../model/config.ts';
-import { scoresOf } from '../model/scores.ts';
 import type { VideoFrame, VideoOptions } from '../video/options.ts';
 import { readSafetensorsHeader } from '../weights/safetensors.ts';
 import { type Checkpoint, readCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { checkComputeOptions, type Precision } from './compute-options.ts';
+import { createHandle } from './create-handle.ts';
 import { resolveOptions } from './create-options.ts';
 import { detectDecoded } from './detect-decoded.ts';
 import { checkDetectOptions, type DetectOptions } from './detect-options.ts';
@@ -255,11 +255,9 @@ async function build(
   program: Program = {},
 ): Promise<DetectorInternals> {
   const addon = await native();
-  const { preset: _, postprocess: __, ...model } = config;
   const { threads, ...place } = compute;
   if (threads !== undefined) await addon.setThreads(threads);
-  const given = { ...model, scores: scoresOf(config), ...program, ...initial, ...place };
-  const handle = await addon.createDetector({ ...given, numClasses: classes.length + 1 });
+  const handle = await createHandle(addon, { config, classes }, { ...program, ...initial, ...place });
   return {
     addon,
     handle,

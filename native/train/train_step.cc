@@ -113,7 +113,6 @@ TrainStep::TrainStep(std::shared_ptr<DetectorModel> model, const TrainOptions& o
 
 std::vector<StepResult> TrainStep::run(const Batch& batch, double learning_rate, uint64_t seed) {
   check_labels(batch.targets, model_->num_classes());
-  if (!sizes_vary_) model_->check_image_size(batch.pixels);
   results_.throw_failure();
   model_->held_weights().check_own("a training step");
   if (ema_) ema_->prepare(results_.pending());
@@ -140,6 +139,7 @@ NamedTensors TrainStep::state() const {
 
 // -> what was measured, float64 [5] in the order of a StepResult.
 at::Tensor TrainStep::step(const Batch& batch, const LearningRate& learning_rate) {
+  if (!sizes_vary_) model_->check_image_size(batch.pixels);
   const Float32Products float32_products = model_->float32_products();
   const KeptBuffers kept(*model_);
   try {

@@ -135,7 +135,7 @@ export const hostilePth: readonly HostileFile[] = [
   ['fewer strides than sizes', () => withTensor({ shape: [1, 2], strides: [1] }), 'rebuilds a tensor'],
   ['a tensor of 100 dimensions', () => withTensor({ shape: new Array(100).fill(1) }), 'rebuilds a tensor'],
   ['sizes whose product overflows', () => withTensor({ shape: [2 ** 40, 2 ** 40], strides: [0, 0] }), 'reaches beyond'],
-  ['a tensor named by a number', () => torchSave(`}(${int(1)}${weight}u`, { 0: eight }), 'no text'],
+  ['a tensor named by a number', () => torchSave(`}(${int(1)}${weight}u`, { 0: eight }), 'not text'],
   [
     'a tensor rebuilt from text',
     () => withValue(call(global('torch._utils', '_rebuild_tensor_v2'), text('x'))),

@@ -30,7 +30,7 @@ export const hostileSafetensors: readonly HostileFile[] = [
   [
     'a header above the cap',
     () => file(`{${' '.repeat(2 ** 20)}}`, 0),
-    'claims 1048578 bytes, above the limit of 1048576 here (of 100 MB in the format',
+    'claims 1048578 bytes, above the limit of 1048576 (the format allows 100 MB',
   ],
   [
     "a header at the format's own cap",

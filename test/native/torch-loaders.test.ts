@@ -165,6 +165,6 @@ describe('the readers of LibTorch', () => {
   it('have one caller for TorchScript: the gate, which looks into the program before it hands it out', () => {
     expect(filesWith(/jit::load\s*\(/)).toEqual(['native/models/torchscript_gate.cc']);
     expect(sources.get('native/models/torchscript_gate.cc')!.match(/jit::load\s*\(/g)).toHaveLength(1);
-    expect(filesWith(/\.createDetector\(/)).toEqual(['lib/detector/detector.ts']);
+    expect(filesWith(/\.createDetector\(/)).toEqual(['lib/detector/create-handle.ts']);
   });
 });

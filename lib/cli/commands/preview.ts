@@ -8,6 +8,7 @@ import { addDataOptions, choosePart, type DataFlags, findData, openDataPart } fr
 import { imageSize } from '../options/model-options.ts';
 import { addOptions, addOwn, addRequired, givenOptions } from '../options/option-flags.ts';
 import { checkOutFile } from '../options/out-file.ts';
+import { UsageError } from '../usage-error.ts';
 
 interface Flags extends DataFlags {
   augmentation: string;
@@ -41,6 +42,8 @@ async function preview(flags: Flags, signal: AbortSignal): Promise<void> {
   const { output, force } = flags;
   await checkOutFile('--output', output, force ?? false);
   const own = givenOptions(pick(previewTable, shown), flags) as PreviewOptions;
+  const { epoch = 1, epochs = 20 } = own;
+  if (epoch! > epochs!) throw new UsageError(`--epoch ${epoch}: the run has ${epochs} epochs. See --epochs`);
   const size = imageSize(flags.imageSize ?? [640, 640]);
   const augmentation = await readAugmentation(flags.augmentation);
   const data = await findData(flags, signal, false);

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Size } from '../../../lib/boxes/box.ts';
@@ -12,6 +12,7 @@ import type { RgbImage } from '../../../lib/images/image.ts';
 import { OnnxDetector } from '../../../lib/inference/onnx-detector.ts';
 import { compare, drawnImage } from '../../../lib/onnx/verify.ts';
 import { Trainer } from '../../../lib/training/trainer.ts';
+import { rewriteManifest } from '../../support/manifests.ts';
 import { openSquares, squareClasses } from '../../support/squares.ts';
 import { expectError, temporaryFolder } from '../../support/voc.ts';
 
@@ -127,8 +128,7 @@ it('a checkpoint that says something else is refused', async () => {
   const dir = join(await temporaryFolder(), 'checkpoint');
   await using detector = await Detector.create(letterbox);
   await detector.save(dir);
-  const path = join(dir, 'checkpoint.json');
-  await writeFile(path, (await readFile(path, 'utf8')).replace('"letterbox"', '"crop"'));
+  await rewriteManifest(dir, (manifest) => ({ ...manifest, model: { ...manifest.model, resize: 'crop' } }));
   await expectError(Detector.load(dir), 'CHECKPOINT_CORRUPT', 'model.resize', 'crop');
 });
 
