@@ -21,7 +21,7 @@ const formats: readonly (readonly [format: string, files: readonly HostileFile[]
   ['safetensors file', hostileSafetensors, 'weights'],
   ['TorchScript file', hostileTorchScript, 'torchscript'],
 ];
-const MAX_MILLISECONDS = 200;
+const MAX_MILLISECONDS = 100;
 const MAX_BYTES = 64 << 20;
 
 interface Tried extends Outcome {

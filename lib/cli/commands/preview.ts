@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { pick } from '../../base/option.ts';
+import { pick, resolve } from '../../base/option.ts';
 import { writeFileAtomic } from '../../files/atomic-file.ts';
 import { type PreviewOptions, previewAugmentation, previewTable } from '../../training/preview.ts';
 import { interruptible } from '../interruption.ts';
@@ -42,8 +42,8 @@ async function preview(flags: Flags, signal: AbortSignal): Promise<void> {
   const { output, force } = flags;
   await checkOutFile('--output', output, force ?? false);
   const own = givenOptions(pick(previewTable, shown), flags) as PreviewOptions;
-  const { epoch = 1, epochs = 20 } = own;
-  if (epoch! > epochs!) throw new UsageError(`--epoch ${epoch}: the run has ${epochs} epochs. See --epochs`);
+  const { epoch, epochs } = resolve(pick(previewTable, ['epoch', 'epochs']), { epoch: own.epoch, epochs: own.epochs });
+  if (epoch > epochs) throw new UsageError(`--epoch ${epoch}: the run has ${epochs} epochs. See --epochs`);
   const size = imageSize(flags.imageSize ?? [640, 640]);
   const augmentation = await readAugmentation(flags.augmentation);
   const data = await findData(flags, signal, false);
